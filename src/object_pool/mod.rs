@@ -57,7 +57,7 @@ pub fn object_pool_open(
     let runtime = runtime(&env)?;
     let pool = ObjectPool::open(Arc::new(JsOwner(ask)), &config, runtime.clone());
     if let Some(name) = name {
-        pool.publish(&name);
+        pool.register_metrics(&name);
     }
     Ok(Handle::new(pool))
 }

@@ -8,7 +8,7 @@ use tokio::task;
 /// Runs `work`, which may block or take long, on a blocking thread.
 ///
 /// tokio panics when it has no blocking thread and the system grants it none: that is no defect of `work`.
-pub(crate) async fn blocking<T: Send + 'static>(
+pub(crate) async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Outcome<T> {
     let Ok(task) = catch_unwind(AssertUnwindSafe(|| task::spawn_blocking(work))) else {
@@ -26,8 +26,8 @@ mod tests {
 
     #[tokio::test]
     async fn work_gives_its_value_and_a_panic_is_a_defect() {
-        assert_eq!(blocking(|| 7).await, Ok(7));
-        let failed = blocking(|| assert_eq!(1, 2)).await.unwrap_err();
+        assert_eq!(run_blocking(|| 7).await, Ok(7));
+        let failed = run_blocking(|| assert_eq!(1, 2)).await.unwrap_err();
         assert_eq!(failed.kind, Kind::Internal);
     }
 }

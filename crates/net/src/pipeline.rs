@@ -58,8 +58,8 @@ where
                 run.unless_cancelled(sleep(pause)).await?;
                 continue;
             }
-            Admission::Queue(at_most) => {
-                run.unless_cancelled(guard.wait_for_turn(at_most)).await?;
+            Admission::Queue(max_wait) => {
+                run.unless_cancelled(guard.wait_for_turn(max_wait)).await?;
                 continue;
             }
             Admission::Refuse(refusal) => {
@@ -67,11 +67,11 @@ where
             }
         };
         let outcome = run.attempt(pipeline, &attempt, operation(attempt)).await?;
-        let report = match &outcome {
+        let attempt_outcome = match &outcome {
             Ok(_) => AttemptOutcome::Success,
             Err(failure) => AttemptOutcome::Failure(AttemptFailure::from(failure)),
         };
-        match (outcome, guard.call.record(pipeline, report, now())) {
+        match (outcome, guard.call.record(pipeline, attempt_outcome, now())) {
             (Err(failure), AfterAttempt::RetryIn(_)) => {
                 last = Some(failure.with_attempts(attempt.number));
             }
@@ -131,8 +131,8 @@ impl Run {
             self.operation,
             after.as_millis()
         );
-        let options = pipeline.config();
-        let failure = options.attempt_timed_out(message, after, None, self.idempotent);
+        let config = pipeline.config();
+        let failure = config.attempt_timed_out(message, after, None, self.idempotent);
         failure.during(self.service, self.operation)
     }
 
@@ -153,7 +153,7 @@ struct CallGuard<'a> {
 
 impl CallGuard<'_> {
     /// Waits for a place in the bulkhead.
-    async fn wait_for_turn(&self, at_most: Option<Duration>) {
+    async fn wait_for_turn(&self, max_wait: Option<Duration>) {
         let mut registered = false;
         let woken = poll_fn(|context| {
             if std::mem::replace(&mut registered, true) {
@@ -162,11 +162,11 @@ impl CallGuard<'_> {
             self.call.wake_on_turn(self.pipeline, context.waker());
             Poll::Pending
         });
-        match at_most {
-            Some(at_most) => {
+        match max_wait {
+            Some(max_wait) => {
                 tokio::select! {
                     () = woken => {}
-                    () = sleep(at_most) => {}
+                    () = sleep(max_wait) => {}
                 }
             }
             None => woken.await,

@@ -80,7 +80,7 @@ impl<C: Buffer, E> ReceiveQueue<C, E> {
         state.take_count += 1;
         let taken = state.take();
         let over = matches!(taken, Some((_, Some(_))));
-        let _bell = over.then(|| state.wakeup.take());
+        let _dropped_wakeup = over.then(|| state.wakeup.take());
         let waiting_for_room = std::mem::take(&mut state.waiting_for_room);
         let wakeup = state.due_wakeup();
         drop(state);
@@ -107,7 +107,7 @@ impl<C: Buffer, E> ReceiveQueue<C, E> {
     pub fn detach(&self) {
         let mut state = self.state();
         state.paused = true;
-        let _bell = state.wakeup.take();
+        let _dropped_wakeup = state.wakeup.take();
         drop(state);
     }
 
@@ -142,7 +142,7 @@ impl<C: Buffer, E> ReceiveQueue<C, E> {
     }
 
     /// The number of takes, once the queue is empty; the waker is woken at the next one.
-    pub fn take_count(&self) -> Option<u64> {
+    pub fn take_count_when_empty(&self) -> Option<u64> {
         let mut state = self.state();
         state.waiting_for_room = true;
         state.is_idle().then_some(state.take_count)

@@ -17,7 +17,7 @@ use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     config::DialConfig,
-    error::{Class, Phase, failure, phase_failure, timeout_failure},
+    error::{FailureClass, Phase, failure, phase_failure, timeout_failure},
     happy_eyeballs::race,
     proxy::{ProxyProtocol, ProxyRoute, ProxyRoutes},
     proxy_handshake,
@@ -133,7 +133,13 @@ impl Dialer {
             return Ok(target.clone());
         }
         let addresses = self.addresses(target).await?;
-        let none = || failure(Class::new(Kind::Connect, "ENOTFOUND"), Phase::Dns, target);
+        let none = || {
+            failure(
+                FailureClass::new(Kind::Connect, "ENOTFOUND"),
+                Phase::Dns,
+                target,
+            )
+        };
         let address = addresses.first().ok_or_else(none)?;
         Ok(Target {
             host: address.ip().to_string(),
@@ -185,7 +191,8 @@ async fn handshake_tls(
     let name = match name {
         Some(name) => name,
         None => ServerName::try_from(target.host.clone()).map_err(|error| {
-            failure(Class::of(Kind::Tls), Phase::Tls, target).with_cause(error.to_string(), None)
+            failure(FailureClass::of(Kind::Tls), Phase::Tls, target)
+                .with_cause(error.to_string(), None)
         })?,
     };
     let config = secure.config(alpn).await?;

@@ -34,16 +34,16 @@ impl Phase {
 
 type Source = dyn StdError + 'static;
 
-/// The class of a failure, and the code Node gives for it.
+/// The kind of a failure, and the code Node gives for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Class {
-    /// The class.
+pub struct FailureClass {
+    /// The kind.
     pub kind: Kind,
     /// The code that Node.js uses.
     pub code: &'static str,
 }
 
-impl Class {
+impl FailureClass {
     /// A kind, by a code of its own.
     pub const fn new(kind: Kind, code: &'static str) -> Self {
         Self { kind, code }
@@ -70,10 +70,10 @@ impl Class {
 pub(super) fn phase_failure(phase: Phase, target: &Target, error: &io::Error) -> Failure {
     let class = match phase {
         // The system tells no more than that it found nothing.
-        Phase::Dns => Class::new(Kind::Connect, "ENOTFOUND"),
+        Phase::Dns => FailureClass::new(Kind::Connect, "ENOTFOUND"),
         _ => chain(error)
             .find_map(classify)
-            .unwrap_or(Class::of(match phase {
+            .unwrap_or(FailureClass::of(match phase {
                 Phase::Tls => Kind::Tls,
                 _ => Kind::Connect,
             }))
@@ -100,8 +100,8 @@ pub(super) fn timeout_failure(
     with_phase(failure, phase, target)
 }
 
-pub(super) fn failure(class: Class, phase: Phase, target: &Target) -> Failure {
-    let Class { kind, code } = class;
+pub(super) fn failure(class: FailureClass, phase: Phase, target: &Target) -> Failure {
+    let FailureClass { kind, code } = class;
     let peer = target.authority();
     let message = match (kind, phase) {
         (Kind::Auth, _) => format!("{peer} rejected the client certificate ({code})"),
@@ -132,7 +132,7 @@ pub fn chain<'e>(error: &'e Source) -> impl Iterator<Item = &'e Source> {
 }
 
 /// The class of one error of the chain by its type; `None` when a deeper one knows more.
-pub fn classify(error: &Source) -> Option<Class> {
+pub fn classify(error: &Source) -> Option<FailureClass> {
     if let Some(tls) = error.downcast_ref::<rustls::Error>() {
         return Some(tls_class(tls));
     }
@@ -144,20 +144,20 @@ pub fn classify(error: &Source) -> Option<Class> {
 }
 
 /// `io::ErrorKind` is the typed form of the system's error number; the codes are libuv's names for it.
-const IO_CLASSES: [(io::ErrorKind, Class); 11] = {
+const IO_CLASSES: [(io::ErrorKind, FailureClass); 11] = {
     use io::ErrorKind as Io;
-    const fn connect(code: &'static str) -> Class {
-        Class::new(Kind::Connect, code)
+    const fn connect(code: &'static str) -> FailureClass {
+        FailureClass::new(Kind::Connect, code)
     }
-    const fn disconnect(code: &'static str) -> Class {
-        Class::new(Kind::Disconnected, code)
+    const fn disconnect(code: &'static str) -> FailureClass {
+        FailureClass::new(Kind::Disconnected, code)
     }
     [
         (Io::ConnectionRefused, connect("ECONNREFUSED")),
         (Io::HostUnreachable, connect("EHOSTUNREACH")),
         (Io::NetworkUnreachable, connect("ENETUNREACH")),
         (Io::AddrNotAvailable, connect("EADDRNOTAVAIL")),
-        (Io::TimedOut, Class::of(Kind::Timeout)),
+        (Io::TimedOut, FailureClass::of(Kind::Timeout)),
         (Io::ConnectionReset, disconnect("ECONNRESET")),
         (Io::ConnectionAborted, disconnect("ECONNABORTED")),
         (Io::BrokenPipe, disconnect("EPIPE")),
@@ -167,13 +167,13 @@ const IO_CLASSES: [(io::ErrorKind, Class); 11] = {
     ]
 };
 
-fn tls_class(error: &rustls::Error) -> Class {
+fn tls_class(error: &rustls::Error) -> FailureClass {
     match error {
         rustls::Error::InvalidCertificate(reason) => {
-            Class::new(Kind::Tls, certificate_code(reason))
+            FailureClass::new(Kind::Tls, certificate_code(reason))
         }
         rustls::Error::AlertReceived(alert) => alert_class(*alert),
-        _ => Class::of(Kind::Tls),
+        _ => FailureClass::of(Kind::Tls),
     }
 }
 
@@ -193,7 +193,7 @@ fn certificate_code(reason: &CertificateError) -> &'static str {
 
 /// Node's codes for what the server says of us. An alert about a certificate is about ours: a server that does
 /// not want it refuses our credentials.
-fn alert_class(alert: AlertDescription) -> Class {
+fn alert_class(alert: AlertDescription) -> FailureClass {
     use AlertDescription as Alert;
     let (kind, code) = match alert {
         Alert::CertificateRequired => (Kind::Auth, "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED"),
@@ -212,14 +212,14 @@ fn alert_class(alert: AlertDescription) -> Class {
         Alert::NoApplicationProtocol => (Kind::Tls, "ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL"),
         _ => (Kind::Tls, Kind::Tls.default_code()),
     };
-    Class::new(kind, code)
+    FailureClass::new(kind, code)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn classified(error: &io::Error) -> Option<Class> {
+    fn classified(error: &io::Error) -> Option<FailureClass> {
         chain(error).find_map(classify)
     }
 
@@ -253,7 +253,7 @@ mod tests {
             // tokio-rustls hides rustls' error in an io::Error of kind InvalidData.
             let error = rustls::Error::InvalidCertificate(reason);
             let error = io::Error::new(io::ErrorKind::InvalidData, error);
-            assert_eq!(classified(&error), Some(Class::new(Kind::Tls, code)));
+            assert_eq!(classified(&error), Some(FailureClass::new(Kind::Tls, code)));
         }
     }
 

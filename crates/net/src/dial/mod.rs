@@ -30,7 +30,7 @@ pub use config::{DialConfig, Proxy};
 pub use dialer::Dialer;
 pub(crate) use environment::EnvironmentProxies;
 pub use error::Phase;
-pub use error::{Class, chain, classify};
+pub use error::{FailureClass, chain, classify};
 pub(crate) use resolve::SystemNames;
 pub use stream::Stream;
 pub use target::Target;

@@ -6,7 +6,7 @@ use moorline_core::error::{Failure, Kind};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{
-    error::{Class, Phase, failure, phase_failure},
+    error::{FailureClass, Phase, failure, phase_failure},
     proxy::{ProxyProtocol, ProxyRoute},
     target::Target,
 };
@@ -14,42 +14,42 @@ use super::{
 /// A proxy's answer to `CONNECT` is not longer than this.
 const MAX_HEAD_BYTES: usize = 16 << 10;
 
-/// Asks for a connection to `destination`; `told` is what messages say about it.
+/// Asks for a connection to `destination`; `shown_target` is what messages say about it.
 pub(super) async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     route: &ProxyRoute,
     destination: &Target,
-    told: &Target,
+    shown_target: &Target,
 ) -> Result<(), Failure> {
     let done = match route.protocol {
         ProxyProtocol::Connect => connect(stream, route, destination).await,
         ProxyProtocol::Socks { .. } => socks(stream, route, destination).await,
     };
-    done.map_err(|refusal| refusal.failure(told, route))
+    done.map_err(|error| error.failure(shown_target, route))
 }
 
-enum Refusal {
+enum HandshakeError {
     Io(io::Error),
     /// The proxy's answer is a no.
-    Said {
-        class: Class,
+    Refused {
+        class: FailureClass,
         detail: (&'static str, u16),
     },
     /// The proxy's answer is not one.
     Garbled,
 }
 
-impl From<io::Error> for Refusal {
+impl From<io::Error> for HandshakeError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
 }
 
-impl Refusal {
+impl HandshakeError {
     fn failure(self, target: &Target, route: &ProxyRoute) -> Failure {
         let failure = match self {
             Self::Io(error) => phase_failure(Phase::Proxy, target, &error),
-            Self::Said { class, detail } => {
+            Self::Refused { class, detail } => {
                 let message = format!(
                     "the proxy {} refused a connection to {} ({} {})",
                     route.target.authority(),
@@ -61,9 +61,11 @@ impl Refusal {
                     .with_message(message)
                     .with_detail(detail.0, detail.1)
             }
-            Self::Garbled => failure(Class::of(Kind::Connect), Phase::Proxy, target).with_message(
-                format!("{} does not respond as a proxy", route.target.authority()),
-            ),
+            Self::Garbled => {
+                failure(FailureClass::of(Kind::Connect), Phase::Proxy, target).with_message(
+                    format!("{} does not respond as a proxy", route.target.authority()),
+                )
+            }
         };
         failure.with_detail("proxy", route.target.authority())
     }
@@ -73,7 +75,7 @@ async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     route: &ProxyRoute,
     destination: &Target,
-) -> Result<(), Refusal> {
+) -> Result<(), HandshakeError> {
     let authority = destination.authority();
     let mut request = format!("CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\n").into_bytes();
     if let Some(authorization) = &route.authorization {
@@ -95,19 +97,19 @@ async fn connect<S: AsyncRead + AsyncWrite + Unpin>(
             None if head.len() < MAX_HEAD_BYTES => {}
             // A refusal has a body, which is not read.
             Some(_) if status_of(&head).is_some_and(|status| status >= 300) => break,
-            _ => return Err(Refusal::Garbled),
+            _ => return Err(HandshakeError::Garbled),
         }
     }
     match status_of(&head) {
         Some(200..=299) => Ok(()),
-        Some(status) => Err(Refusal::Said {
+        Some(status) => Err(HandshakeError::Refused {
             class: match status {
-                401 | 403 | 407 => Class::of(Kind::Auth),
-                _ => Class::new(Kind::Connect, "ERR_MOORLINE_PROXY_REFUSED"),
+                401 | 403 | 407 => FailureClass::of(Kind::Auth),
+                _ => FailureClass::new(Kind::Connect, "ERR_MOORLINE_PROXY_REFUSED"),
             },
             detail: ("status", status),
         }),
-        None => Err(Refusal::Garbled),
+        None => Err(HandshakeError::Garbled),
     }
 }
 
@@ -117,45 +119,50 @@ fn status_of(head: &[u8]) -> Option<u16> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-const VERSION: u8 = 5;
-const NO_LOGIN: u8 = 0;
-const PASSWORD: u8 = 2;
+const SOCKS_VERSION: u8 = 5;
+const SOCKS_NO_AUTHENTICATION: u8 = 0;
+const SOCKS_USERNAME_PASSWORD: u8 = 2;
 
 async fn socks<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     route: &ProxyRoute,
     destination: &Target,
-) -> Result<(), Refusal> {
+) -> Result<(), HandshakeError> {
     let methods: &[u8] = match route.login {
-        Some(_) => &[VERSION, 2, NO_LOGIN, PASSWORD],
-        None => &[VERSION, 1, NO_LOGIN],
+        Some(_) => &[
+            SOCKS_VERSION,
+            2,
+            SOCKS_NO_AUTHENTICATION,
+            SOCKS_USERNAME_PASSWORD,
+        ],
+        None => &[SOCKS_VERSION, 1, SOCKS_NO_AUTHENTICATION],
     };
     stream.write_all(methods).await?;
     stream.flush().await?;
     let mut chosen = [0; 2];
     stream.read_exact(&mut chosen).await?;
     match (chosen, &route.login) {
-        ([VERSION, NO_LOGIN], _) => {}
-        ([VERSION, PASSWORD], Some((name, password))) => {
+        ([SOCKS_VERSION, SOCKS_NO_AUTHENTICATION], _) => {}
+        ([SOCKS_VERSION, SOCKS_USERNAME_PASSWORD], Some((name, password))) => {
             log_in(stream, name.expose(), password.expose()).await?;
         }
-        ([VERSION, method], _) => {
-            return Err(Refusal::Said {
-                class: Class::of(Kind::Auth),
+        ([SOCKS_VERSION, method], _) => {
+            return Err(HandshakeError::Refused {
+                class: FailureClass::of(Kind::Auth),
                 detail: ("socksMethod", method.into()),
             });
         }
-        _ => return Err(Refusal::Garbled),
+        _ => return Err(HandshakeError::Garbled),
     }
     stream.write_all(&socks_request(destination)?).await?;
     stream.flush().await?;
     let mut reply = [0; 4];
     stream.read_exact(&mut reply).await?;
-    let [VERSION, code, _, address_kind] = reply else {
-        return Err(Refusal::Garbled);
+    let [SOCKS_VERSION, code, _, address_kind] = reply else {
+        return Err(HandshakeError::Garbled);
     };
     if code != 0 {
-        return Err(Refusal::Said {
+        return Err(HandshakeError::Refused {
             class: socks_class(code),
             detail: ("socksReply", code.into()),
         });
@@ -164,7 +171,7 @@ async fn socks<S: AsyncRead + AsyncWrite + Unpin>(
         1 => 4,
         3 => usize::from(stream.read_u8().await?),
         4 => 16,
-        _ => return Err(Refusal::Garbled),
+        _ => return Err(HandshakeError::Garbled),
     };
     // The address the proxy dials from, and its port; neither is used.
     stream.read_exact(&mut vec![0; rest + 2]).await?;
@@ -175,7 +182,7 @@ async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     name: &[u8],
     password: &[u8],
-) -> Result<(), Refusal> {
+) -> Result<(), HandshakeError> {
     let mut login = vec![1];
     for part in [name, password] {
         login.push(u8::try_from(part.len()).map_err(|_| too_long())?);
@@ -188,14 +195,14 @@ async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
     if answer[1] == 0 {
         return Ok(());
     }
-    Err(Refusal::Said {
-        class: Class::of(Kind::Auth),
+    Err(HandshakeError::Refused {
+        class: FailureClass::of(Kind::Auth),
         detail: ("socksLogin", answer[1].into()),
     })
 }
 
-fn socks_request(destination: &Target) -> Result<Vec<u8>, Refusal> {
-    let mut request = vec![VERSION, 1, 0];
+fn socks_request(destination: &Target) -> Result<Vec<u8>, HandshakeError> {
+    let mut request = vec![SOCKS_VERSION, 1, 0];
     match destination.host.parse() {
         Ok(IpAddr::V4(ip)) => {
             request.push(1);
@@ -216,21 +223,21 @@ fn socks_request(destination: &Target) -> Result<Vec<u8>, Refusal> {
     Ok(request)
 }
 
-fn too_long() -> Refusal {
-    Refusal::Io(io::Error::new(
+fn too_long() -> HandshakeError {
+    HandshakeError::Io(io::Error::new(
         io::ErrorKind::InvalidInput,
         "the host name is longer than 255 bytes, the limit of SOCKS",
     ))
 }
 
 /// The codes Node gives for what the proxy met.
-fn socks_class(reply: u8) -> Class {
+fn socks_class(reply: u8) -> FailureClass {
     match reply {
-        2 => Class::of(Kind::Auth),
-        3 => Class::new(Kind::Connect, "ENETUNREACH"),
-        4 => Class::new(Kind::Connect, "EHOSTUNREACH"),
-        5 => Class::new(Kind::Connect, "ECONNREFUSED"),
-        6 => Class::new(Kind::Connect, "ETIMEDOUT"),
-        _ => Class::new(Kind::Connect, "ERR_MOORLINE_PROXY_REFUSED"),
+        2 => FailureClass::of(Kind::Auth),
+        3 => FailureClass::new(Kind::Connect, "ENETUNREACH"),
+        4 => FailureClass::new(Kind::Connect, "EHOSTUNREACH"),
+        5 => FailureClass::new(Kind::Connect, "ECONNREFUSED"),
+        6 => FailureClass::new(Kind::Connect, "ETIMEDOUT"),
+        _ => FailureClass::new(Kind::Connect, "ERR_MOORLINE_PROXY_REFUSED"),
     }
 }

@@ -11,7 +11,7 @@ use rustls::ClientConfig;
 use tokio::time::Instant;
 
 use super::tls::TlsConfig;
-use crate::blocking::blocking;
+use crate::blocking::run_blocking;
 
 /// The files are looked at no more often than this.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -72,7 +72,7 @@ impl Secure {
         }
         let (options, known) = (self.options.clone(), self.state().configs.clone());
         // Reads files, and parses some 140 certificates when the system's roots are loaded.
-        let built = blocking(move || rebuilt(&options, known)).await??;
+        let built = run_blocking(move || rebuilt(&options, known)).await??;
         let mut state = self.state();
         state.configs = Some(Arc::clone(&built));
         state.looked = Some(Instant::now());

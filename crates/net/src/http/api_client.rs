@@ -14,7 +14,7 @@ use url::Url;
 
 use super::error::{Phase, failure};
 use crate::{
-    blocking::blocking,
+    blocking::run_blocking,
     dial::{DialConfig, EnvironmentProxies, Proxy, SystemNames, Target, TlsConfig},
 };
 
@@ -93,7 +93,7 @@ impl ApiClient {
     async fn build_secure(&self) -> Outcome<Client> {
         let tls = self.config.tls.clone();
         // Loading the roots reads files and parses some 140 certificates.
-        let config = blocking(move || tls.client_config()).await??;
+        let config = run_blocking(move || tls.client_config()).await??;
         self.build(config)
     }
 

@@ -61,28 +61,28 @@ impl ByteCounter {
     }
 }
 
-/// A connection with a meter.
+/// A connection whose bytes are counted.
 pub(super) struct CountingStream {
     stream: Stream,
-    meter: Arc<ByteCounter>,
+    byte_counter: Arc<ByteCounter>,
     /// Read since there was last nothing to read.
     burst: usize,
 }
 
 impl CountingStream {
     pub(super) fn new(stream: Stream) -> (Self, Arc<ByteCounter>) {
-        let meter = Arc::<ByteCounter>::default();
-        let metered = Self {
+        let byte_counter = Arc::<ByteCounter>::default();
+        let counting_stream = Self {
             stream,
-            meter: Arc::clone(&meter),
+            byte_counter: Arc::clone(&byte_counter),
             burst: 0,
         };
-        (metered, meter)
+        (counting_stream, byte_counter)
     }
 
     fn wrote(&self, written: io::Result<usize>) -> io::Result<usize> {
         if let Ok(bytes) = written {
-            self.meter
+            self.byte_counter
                 .written
                 .fetch_add(bytes as u64, Ordering::Relaxed);
         }
@@ -101,7 +101,7 @@ impl AsyncRead for CountingStream {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let room = self.meter.room();
+        let room = self.byte_counter.room();
         if room == 0 {
             return Poll::Ready(Err(io::Error::other(endless_head())));
         }
@@ -122,7 +122,9 @@ impl AsyncRead for CountingStream {
         read?;
         let bytes = buffer.filled().len() - before;
         self.burst += bytes;
-        self.meter.read.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.byte_counter
+            .read
+            .fetch_add(bytes as u64, Ordering::Relaxed);
         Poll::Ready(Ok(()))
     }
 }

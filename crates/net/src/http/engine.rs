@@ -109,7 +109,7 @@ impl Engine {
     pub fn stats(&self) -> Stats {
         let mut sum = Stats::default();
         for origin in self.origins().iter().flat_map(HashMap::values) {
-            let (stats, shared) = (origin.stats(), u32::from(origin.is_shared()));
+            let (stats, shared) = (origin.stats(), u32::from(origin.has_open_h2()));
             sum.total += stats.total + shared;
             sum.in_use += stats.in_use;
             sum.available += stats.available + shared;
@@ -217,7 +217,7 @@ impl Engine {
             let (upload, replayable) = (request.body.upload_progress(), request.body.replay());
             let message = request.message(http2);
             let timeouts = PhaseTimeouts {
-                meter: checkout.meter(),
+                byte_counter: checkout.byte_counter(),
                 upload,
                 context: &context,
             };
@@ -317,7 +317,7 @@ impl Engine {
         }
         if origins.iter().map(HashMap::len).sum::<usize>() >= MAX_ORIGINS {
             for map in origins.iter_mut() {
-                map.retain(|_, origin| origin.stats().total > 0 || origin.is_shared());
+                map.retain(|_, origin| origin.stats().total > 0 || origin.has_open_h2());
             }
         }
         let host = url.host().unwrap_or_default();

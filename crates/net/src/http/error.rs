@@ -9,7 +9,7 @@ use moorline_core::{
     options::OptionError,
 };
 
-use crate::dial::{self, Class, chain};
+use crate::dial::{self, FailureClass, chain};
 
 type Source = dyn StdError + 'static;
 
@@ -45,14 +45,14 @@ pub fn failure(error: reqwest::Error, phase: Phase, peer: &str) -> Failure {
             .with_code("ETIMEDOUT");
     }
     let class = if error.is_builder() {
-        Class::of(Kind::Internal)
+        FailureClass::of(Kind::Internal)
     } else if error.is_dns() {
-        Class::new(Kind::Connect, "ENOTFOUND")
+        FailureClass::new(Kind::Connect, "ENOTFOUND")
     } else if connecting && error.is_timeout() {
-        Class::new(Kind::Connect, "ETIMEDOUT")
+        FailureClass::new(Kind::Connect, "ETIMEDOUT")
     } else {
         let found = chain(&error).find_map(classify);
-        let found = found.unwrap_or(Class::of(Kind::Protocol));
+        let found = found.unwrap_or(FailureClass::of(Kind::Protocol));
         if connecting {
             found.while_connecting()
         } else {
@@ -141,11 +141,11 @@ impl CallContext {
         // A request whose response has begun was processed.
         let unprocessed = stage != Stage::Body && is_unprocessed(error);
         let class = if unprocessed {
-            Class::new(Kind::Disconnected, "ECONNRESET")
+            FailureClass::new(Kind::Disconnected, "ECONNRESET")
         } else {
             chain(error)
                 .find_map(classify)
-                .unwrap_or(Class::of(Kind::Protocol))
+                .unwrap_or(FailureClass::of(Kind::Protocol))
         };
         let phase = match stage {
             Stage::Body => Phase::Response,
@@ -167,7 +167,7 @@ impl CallContext {
 
     /// The failure of a body that ended before all of it had come.
     pub(super) fn truncated(&self) -> Failure {
-        let class = Class::new(Kind::Disconnected, "ECONNRESET");
+        let class = FailureClass::new(Kind::Disconnected, "ECONNRESET");
         let message = sentence(class, Phase::Response, &self.peer);
         let failure = Failure::new(class.kind, message).with_code(class.code);
         self.annotate(failure, Stage::Body, Traffic::default())
@@ -229,7 +229,7 @@ impl Stage {
 }
 
 /// The class of one error of the chain by its type; `None` when a deeper one knows more.
-fn classify(error: &Source) -> Option<Class> {
+fn classify(error: &Source) -> Option<FailureClass> {
     if let Some(http2) = error.downcast_ref::<h2::Error>() {
         return classify_http2(http2);
     }
@@ -237,20 +237,20 @@ fn classify(error: &Source) -> Option<Class> {
         return dial::classify(error);
     };
     if hyper.is_parse() {
-        Some(Class::of(Kind::Protocol))
+        Some(FailureClass::of(Kind::Protocol))
     } else if hyper.is_incomplete_message() || hyper.is_closed() || hyper.is_canceled() {
         // Node's "socket hang up".
-        Some(Class::new(Kind::Disconnected, "ECONNRESET"))
+        Some(FailureClass::new(Kind::Disconnected, "ECONNRESET"))
     } else if hyper.is_timeout() {
-        Some(Class::of(Kind::Timeout))
+        Some(FailureClass::of(Kind::Timeout))
     } else {
         None
     }
 }
 
 /// The class of an HTTP/2 error: the connection was cut, or the server left it, or this request.
-fn classify_http2(error: &h2::Error) -> Option<Class> {
-    let lost = Class::new(Kind::Disconnected, "ECONNRESET");
+fn classify_http2(error: &h2::Error) -> Option<FailureClass> {
+    let lost = FailureClass::new(Kind::Disconnected, "ECONNRESET");
     if let Some(io) = error.get_io() {
         return Some(dial::classify(io).unwrap_or(lost));
     }
@@ -262,8 +262,8 @@ fn classify_http2(error: &h2::Error) -> Option<Class> {
     (error.is_remote() && (error.is_go_away() || refused)).then_some(lost)
 }
 
-fn sentence(class: Class, phase: Phase, peer: &str) -> String {
-    let Class { kind, code } = class;
+fn sentence(class: FailureClass, phase: Phase, peer: &str) -> String {
+    let FailureClass { kind, code } = class;
     match (kind, phase) {
         (Kind::Connect, _) => format!("could not connect to {peer} ({code})"),
         (Kind::Tls, _) => format!("TLS with {peer} failed ({code})"),

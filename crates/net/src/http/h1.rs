@@ -30,7 +30,7 @@ use crate::dial::Stream;
 
 /// The most headers a response may have; room for them is made for each.
 const MAX_HEADERS: usize = 2000;
-/// More than is read of a head, so that it is the meter which ends one that is too long.
+/// More than is read of a head, so that it is the byte counter which ends one that is too long.
 const BUFFER_BYTES: usize = MAX_HEAD_BYTES as usize + 2 * BURST_BYTES;
 /// A server that says it closes after so many seconds is not relied on in the last one.
 const HINT_MARGIN: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ pub(super) type SendResult = Result<Response<Incoming>, Box<TrySendError<Request
 pub(super) struct H1 {
     sender: SendRequest<RequestBody>,
     connection: http1::Connection<TokioIo<CountingStream>, RequestBody>,
-    pub(super) meter: Arc<ByteCounter>,
+    pub(super) byte_counter: Arc<ByteCounter>,
     /// Until when the server keeps it, where it said so.
     expires_at: Option<Instant>,
     /// Whether it has carried a request before.
@@ -54,17 +54,17 @@ pub(super) struct H1 {
 
 impl H1 {
     pub(super) async fn new(stream: Stream) -> hyper::Result<Self> {
-        let (metered, meter) = CountingStream::new(stream);
+        let (counting_stream, byte_counter) = CountingStream::new(stream);
         let (sender, connection) = http1::Builder::new()
             .max_headers(MAX_HEADERS)
             .max_buf_size(BUFFER_BYTES)
             .allow_obsolete_multiline_headers_in_responses(true)
-            .handshake(TokioIo::new(metered))
+            .handshake(TokioIo::new(counting_stream))
             .await?;
         Ok(Self {
             sender,
             connection,
-            meter,
+            byte_counter,
             expires_at: None,
             used: false,
             ended: false,
@@ -91,7 +91,7 @@ impl H1 {
     /// Sends a request and gives the head of its answer. Dropping the future leaves a connection in the middle
     /// of something: it must be dropped too.
     pub(super) async fn send(&mut self, request: Request<RequestBody>) -> SendResult {
-        self.meter.reset();
+        self.byte_counter.reset();
         self.used = true;
         let mut response = std::pin::pin!(self.sender.try_send_request(request));
         let sent = std::future::poll_fn(|context| {
@@ -105,7 +105,7 @@ impl H1 {
                 .poll(&mut Context::from_waker(Waker::noop()))
         })
         .await;
-        self.meter.on_response();
+        self.byte_counter.on_response();
         if let Ok(response) = &sent {
             self.expires_at = keep_alive_hint(response.headers()).map(|hint| Instant::now() + hint);
         }

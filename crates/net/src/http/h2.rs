@@ -43,18 +43,18 @@ struct Usage {
     requests: AtomicU32,
     /// Requests now.
     streams: AtomicU32,
-    last: Mutex<Instant>,
-    meter: Arc<ByteCounter>,
+    last_used: Mutex<Instant>,
+    byte_counter: Arc<ByteCounter>,
     /// Fires when it gets no more requests.
     retirement: CancellationToken,
 }
 
 /// Counts one request while it is held.
-pub(super) struct StreamCount(Arc<Usage>);
+pub(super) struct StreamGuard(Arc<Usage>);
 
 impl H2 {
     pub(super) async fn new(stream: Stream) -> hyper::Result<Self> {
-        let (metered, meter) = CountingStream::new(stream);
+        let (counting_stream, byte_counter) = CountingStream::new(stream);
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -64,7 +64,7 @@ impl H2 {
             .max_send_buf_size(SEND_BUFFER_BYTES)
             .keep_alive_interval(PING_EVERY)
             .keep_alive_timeout(PING_TIMEOUT)
-            .handshake(TokioIo::new(metered))
+            .handshake(TokioIo::new(counting_stream))
             .await?;
         // Ends when the last sender is gone and the last stream has ended; its errors reach the streams.
         tokio::spawn(async move {
@@ -73,8 +73,8 @@ impl H2 {
         let usage = Arc::new(Usage {
             requests: AtomicU32::new(0),
             streams: AtomicU32::new(0),
-            last: Mutex::new(Instant::now()),
-            meter,
+            last_used: Mutex::new(Instant::now()),
+            byte_counter,
             retirement: CancellationToken::new(),
         });
         Ok(Self { sender, usage })
@@ -85,12 +85,12 @@ impl H2 {
     }
 
     /// Counts a request in, and tells whether it is not the first.
-    pub(super) fn begin_stream(&self) -> (StreamCount, bool) {
+    pub(super) fn begin_stream(&self) -> (StreamGuard, bool) {
         let before = self.usage.requests.fetch_add(1, Ordering::Relaxed);
         self.usage.streams.fetch_add(1, Ordering::Relaxed);
-        let mut last = lock(&self.usage.last);
-        *last = Instant::now();
-        (StreamCount(Arc::clone(&self.usage)), before > 0)
+        let mut last_used = lock(&self.usage.last_used);
+        *last_used = Instant::now();
+        (StreamGuard(Arc::clone(&self.usage)), before > 0)
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
@@ -99,7 +99,7 @@ impl H2 {
 
     /// The number of bytes received from the server so far.
     pub(super) fn frames_received(&self) -> u64 {
-        self.usage.meter.bytes_read()
+        self.usage.byte_counter.bytes_read()
     }
 
     /// Sends no more requests over it; it closes when those in flight have ended.
@@ -108,7 +108,7 @@ impl H2 {
     }
 
     /// Ready when it was retired, or was unused for `limit`.
-    pub(super) async fn idle(&self, limit: Duration) {
+    pub(super) async fn wait_until_idle(&self, limit: Duration) {
         loop {
             let rest = self.usage.idle_left(limit);
             if rest.is_zero() || !self.is_open() {
@@ -127,14 +127,14 @@ impl Usage {
         if self.streams.load(Ordering::Relaxed) > 0 {
             return limit;
         }
-        let last = *lock(&self.last);
-        limit.saturating_sub(last.elapsed())
+        let last_used = *lock(&self.last_used);
+        limit.saturating_sub(last_used.elapsed())
     }
 }
 
-impl Drop for StreamCount {
+impl Drop for StreamGuard {
     fn drop(&mut self) {
-        *lock(&self.0.last) = Instant::now();
+        *lock(&self.0.last_used) = Instant::now();
         self.0.streams.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -63,14 +63,14 @@ impl CallDeadline {
                 read: 0,
             };
             let failure = context.timeout_failure(self.name, self.timeout, Stage::Queue, nothing);
-            Err(if origin.is_full() {
+            Err(if origin.is_dialling() {
+                failure.with_detail("phase", "connect")
+            } else {
                 let message = format!(
                     "{}: all {} connections are in use (maxConnections)",
                     failure.message, origin.max_connections
                 );
                 failure.with_message(message)
-            } else {
-                failure.with_detail("phase", "connect")
             })
         })
     }
@@ -106,7 +106,7 @@ pub(super) async fn run_until<T>(
 
 /// Watches a request on its way out and its answer on its way in.
 pub(super) struct PhaseTimeouts<'a> {
-    pub(super) meter: Option<Arc<ByteCounter>>,
+    pub(super) byte_counter: Option<Arc<ByteCounter>>,
     pub(super) upload: UploadProgress,
     pub(super) context: &'a CallContext,
 }
@@ -173,21 +173,28 @@ impl PhaseTimeouts<'_> {
     }
 
     fn traffic(&self) -> Traffic {
-        self.meter
+        self.byte_counter
             .as_ref()
-            .map_or(Traffic::default(), |meter| Traffic {
-                written: Some(meter.bytes_written()),
-                read: meter.bytes_read(),
+            .map_or(Traffic::default(), |counter| Traffic {
+                written: Some(counter.bytes_written()),
+                read: counter.bytes_read(),
             })
     }
 
     fn progress(&self) -> u64 {
-        self.upload.progress() + self.meter.as_ref().map_or(0, |meter| meter.bytes_written())
+        self.upload.progress()
+            + self
+                .byte_counter
+                .as_ref()
+                .map_or(0, |counter| counter.bytes_written())
     }
 
     /// Whether all was handed over to be written.
     fn stage(&self) -> Stage {
-        let written = self.meter.as_ref().map(|meter| meter.bytes_written());
+        let written = self
+            .byte_counter
+            .as_ref()
+            .map(|counter| counter.bytes_written());
         if self.upload.is_complete(written) {
             Stage::Headers
         } else {

@@ -103,7 +103,7 @@ impl ObjectPool {
         config: &ConnectionPoolConfig,
         runtime: Handle,
     ) -> Self {
-        let settings = PoolConfig {
+        let pool_config = PoolConfig {
             connect_timeout: config.connect_timeout,
             validate_timeout: config.release_timeout,
             close_timeout: config.release_timeout,
@@ -117,7 +117,7 @@ impl ObjectPool {
             leases: Arc::clone(&leases),
         };
         let connector = ObjectConnector(Arc::clone(&requests));
-        let pool = Pool::with_listener(connector, settings, runtime, Some(Arc::new(events)));
+        let pool = Pool::with_listener(connector, pool_config, runtime, Some(Arc::new(events)));
         Self {
             pool,
             requests,
@@ -126,8 +126,8 @@ impl ObjectPool {
     }
 
     /// Shows the pool in the metrics of the process under `name`.
-    pub fn publish(&self, name: &str) {
-        self.pool.publish(name, "connection");
+    pub fn register_metrics(&self, name: &str) {
+        self.pool.register_metrics(name, "connection");
     }
 
     /// The number of a free object at once, if there is one.

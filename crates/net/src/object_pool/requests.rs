@@ -49,23 +49,23 @@ impl Drop for Object {
     }
 }
 
-/// The owner's reply: an object, if the request was to create one.
-type Reply = Outcome<Option<Object>>;
+/// The owner's answer: an object, if the request was to create one.
+type Answer = Outcome<Option<Object>>;
 
 /// Requests that wait for their answers, by number.
 pub(super) struct PendingRequests {
     owner: Arc<dyn ObjectOwner>,
-    pending: Mutex<HashMap<u32, Pending>>,
+    pending: Mutex<HashMap<u32, PendingRequest>>,
     /// For each object, whether it was found dead.
     dead: Mutex<HashMap<u32, Arc<AtomicBool>>>,
 }
 
-struct Pending {
+struct PendingRequest {
     creates: bool,
-    reply: oneshot::Sender<Reply>,
+    sender: oneshot::Sender<Answer>,
 }
 
-/// Withdraws a request whose reply is not awaited any more.
+/// Withdraws a request whose answer is not awaited any more.
 struct WithdrawOnDrop<'a>(&'a PendingRequests, u32);
 
 impl Drop for WithdrawOnDrop<'_> {
@@ -88,12 +88,12 @@ impl PendingRequests {
         let Some(pending) = lock(&self.pending).remove(&id) else {
             return false;
         };
-        let reply = match problem {
+        let answer = match problem {
             Some(message) => Err(Failure::new(Kind::Connect, message)),
             None => Ok(pending.creates.then(|| self.object(id))),
         };
         // An object that its borrower does not take is closed by being dropped.
-        drop(pending.reply.send(reply));
+        drop(pending.sender.send(answer));
         true
     }
 
@@ -119,16 +119,16 @@ impl PendingRequests {
     }
 
     /// Makes a request and waits for its answer.
-    pub(super) async fn request(&self, request: impl FnOnce(u32) -> Request) -> Reply {
-        // Numbers are unique across all pools: a restarted pool must not take a reply to its predecessor.
+    pub(super) async fn request(&self, request: impl FnOnce(u32) -> Request) -> Answer {
+        // Numbers are unique across all pools: a restarted pool must not take an answer to its predecessor.
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
         let request = request(id);
-        let (reply, answered) = oneshot::channel();
+        let (sender, answer) = oneshot::channel();
         let creates = matches!(request, Request::Create { .. });
-        lock(&self.pending).insert(id, Pending { creates, reply });
+        lock(&self.pending).insert(id, PendingRequest { creates, sender });
         let _withdraw = WithdrawOnDrop(self, id);
         self.owner.request(request);
-        answered.await.unwrap_or_else(|_| Err(closed()))
+        answer.await.unwrap_or_else(|_| Err(closed()))
     }
 }

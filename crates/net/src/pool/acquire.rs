@@ -158,7 +158,7 @@ impl<C: Connect> PoolInner<C> {
         }
         let closed = || Refusal::Closed.failure();
         let mut guard = ValidationGuard::begin(borrowed).ok_or_else(closed)?;
-        if looks_alive == Some(true) && self.validates(&mut guard).await {
+        if looks_alive == Some(true) && self.run_validation(&mut guard).await {
             return guard.pass().ok_or_else(closed);
         }
         let termination = guard.fail().ok_or_else(closed)?;
@@ -167,7 +167,7 @@ impl<C: Connect> PoolInner<C> {
         self.open(reserved).await
     }
 
-    async fn validates(&self, guard: &mut ValidationGuard<C>) -> bool {
+    async fn run_validation(&self, guard: &mut ValidationGuard<C>) -> bool {
         let Some(connection) = guard.connection() else {
             return false;
         };
@@ -194,7 +194,7 @@ impl<C: Connect> PoolInner<C> {
             })??,
         };
         let lease = reserved.lease();
-        let borrowed = reserved.open(connection)?;
+        let borrowed = reserved.fill(connection)?;
         self.emit(|| Event::Create {
             lease,
             took: began.elapsed(),

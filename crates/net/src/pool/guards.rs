@@ -83,7 +83,7 @@ impl<C: Connect> ReservedSlot<C> {
     }
 
     /// The connection is open: it is the borrower's, unless the pool was closed by force meanwhile.
-    pub(super) fn open(mut self, connection: C::Connection) -> Outcome<PooledConnection<C>> {
+    pub(super) fn fill(mut self, connection: C::Connection) -> Outcome<PooledConnection<C>> {
         self.used = true;
         let mut state = self.inner.state();
         if state.ledger.on_created(self.lease, now()) {

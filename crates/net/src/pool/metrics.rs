@@ -18,7 +18,7 @@ pub(crate) trait ReportMetrics: Send + Sync {
 
 static REGISTERED: Mutex<Vec<Weak<dyn ReportMetrics>>> = Mutex::new(Vec::new());
 
-/// Carries over the figures of all pools that were published.
+/// Carries over the figures of all pools that were registered.
 pub fn refresh() {
     let mut all = lock(&REGISTERED);
     all.retain(|one| one.strong_count() > 0);
@@ -30,7 +30,7 @@ pub fn refresh() {
     }
 }
 
-/// The figures of one pool, once it was published.
+/// The figures of one pool, once it was registered.
 #[derive(Debug, Default)]
 pub(crate) struct PoolMetrics(Mutex<Option<PoolSeries>>);
 

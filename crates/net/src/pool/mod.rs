@@ -93,7 +93,7 @@ impl<C: Connect> Pool<C> {
     }
 
     /// Registers the pool in the metrics of the process under `name`, as one of type `kind`.
-    pub fn publish(&self, name: &str, kind: &str) {
+    pub fn register_metrics(&self, name: &str, kind: &str) {
         let pool: Weak<dyn ReportMetrics> = Arc::downgrade(&self.inner) as _;
         let max = self.inner.config.ledger.max;
         self.inner.metrics.register(name, kind, max, pool);

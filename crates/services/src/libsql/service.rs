@@ -76,7 +76,7 @@ impl LibsqlPool {
         let deadlines = Deadlines::new(runtime.clone(), ended);
         let connector = LibsqlConnector(config.target);
         let pool = Pool::with_listener(connector, config.pool, runtime, Some(listener));
-        pool.publish(&config.shown_url, SERVICE);
+        pool.register_metrics(&config.shown_url, SERVICE);
         Ok(Self {
             pool,
             int_mode: config.int_mode,

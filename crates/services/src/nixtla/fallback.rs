@@ -12,7 +12,7 @@ use super::{
         Content, Intervals, ModelInfo, PredictedPoint, TaskResult, time_after, without_anomalies,
     },
 };
-use moorline_net::http::off_runtime;
+use moorline_net::http::offload;
 
 /// Whether the local model can run a request.
 pub(super) const fn can_run(request: &Request) -> bool {
@@ -26,7 +26,7 @@ pub(super) async fn run(
     cancel: CancellationToken,
 ) -> Outcome<TaskResult> {
     // Models take milliseconds even for a short series.
-    off_runtime(usize::MAX, move || {
+    offload(usize::MAX, move || {
         let (content, model) = match &request.task {
             Task::Forecast { horizon, levels } => forecast(&request, *horizon, levels, &cancel)?,
             Task::Anomalies { level } => (judge(&request, *level, &cancel)?, "STL".to_owned()),

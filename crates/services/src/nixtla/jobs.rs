@@ -29,7 +29,7 @@ use super::{
     service::{Nixtla, Prepared, has_status},
     window::Sent,
 };
-use moorline_net::http::off_runtime;
+use moorline_net::http::offload;
 
 /// The characters to percent-encode in a segment of a path: all but the unreserved ones of RFC 3986, section 2.3.
 const ESCAPED: AsciiSet = NON_ALPHANUMERIC
@@ -221,8 +221,7 @@ impl Nixtla {
     async fn read_result(&self, job: &Job, result: Json) -> Outcome<TaskResult> {
         let (request, sent) = (Arc::clone(&job.request), job.sent.clone());
         // The size of the parsed result is unknown; jobs are for large ones.
-        let mut result =
-            off_runtime(usize::MAX, move || reply::read(&request, &sent, result)).await?;
+        let mut result = offload(usize::MAX, move || reply::read(&request, &sent, result)).await?;
         payload::model_of(&job.request, &self.config).clone_into(&mut result.model_info.model);
         self.count_tokens(&result);
         Ok(result)

@@ -6,7 +6,7 @@ use moorline_core::error::{Delivery, Failure, Kind, Outcome};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use super::{local::Judgement, request::Request, series::Series};
-use moorline_net::http::off_runtime;
+use moorline_net::http::offload;
 
 /// The approximate size of a point in JSON, which decides on which thread it is written.
 const BYTES_PER_POINT: usize = 100;
@@ -31,7 +31,7 @@ impl TaskResult {
             Content::Anomalies(points) => points.len(),
             Content::FinetunedModelId(_) => 0,
         };
-        off_runtime(points * BYTES_PER_POINT, move || {
+        offload(points * BYTES_PER_POINT, move || {
             serde_json::to_string(&self).map_err(|error| {
                 Failure::new(Kind::Internal, "the result could not be serialized")
                     .with_cause(error.to_string(), None)

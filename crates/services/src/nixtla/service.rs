@@ -38,7 +38,7 @@ use super::{
     result::TaskResult,
     window::{self, Sent, Windows},
 };
-use moorline_net::http::off_runtime;
+use moorline_net::http::offload;
 use moorline_net::pipeline::run;
 
 /// The approximate size of a number in JSON, which decides on which thread a body is written.
@@ -162,7 +162,7 @@ impl Nixtla {
             let sent = prepared.get().map(|prepared| prepared.sent.clone());
             let sent = sent.unwrap_or_else(|| Sent::of(request, None));
             let request = Arc::clone(request);
-            off_runtime(body.len(), move || {
+            offload(body.len(), move || {
                 reply::read(&request, &sent, parse(&body)?)
             })
             .await
@@ -220,7 +220,7 @@ impl Nixtla {
         };
         let points: usize = request.subject.series.iter().map(|s| s.values.len()).sum();
         let (request, config) = (Arc::clone(request), Arc::clone(&self.config));
-        off_runtime(points * BYTES_PER_POINT, move || {
+        offload(points * BYTES_PER_POINT, move || {
             let sent = Sent::of(&request, window);
             let payload = Payload::new(payload::body(&request, &config, &sent)?)?;
             Ok(Prepared { sent, payload })
@@ -256,7 +256,7 @@ impl Nixtla {
         })
         .await
         .map_err(|failure| with_public_message(failure).during(SERVICE, operation))?;
-        off_runtime(body.len(), move || parse(&body))
+        offload(body.len(), move || parse(&body))
             .await
             .map_err(|failure| failure.during(SERVICE, operation))
     }

@@ -6,7 +6,7 @@ use moorline_core::error::{Delivery, Failure, Kind};
 use tokio_tungstenite::tungstenite::Error;
 
 use super::protocol_error::ProtocolError;
-use moorline_net::dial::{Class, chain, classify};
+use moorline_net::dial::{FailureClass, chain, classify};
 
 pub(super) const SERVICE: &str = "websocket";
 /// The names of its times for a connection.
@@ -44,7 +44,7 @@ fn lost_during_handshake(error: &io::Error) -> Failure {
     let class = chain(error)
         .find_map(classify)
         .filter(|class| class.kind == Kind::Auth)
-        .unwrap_or(Class::new(Kind::Connect, code_of(error)));
+        .unwrap_or(FailureClass::new(Kind::Connect, code_of(error)));
     let message = match class.kind {
         Kind::Auth => "the server rejected the client certificate",
         _ => "the connection ended before the handshake response",

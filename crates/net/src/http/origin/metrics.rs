@@ -19,7 +19,7 @@ impl ReportMetrics for Origin {
         self.metrics.update(|| {
             let (mut stats, mut counters) = (self.stats(), self.pool.counters());
             // The shared connection has left the pool and is still open.
-            if self.is_shared() {
+            if self.has_open_h2() {
                 stats.available += 1;
                 counters.destroyed = counters.destroyed.saturating_sub(1);
             }

@@ -25,7 +25,7 @@ use super::{
     byte_count::ByteCounter,
     config::HttpConfig,
     h1::{H1, SendResult},
-    h2::{H2, StreamCount},
+    h2::{H2, StreamGuard},
 };
 use crate::{
     dial::{Alpn, Dialer, Stream, Target},
@@ -61,7 +61,7 @@ impl Drop for CountGuard<'_> {
 
 /// The pooled value. A request takes the connection out and puts it back when it can be used again.
 #[derive(Default)]
-pub(super) enum Slot {
+pub(super) enum PooledHttp {
     /// The connection is in use, or was closed.
     #[default]
     Empty,
@@ -72,9 +72,9 @@ pub(super) enum Slot {
 }
 
 impl Connect for OriginConnector {
-    type Connection = Slot;
+    type Connection = PooledHttp;
 
-    async fn connect(&self) -> Outcome<Slot> {
+    async fn connect(&self) -> Outcome<PooledHttp> {
         let _dialling = CountGuard::new(&self.dialling);
         let stream = self.dialer.dial(&self.target, self.alpn).await?;
         handshake(stream).await.map_err(|error| {
@@ -83,35 +83,35 @@ impl Connect for OriginConnector {
         })
     }
 
-    fn is_usable(&self, slot: &Slot) -> bool {
-        matches!(slot, Slot::H1(_))
+    fn is_usable(&self, connection: &PooledHttp) -> bool {
+        matches!(connection, PooledHttp::H1(_))
     }
 
-    async fn validate(&self, _: &mut Slot) -> Outcome<()> {
+    async fn validate(&self, _: &mut PooledHttp) -> Outcome<()> {
         Ok(())
     }
 
-    async fn close(&self, slot: Slot) {
-        drop(slot);
+    async fn close(&self, connection: PooledHttp) {
+        drop(connection);
     }
 }
 
-async fn handshake(stream: Stream) -> hyper::Result<Slot> {
+async fn handshake(stream: Stream) -> hyper::Result<PooledHttp> {
     if stream.is_http2() {
-        return H2::new(stream).await.map(Slot::H2);
+        return H2::new(stream).await.map(PooledHttp::H2);
     }
-    H1::new(stream).await.map(|h1| Slot::H1(Box::new(h1)))
+    H1::new(stream).await.map(|h1| PooledHttp::H1(Box::new(h1)))
 }
 
 /// A connection to send one request on.
 pub(super) enum Checkout {
     H1 {
         h1: Box<H1>,
-        place: PooledConnection<OriginConnector>,
+        pooled: PooledConnection<OriginConnector>,
     },
     H2 {
         h2: H2,
-        _in_use: StreamCount,
+        _in_use: StreamGuard,
         _permit: OwnedSemaphorePermit,
         reused: bool,
     },
@@ -131,9 +131,9 @@ impl Checkout {
     }
 
     /// The counter of the bytes of this request, where it has the connection for itself.
-    pub(super) fn meter(&self) -> Option<Arc<ByteCounter>> {
+    pub(super) fn byte_counter(&self) -> Option<Arc<ByteCounter>> {
         match self {
-            Self::H1 { h1, .. } => Some(Arc::clone(&h1.meter)),
+            Self::H1 { h1, .. } => Some(Arc::clone(&h1.byte_counter)),
             Self::H2 { .. } => None,
         }
     }
@@ -156,10 +156,10 @@ impl Checkout {
 
     /// The request is over; the connection may carry another.
     pub(super) fn finish(self) {
-        if let Self::H1 { mut h1, place } = self
+        if let Self::H1 { mut h1, pooled } = self
             && h1.is_ready()
         {
-            place.with(|slot| *slot = Slot::H1(h1));
+            pooled.with(|connection| *connection = PooledHttp::H1(h1));
         }
     }
 }
@@ -180,7 +180,7 @@ pub(super) struct Origin {
     /// HTTP/2.
     protocol_known: AtomicBool,
     opening_lock: tokio::sync::Mutex<()>,
-    never: CancellationToken,
+    never_cancelled: CancellationToken,
     keep_alive: std::time::Duration,
     closed: CancellationToken,
     metrics: PoolMetrics,
@@ -231,7 +231,7 @@ impl Origin {
             protocol_known: AtomicBool::new(protocol_known),
             dialling,
             opening_lock: tokio::sync::Mutex::default(),
-            never: CancellationToken::new(),
+            never_cancelled: CancellationToken::new(),
             keep_alive: config.keep_alive,
             closed,
             metrics: PoolMetrics::default(),
@@ -264,9 +264,9 @@ impl Origin {
         }
     }
 
-    /// Whether a waiting request waits for a connection in use, as opposed to one that is being opened.
-    pub(super) fn is_full(&self) -> bool {
-        self.dialling.load(Ordering::Relaxed) == 0
+    /// Whether a waiting request waits for a connection that is being opened, as opposed to one in use.
+    pub(super) fn is_dialling(&self) -> bool {
+        self.dialling.load(Ordering::Relaxed) > 0
     }
 
     pub(super) fn stats(&self) -> Stats {
@@ -276,17 +276,17 @@ impl Origin {
     }
 
     /// Whether an HTTP/2 connection is open.
-    pub(super) fn is_shared(&self) -> bool {
-        self.share().as_ref().is_some_and(H2::is_open)
+    pub(super) fn has_open_h2(&self) -> bool {
+        self.lock_shared().as_ref().is_some_and(H2::is_open)
     }
 
-    fn share(&self) -> MutexGuard<'_, Option<H2>> {
+    fn lock_shared(&self) -> MutexGuard<'_, Option<H2>> {
         lock(&self.shared)
     }
 
     /// A stream on the HTTP/2 connection; `None` when there is no such connection.
     async fn shared_checkout(&self) -> Option<Checkout> {
-        if !self.has_shared() {
+        if !self.retain_open_h2() {
             return None;
         }
         let permit = if let Ok(permit) = Arc::clone(&self.stream_permits).try_acquire_owned() {
@@ -298,7 +298,7 @@ impl Origin {
                 .await
                 .ok()?
         };
-        let h2 = self.share().clone().filter(H2::is_open)?;
+        let h2 = self.lock_shared().clone().filter(H2::is_open)?;
         let (in_use, reused) = h2.begin_stream();
         Some(Checkout::H2 {
             h2,
@@ -309,8 +309,8 @@ impl Origin {
     }
 
     /// Whether there is an HTTP/2 connection; drops one that has ended.
-    fn has_shared(&self) -> bool {
-        let mut shared = self.share();
+    fn retain_open_h2(&self) -> bool {
+        let mut shared = self.lock_shared();
         let Some(ended) = shared.take_if(|h2| !h2.is_open()) else {
             return shared.is_some();
         };
@@ -321,26 +321,26 @@ impl Origin {
 
     /// An HTTP/1 connection; `None` when there turned out to be a shared one, or the one found was dead.
     async fn own_checkout(self: &Arc<Self>) -> Outcome<Option<Checkout>> {
-        let place = match self.pool.take() {
-            Some(place) => place,
-            None => self.pool.acquire(&self.never).await?,
+        let pooled = match self.pool.take() {
+            Some(pooled) => pooled,
+            None => self.pool.acquire(&self.never_cancelled).await?,
         };
-        match place.with(std::mem::take) {
-            Some(Slot::H1(mut h1)) => {
+        match pooled.with(std::mem::take) {
+            Some(PooledHttp::H1(mut h1)) => {
                 let ready = !h1.used || h1.is_ready();
-                Ok(ready.then_some(Checkout::H1 { h1, place }))
+                Ok(ready.then_some(Checkout::H1 { h1, pooled }))
             }
-            Some(Slot::H2(h2)) => {
+            Some(PooledHttp::H2(h2)) => {
                 self.share_h2(h2);
                 Ok(None)
             }
-            Some(Slot::Empty) => Ok(None),
+            Some(PooledHttp::Empty) => Ok(None),
             None => Err(Failure::new(Kind::Closed, "the transport was closed")),
         }
     }
 
     fn share_h2(self: &Arc<Self>, h2: H2) {
-        let mut shared = self.share();
+        let mut shared = self.lock_shared();
         if shared.as_ref().is_some_and(H2::is_open) {
             return;
         }
@@ -350,7 +350,7 @@ impl Origin {
         let closed = self.closed.clone();
         tokio::spawn(async move {
             tokio::select! {
-                () = h2.idle(limit) => {}
+                () = h2.wait_until_idle(limit) => {}
                 () = closed.cancelled() => {}
             }
             if let Some(origin) = origin.upgrade() {
@@ -361,7 +361,7 @@ impl Origin {
 
     /// Drops a shared connection, so that the next request opens another; it ends with the requests on it.
     pub(super) fn forget(&self, h2: &H2) {
-        let mut shared = self.share();
+        let mut shared = self.lock_shared();
         if shared.take_if(|known| known.is_same(h2)).is_some() {
             // The next one will very likely be shared as well.
             self.protocol_known.store(false, Ordering::Relaxed);
@@ -371,7 +371,7 @@ impl Origin {
 
     /// Closes idle connections at once, and the others when their requests end.
     pub(super) async fn close(&self) {
-        *self.share() = None;
+        *self.lock_shared() = None;
         self.pool.drain(Limit::At(std::time::Duration::ZERO)).await;
     }
 }

@@ -22,7 +22,7 @@ use crate::libsql::{
     result::{IntMode, ResultText, ResultWriter},
     statement::{Statement, TransactionMode},
 };
-use moorline_net::http::off_runtime;
+use moorline_net::http::offload;
 
 /// The bytes of a value on the wire, roughly.
 const BYTES_PER_VALUE: usize = 16;
@@ -99,7 +99,7 @@ impl RemoteConnection {
         match self.send(Request::Execute { stmt }, keep).await? {
             StreamResponse::Execute(result) => {
                 let bytes = result.values.len() * BYTES_PER_VALUE;
-                off_runtime(bytes, move || Ok(result_text(&result, mode))).await
+                offload(bytes, move || Ok(result_text(&result, mode))).await
             }
             _ => Err(missing_result()),
         }

@@ -25,7 +25,7 @@ use crate::libsql::{
     },
     remote::request::{Pipeline, Request},
 };
-use moorline_net::http::{ApiClient, off_runtime};
+use moorline_net::http::{ApiClient, offload};
 
 /// The longest idle time after which a stream is continued; the server drops it after 10 s.
 const STREAM_IDLE: Duration = Duration::from_secs(8);
@@ -139,7 +139,7 @@ impl Stream {
             .map_err(Refusal::Failed)?;
         let length = bytes.len();
         let read = move || PipelineResponse::read(&bytes).map_err(unreadable);
-        let answer = off_runtime(length, read).await.map_err(Refusal::Failed)?;
+        let answer = offload(length, read).await.map_err(Refusal::Failed)?;
         self.used = Instant::now();
         // Without a baton there is nothing to continue.
         if let Some(named) = answer.base_url.filter(|_| answer.baton.is_some()) {

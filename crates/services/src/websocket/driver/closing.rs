@@ -79,7 +79,7 @@ impl Driver {
         error: ProtocolError,
         take_count: Option<u64>,
     ) -> bool {
-        let Some(now) = self.shared.receive_queue.take_count() else {
+        let Some(now) = self.shared.receive_queue.take_count_when_empty() else {
             return false;
         };
         match take_count {

@@ -2,18 +2,18 @@
 
 use moorline_core::error::Outcome;
 
-use crate::blocking::blocking;
+use crate::blocking::run_blocking;
 
 /// Above this size, reading or writing JSON takes longer than a millisecond.
 const LARGE_BYTES: usize = 64 << 10;
 
 /// Runs `work`, whose time grows with `bytes`: on a blocking thread where they are many.
-pub async fn off_runtime<T: Send + 'static>(
+pub async fn offload<T: Send + 'static>(
     bytes: usize,
     work: impl FnOnce() -> Outcome<T> + Send + 'static,
 ) -> Outcome<T> {
     if bytes < LARGE_BYTES {
         return work();
     }
-    blocking(work).await?
+    run_blocking(work).await?
 }

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 /// Starts a server with this behaviour for each connection; returns its address.
-async fn peer<F>(behave: impl Fn(TcpStream) -> F + Send + 'static) -> String
+async fn start_server<F>(behave: impl Fn(TcpStream) -> F + Send + 'static) -> String
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -63,27 +63,27 @@ fn assert_failure(result: Result<Vec<u8>, Failure>, kind: Kind, code: &str, deli
 #[tokio::test]
 async fn a_response_is_read_with_any_status() {
     let ok = b"HTTP/1.1 404 Not Found\r\ncontent-length: 5\r\n\r\nhello";
-    let peer = peer(move |socket| answer(socket, ok)).await;
-    assert_eq!(call(&format!("http://{peer}/")).await.unwrap(), b"hello");
+    let address = start_server(move |socket| answer(socket, ok)).await;
+    assert_eq!(call(&format!("http://{address}/")).await.unwrap(), b"hello");
 }
 
 #[tokio::test]
 async fn a_redirect_is_returned_and_not_followed() {
     let moved = b"HTTP/1.1 307 Moved\r\nlocation: /x\r\ncontent-length: 2\r\n\r\nno";
-    let peer = peer(move |socket| answer(socket, moved)).await;
-    assert_eq!(call(&format!("http://{peer}/")).await.unwrap(), b"no");
+    let address = start_server(move |socket| answer(socket, moved)).await;
+    assert_eq!(call(&format!("http://{address}/")).await.unwrap(), b"no");
 }
 
 #[tokio::test]
 async fn a_closed_port_proves_that_nothing_was_sent() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let peer = listener.local_addr().unwrap();
+    let address = listener.local_addr().unwrap();
     drop(listener);
-    let result = call(&format!("http://{peer}/")).await;
+    let result = call(&format!("http://{address}/")).await;
     let message = result.as_ref().unwrap_err().message.clone();
     assert_eq!(
         message,
-        format!("could not connect to {peer} (ECONNREFUSED)")
+        format!("could not connect to {address} (ECONNREFUSED)")
     );
     assert_failure(result, Kind::Connect, "ECONNREFUSED", Delivery::None);
 }
@@ -96,34 +96,34 @@ async fn a_host_without_an_address_is_enotfound() {
 
 #[tokio::test]
 async fn a_handshake_that_hangs_ends_with_the_connect_timeout() {
-    let peer = peer(async |socket| {
+    let address = start_server(async |socket| {
         let _open = socket;
         std::future::pending::<()>().await;
     })
     .await;
-    let result = call(&format!("https://{peer}/")).await;
+    let result = call(&format!("https://{address}/")).await;
     assert_failure(result, Kind::Connect, "ETIMEDOUT", Delivery::None);
 }
 
 #[tokio::test]
-async fn a_peer_that_speaks_no_tls_is_a_tls_failure() {
+async fn a_server_that_speaks_no_tls_is_a_tls_failure() {
     let plain = b"HTTP/1.1 400 Bad Request\r\n\r\n";
-    let peer = peer(move |socket| answer(socket, plain)).await;
-    let result = call(&format!("https://{peer}/")).await;
+    let address = start_server(move |socket| answer(socket, plain)).await;
+    let result = call(&format!("https://{address}/")).await;
     assert_failure(result, Kind::Tls, "ERR_MOORLINE_TLS", Delivery::None);
 }
 
 #[tokio::test]
 async fn a_connection_closed_without_an_answer_may_have_delivered() {
-    let peer = peer(|socket| answer(socket, b"")).await;
-    let result = call(&format!("http://{peer}/")).await;
+    let address = start_server(|socket| answer(socket, b"")).await;
+    let result = call(&format!("http://{address}/")).await;
     assert_failure(result, Kind::Disconnected, "ECONNRESET", Delivery::Unknown);
 }
 
 #[tokio::test]
 async fn an_answer_that_is_not_http_is_a_protocol_failure() {
-    let peer = peer(|socket| answer(socket, b"SSH-2.0-OpenSSH_9.2\r\n\r\n")).await;
-    let result = call(&format!("http://{peer}/")).await;
+    let address = start_server(|socket| answer(socket, b"SSH-2.0-OpenSSH_9.2\r\n\r\n")).await;
+    let result = call(&format!("http://{address}/")).await;
     assert_failure(
         result,
         Kind::Protocol,
@@ -135,15 +135,15 @@ async fn an_answer_that_is_not_http_is_a_protocol_failure() {
 #[tokio::test]
 async fn a_response_cut_off_in_its_body_counts_as_answered() {
     let cut = b"HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhello";
-    let peer = peer(move |socket| answer(socket, cut)).await;
-    let result = call(&format!("http://{peer}/")).await;
+    let address = start_server(move |socket| answer(socket, cut)).await;
+    let result = call(&format!("http://{address}/")).await;
     assert_failure(result, Kind::Disconnected, "ECONNRESET", Delivery::Answered);
 }
 
 #[tokio::test]
 async fn a_response_above_the_limit_is_refused() {
     let long = b"HTTP/1.1 200 OK\r\ncontent-length: 1001\r\n\r\n";
-    let peer = peer(async |mut socket: TcpStream| {
+    let address = start_server(async |mut socket: TcpStream| {
         let _ = socket.read(&mut [0; 4096]).await;
         socket.write_all(long).await.unwrap();
         socket.write_all(&[b'x'; 1001]).await.unwrap();
@@ -151,7 +151,7 @@ async fn a_response_above_the_limit_is_refused() {
         let _ = socket.read(&mut [0; 1]).await;
     })
     .await;
-    let result = call(&format!("http://{peer}/")).await;
+    let result = call(&format!("http://{address}/")).await;
     assert_failure(
         result,
         Kind::Protocol,

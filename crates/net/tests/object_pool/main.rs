@@ -85,7 +85,7 @@ impl Fixture {
         }
     }
 
-    async fn object(&mut self) -> u32 {
+    async fn acquire_new(&mut self) -> u32 {
         let acquired = self.acquire(None);
         let id = self.next_creation().await;
         assert!(self.pool.answer(id, None));
@@ -97,7 +97,7 @@ impl Fixture {
 #[tokio::test(start_paused = true)]
 async fn an_object_has_the_number_of_the_request_it_was_made_for() {
     let mut it = Fixture::open(&[]);
-    let object = it.object().await;
+    let object = it.acquire_new().await;
     assert!(it.pool.release(object, true));
     assert!(!it.pool.release(object, true), "it was given back");
     assert_eq!(it.pool.take(), Some(object));
@@ -132,7 +132,7 @@ async fn a_failed_creation_is_retried_until_the_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_late_reply_is_refused() {
+async fn a_late_answer_is_refused() {
     let mut it = Fixture::open(&[]);
     let acquired = it.acquire(Some(Duration::from_millis(10)));
     let id = it.next_creation().await;
@@ -145,7 +145,7 @@ async fn a_late_reply_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn dead_objects_are_closed_at_once_or_when_they_come_back() {
     let mut it = Fixture::open(&[]);
-    let (free, borrowed) = (it.object().await, it.object().await);
+    let (free, borrowed) = (it.acquire_new().await, it.acquire_new().await);
     it.pool.release(free, true);
     it.pool.evict(&[free, borrowed]);
     for object in [free, borrowed] {
@@ -169,7 +169,7 @@ async fn dead_objects_are_closed_at_once_or_when_they_come_back() {
 #[tokio::test(start_paused = true)]
 async fn stopping_closes_every_object_and_emits_an_event() {
     let mut it = Fixture::open(&[]);
-    let objects = [it.object().await, it.object().await];
+    let objects = [it.acquire_new().await, it.acquire_new().await];
     it.pool.release(objects[0], true);
     let stop = tokio::spawn({
         let pool = Arc::clone(&it.pool);
@@ -194,7 +194,7 @@ async fn stopping_closes_every_object_and_emits_an_event() {
 #[tokio::test(start_paused = true)]
 async fn a_leak_names_its_object() {
     let mut it = Fixture::open(&[("leakAfter", 1.0)]);
-    let object = it.object().await;
+    let object = it.acquire_new().await;
     sleep(Duration::from_secs(2)).await;
     let events = it.owner.events.lock().unwrap().clone();
     let [

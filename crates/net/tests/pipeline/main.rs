@@ -27,7 +27,7 @@ const SHORT: Duration = Duration::from_millis(5);
 const LONG: Duration = Duration::from_mins(1);
 
 /// Two retries, 5 ms apart at first.
-const OPTIONS: PipelineConfig = PipelineConfig {
+const CONFIG: PipelineConfig = PipelineConfig {
     timeout: Limit::At(LONG),
     attempt_timeout: Limit::At(LONG),
     retry: Some(RetryPolicy {
@@ -44,7 +44,7 @@ const ONE_AT_A_TIME: PipelineConfig = PipelineConfig {
         max_concurrent: 1,
         max_queue: 8,
     }),
-    ..OPTIONS
+    ..CONFIG
 };
 
 fn call() -> Run {
@@ -57,7 +57,7 @@ fn refused() -> Failure {
 
 #[tokio::test]
 async fn an_operation_is_retried_until_it_succeeds() {
-    let pipeline = Pipeline::new(OPTIONS);
+    let pipeline = Pipeline::new(CONFIG);
     let started = Instant::now();
     let outcome = run(&pipeline, call(), async |attempt| match attempt.number {
         3 => Ok(attempt.number),
@@ -70,7 +70,7 @@ async fn an_operation_is_retried_until_it_succeeds() {
 
 #[tokio::test]
 async fn the_last_failure_comes_out_with_the_number_of_attempts() {
-    let pipeline = Pipeline::new(OPTIONS);
+    let pipeline = Pipeline::new(CONFIG);
     let outcome: Outcome<()> = run(&pipeline, call(), async |_| Err(refused())).await;
     let failure = outcome.unwrap_err();
     assert_eq!((failure.kind, failure.attempts), (Kind::Connect, 3));
@@ -82,7 +82,7 @@ async fn an_attempt_that_hangs_times_out_and_only_an_idempotent_one_is_repeated(
         let attempt_timeout = Limit::At(SHORT);
         let pipeline = Pipeline::new(PipelineConfig {
             attempt_timeout,
-            ..OPTIONS
+            ..CONFIG
         });
         let hang = async |_| -> Outcome<()> { std::future::pending().await };
         let outcome = run(
@@ -103,7 +103,7 @@ async fn an_attempt_that_hangs_times_out_and_only_an_idempotent_one_is_repeated(
 #[tokio::test]
 async fn the_whole_call_ends_at_its_deadline() {
     let timeout = Limit::At(SHORT * 4);
-    let pipeline = Pipeline::new(PipelineConfig { timeout, ..OPTIONS });
+    let pipeline = Pipeline::new(PipelineConfig { timeout, ..CONFIG });
     let started = Instant::now();
     let hang = async |_| -> Outcome<()> { std::future::pending().await };
     let failure = run(&pipeline, call(), hang).await.unwrap_err();
@@ -115,11 +115,11 @@ async fn the_whole_call_ends_at_its_deadline() {
 async fn an_abort_during_the_delay_ends_the_call_at_once() {
     let retry = RetryPolicy {
         base_delay: LONG / 10,
-        ..OPTIONS.retry.unwrap()
+        ..CONFIG.retry.unwrap()
     };
     let pipeline = Pipeline::new(PipelineConfig {
         retry: Some(retry),
-        ..OPTIONS
+        ..CONFIG
     });
     let cancel = CancellationToken::new();
     let failing = async |_| -> Outcome<()> {
@@ -140,7 +140,7 @@ async fn an_abort_during_the_delay_ends_the_call_at_once() {
 async fn an_open_breaker_refuses_without_running_the_operation() {
     let trip = Trip::Consecutive { failures: 1 };
     let breaker = Arc::new(SharedBreaker::new("db", BreakerConfig { trip, ..BREAKER }));
-    let pipeline = Pipeline::new(OPTIONS).with_breaker(BreakerScope::Calls, breaker);
+    let pipeline = Pipeline::new(CONFIG).with_breaker(BreakerScope::Calls, breaker);
     let ran = AtomicU32::new(0);
     let failing = async |_| -> Outcome<()> {
         ran.fetch_add(1, Ordering::Relaxed);

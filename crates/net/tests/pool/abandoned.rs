@@ -6,7 +6,7 @@ use moorline_core::limit::Limit;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::server::{Gate, Gates, OPEN, Server, at_most, within};
+use crate::server::{HEALTHY, Server, ServerBehaviour, StepBehaviour, config_with_max, wait_limit};
 
 /// The way in which a borrower ends its wait.
 #[derive(Clone, Copy, Debug)]
@@ -37,45 +37,55 @@ async fn borrow_and_leave(pool: moorline_net::pool::Pool<Server>, leave: Leave) 
     }
 }
 
-/// Lets one connection idle until it must be checked, then two borrowers in while the server behaves as `gates` say.
-async fn run_scenario(gates: Gates, leave: Leave) {
+/// Lets one connection idle until it must be checked, then two borrowers in while the server behaves as `behaviour` says.
+async fn run_scenario(behaviour: ServerBehaviour, leave: Leave) {
     let server = Server::new();
-    let pool = server.pool(at_most(1));
+    let pool = server.pool(config_with_max(1));
     let never = CancellationToken::new();
     drop(pool.acquire(&never).await.unwrap());
     sleep(Duration::from_secs(1)).await;
 
-    server.set(gates);
+    server.set(behaviour);
     tokio::join!(
         borrow_and_leave(pool.clone(), leave),
         borrow_and_leave(pool.clone(), leave)
     );
 
-    server.set(OPEN);
+    server.set(HEALTHY);
     let wait = Limit::At(Duration::from_mins(1));
-    let survivor = pool.acquire_within(within(wait), &never).await;
+    let survivor = pool.acquire_within(wait_limit(wait), &never).await;
     assert!(
         survivor.is_ok(),
-        "{gates:?} {leave:?}: {survivor:?}",
+        "{behaviour:?} {leave:?}: {survivor:?}",
         survivor = survivor.err()
     );
     drop(survivor);
-    assert_eq!(server.peak(), 1, "{gates:?} {leave:?}");
+    assert_eq!(server.peak(), 1, "{behaviour:?} {leave:?}");
     assert!(
         pool.drain(Limit::At(Duration::from_secs(30))).await,
-        "{gates:?} {leave:?}"
+        "{behaviour:?} {leave:?}"
     );
     assert_eq!(
         (pool.stats().total, server.alive()),
         (0, 0),
-        "{gates:?} {leave:?}"
+        "{behaviour:?} {leave:?}"
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_step_that_fails_stalls_or_is_abandoned_costs_a_slot() {
-    let answers = [Gate::Ok, Gate::Err, Gate::Slow, Gate::Never];
-    let closings = [Gate::Ok, Gate::Slow, Gate::Never, Gate::Panic];
+    let answers = [
+        StepBehaviour::Ok,
+        StepBehaviour::Err,
+        StepBehaviour::Slow,
+        StepBehaviour::Never,
+    ];
+    let closings = [
+        StepBehaviour::Ok,
+        StepBehaviour::Slow,
+        StepBehaviour::Never,
+        StepBehaviour::Panic,
+    ];
     let exits = [
         Leave::Never,
         Leave::CancelAfter(0),
@@ -90,12 +100,12 @@ async fn no_step_that_fails_stalls_or_is_abandoned_costs_a_slot() {
         for validate in answers {
             for close in closings {
                 for leave in exits {
-                    let gates = Gates {
+                    let behaviour = ServerBehaviour {
                         connect,
                         validate,
                         close,
                     };
-                    run_scenario(gates, leave).await;
+                    run_scenario(behaviour, leave).await;
                 }
             }
         }
@@ -105,24 +115,24 @@ async fn no_step_that_fails_stalls_or_is_abandoned_costs_a_slot() {
 #[tokio::test(start_paused = true)]
 async fn a_panicking_driver_frees_its_slot() {
     let server = Server::new();
-    let pool = server.pool(at_most(1));
-    server.set(Gates {
-        connect: Gate::Panic,
-        ..OPEN
+    let pool = server.pool(config_with_max(1));
+    server.set(ServerBehaviour {
+        connect: StepBehaviour::Panic,
+        ..HEALTHY
     });
     let attempt = tokio::spawn({
         let pool = pool.clone();
         async move { pool.acquire(&CancellationToken::new()).await.is_ok() }
     });
     assert!(attempt.await.unwrap_err().is_panic());
-    server.set(OPEN);
+    server.set(HEALTHY);
     assert!(pool.acquire(&CancellationToken::new()).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_waiter_that_leaves_gives_up_its_place_at_once() {
     let server = Server::new();
-    let pool = server.pool(at_most(1));
+    let pool = server.pool(config_with_max(1));
     let never = CancellationToken::new();
     let _held = pool.acquire(&never).await.unwrap();
     let mut leaver = Box::pin(pool.acquire(&never));
@@ -135,7 +145,7 @@ async fn a_waiter_that_leaves_gives_up_its_place_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_grant_to_a_waiter_that_leaves_goes_to_the_next() {
     let server = Server::new();
-    let pool = server.pool(at_most(1));
+    let pool = server.pool(config_with_max(1));
     let never = CancellationToken::new();
     let held = pool.acquire(&never).await.unwrap();
     let mut leaver = Box::pin(pool.acquire(&never));

@@ -10,13 +10,13 @@ use moorline_net::pool::{Event, Pool};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::server::{Gate, Gates, OPEN, Server, at_most, within};
+use crate::server::{HEALTHY, Server, ServerBehaviour, StepBehaviour, config_with_max, wait_limit};
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-async fn number(pool: &Pool<Server>) -> usize {
+async fn acquire_number(pool: &Pool<Server>) -> usize {
     let borrowed = pool.acquire(&CancellationToken::new()).await.unwrap();
     borrowed.with(|socket| socket.number).unwrap()
 }
@@ -24,11 +24,11 @@ async fn number(pool: &Pool<Server>) -> usize {
 #[tokio::test(start_paused = true)]
 async fn two_hundred_callers_share_five_connections() {
     let server = Server::new();
-    server.set(Gates {
-        connect: Gate::Slow,
-        ..OPEN
+    server.set(ServerBehaviour {
+        connect: StepBehaviour::Slow,
+        ..HEALTHY
     });
-    let pool = server.pool(at_most(5));
+    let pool = server.pool(config_with_max(5));
     let callers = (0..200).map(|_| {
         let pool = pool.clone();
         tokio::spawn(async move {
@@ -48,7 +48,7 @@ async fn two_hundred_callers_share_five_connections() {
 #[tokio::test(start_paused = true)]
 async fn waiters_are_served_in_the_order_they_came() {
     let server = Server::new();
-    let pool = server.pool(at_most(1));
+    let pool = server.pool(config_with_max(1));
     let held = pool.acquire(&CancellationToken::new()).await.unwrap();
     let order = Arc::new(Mutex::new(Vec::new()));
     let waiters: Vec<_> = (0..20)
@@ -72,12 +72,12 @@ async fn waiters_are_served_in_the_order_they_came() {
 #[tokio::test(start_paused = true)]
 async fn a_wait_that_is_too_long_names_its_limit_and_leaves_no_waiter() {
     let server = Server::new();
-    let pool = server.pool(at_most(1));
+    let pool = server.pool(config_with_max(1));
     let cancel = CancellationToken::new();
     let _held = pool.acquire(&cancel).await.unwrap();
     let asked = Instant::now();
     let failure = pool
-        .acquire_within(within(Limit::At(ms(250))), &cancel)
+        .acquire_within(wait_limit(Limit::At(ms(250))), &cancel)
         .await
         .err()
         .unwrap();
@@ -92,15 +92,15 @@ async fn a_wait_that_is_too_long_names_its_limit_and_leaves_no_waiter() {
 #[tokio::test(start_paused = true)]
 async fn a_shorter_wait_behind_a_longer_one_still_ends_in_time() {
     let server = Server::new();
-    let pool = server.pool(at_most(1));
+    let pool = server.pool(config_with_max(1));
     let cancel = CancellationToken::new();
     let _held = pool.acquire(&cancel).await.unwrap();
     let asked = Instant::now();
     let (long, short) = tokio::join!(
-        pool.acquire_within(within(Limit::At(ms(400))), &cancel),
+        pool.acquire_within(wait_limit(Limit::At(ms(400))), &cancel),
         async {
             let answer = pool
-                .acquire_within(within(Limit::At(ms(100))), &cancel)
+                .acquire_within(wait_limit(Limit::At(ms(100))), &cancel)
                 .await;
             (answer.err().unwrap(), asked.elapsed())
         }
@@ -116,26 +116,26 @@ async fn a_shorter_wait_behind_a_longer_one_still_ends_in_time() {
 #[tokio::test(start_paused = true)]
 async fn a_fresh_connection_is_taken_at_once_and_a_stale_one_is_not() {
     let server = Server::new();
-    let pool = server.pool(at_most(1));
+    let pool = server.pool(config_with_max(1));
     assert!(pool.take().is_none());
     drop(pool.acquire(&CancellationToken::new()).await.unwrap());
     drop(pool.take().unwrap());
     sleep(ms(600)).await;
     assert!(pool.take().is_none());
-    assert_eq!(number(&pool).await, 0);
+    assert_eq!(acquire_number(&pool).await, 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_died_while_idle_is_replaced_before_anybody_sees_it() {
     let server = Server::new();
-    let pool = server.pool(at_most(1));
-    assert_eq!(number(&pool).await, 0);
+    let pool = server.pool(config_with_max(1));
+    assert_eq!(acquire_number(&pool).await, 0);
     sleep(ms(600)).await;
-    server.set(Gates {
-        validate: Gate::Err,
-        ..OPEN
+    server.set(ServerBehaviour {
+        validate: StepBehaviour::Err,
+        ..HEALTHY
     });
-    assert_eq!(number(&pool).await, 1);
+    assert_eq!(acquire_number(&pool).await, 1);
     assert_eq!((server.alive(), server.peak()), (1, 1));
     assert_eq!(pool.counters().destroyed, 1);
 }
@@ -143,36 +143,36 @@ async fn a_connection_that_died_while_idle_is_replaced_before_anybody_sees_it() 
 #[tokio::test(start_paused = true)]
 async fn a_check_that_never_answers_is_a_no_after_five_seconds() {
     let server = Server::new();
-    let pool = server.pool(at_most(1));
-    assert_eq!(number(&pool).await, 0);
+    let pool = server.pool(config_with_max(1));
+    assert_eq!(acquire_number(&pool).await, 0);
     sleep(ms(600)).await;
-    server.set(Gates {
-        validate: Gate::Never,
-        ..OPEN
+    server.set(ServerBehaviour {
+        validate: StepBehaviour::Never,
+        ..HEALTHY
     });
     let asked = Instant::now();
-    assert_eq!(number(&pool).await, 1);
+    assert_eq!(acquire_number(&pool).await, 1);
     assert!(asked.elapsed() < ms(5_010));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_comes_back_broken_is_closed() {
     let server = Server::new();
-    let pool = server.pool(at_most(1));
+    let pool = server.pool(config_with_max(1));
     let borrowed = pool.acquire(&CancellationToken::new()).await.unwrap();
     borrowed.with(|socket| socket.broken = true).unwrap();
     drop(borrowed);
-    assert_eq!(number(&pool).await, 1);
+    assert_eq!(acquire_number(&pool).await, 1);
     assert_eq!(server.peak(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_dial_that_never_ends_fails_after_ten_seconds() {
     let server = Server::new();
-    let pool = server.pool(at_most(1));
-    server.set(Gates {
-        connect: Gate::Never,
-        ..OPEN
+    let pool = server.pool(config_with_max(1));
+    server.set(ServerBehaviour {
+        connect: StepBehaviour::Never,
+        ..HEALTHY
     });
     let failure = pool.acquire(&CancellationToken::new()).await.err().unwrap();
     assert_eq!(
@@ -189,7 +189,7 @@ async fn a_dial_that_never_ends_fails_after_ten_seconds() {
 #[tokio::test(start_paused = true)]
 async fn a_lease_given_back_twice_does_not_free_its_next_holder() {
     let server = Server::new();
-    let pool = server.pool(at_most(1));
+    let pool = server.pool(config_with_max(1));
     let cancel = CancellationToken::new();
     let first = pool.acquire(&cancel).await.unwrap().into_lease();
     assert!(pool.release(first));
@@ -202,12 +202,12 @@ async fn a_lease_given_back_twice_does_not_free_its_next_holder() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_loan_is_told_in_order() {
+async fn the_events_of_a_lease_come_in_order() {
     let server = Server::new();
     let pool = server.pool(LedgerConfig {
         leak_after: Limit::At(ms(100)),
         idle_timeout: Limit::At(ms(1_000)),
-        ..at_most(1)
+        ..config_with_max(1)
     });
     let borrowed = pool.acquire(&CancellationToken::new()).await.unwrap();
     sleep(ms(5_000)).await;
@@ -240,17 +240,17 @@ async fn a_loan_is_told_in_order() {
 #[tokio::test(start_paused = true)]
 async fn the_minimum_is_open_before_anybody_asks_and_opened_again_after_an_outage() {
     let server = Server::new();
-    server.set(Gates {
-        connect: Gate::Err,
-        ..OPEN
+    server.set(ServerBehaviour {
+        connect: StepBehaviour::Err,
+        ..HEALTHY
     });
     let pool = server.pool(LedgerConfig {
         min: 2,
-        ..at_most(3)
+        ..config_with_max(3)
     });
     sleep(ms(1)).await;
     assert_eq!(server.words(), ["error", "error"]);
-    server.set(OPEN);
+    server.set(HEALTHY);
     sleep(ms(5_100)).await;
     assert_eq!(pool.stats().available, 2);
     assert!(

@@ -9,6 +9,6 @@
 
 mod abandoned;
 mod borrowing;
-mod ending;
 mod racing;
 mod server;
+mod shutdown;

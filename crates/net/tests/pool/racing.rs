@@ -7,7 +7,7 @@ use moorline_net::pool::{Pool, PooledConnection};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::server::{Gate, Gates, OPEN, Server, at_most};
+use crate::server::{HEALTHY, Server, ServerBehaviour, StepBehaviour, config_with_max};
 
 const BORROWERS: usize = 64;
 const BORROWS: usize = 200;
@@ -55,14 +55,14 @@ async fn borrow_repeatedly(pool: Pool<Server>, seed: u64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn racing_borrowers_never_exceed_the_cap_and_all_get_served() {
     let server = Server::new();
-    server.set(Gates {
-        validate: Gate::Err,
-        ..OPEN
+    server.set(ServerBehaviour {
+        validate: StepBehaviour::Err,
+        ..HEALTHY
     });
-    let mut limits = at_most(3);
+    let mut config = config_with_max(3);
     // Every connection that was idle at all is checked, found dead and replaced.
-    limits.validate_after = Limit::At(Duration::from_micros(50));
-    let pool = server.pool(limits);
+    config.validate_after = Limit::At(Duration::from_micros(50));
+    let pool = server.pool(config);
     let borrowers: Vec<_> = (0..BORROWERS)
         .map(|seed| tokio::spawn(borrow_repeatedly(pool.clone(), seed as u64)))
         .collect();

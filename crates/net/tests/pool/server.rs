@@ -1,4 +1,4 @@
-//! A server whose every door can be opened, jammed or slammed.
+//! A server of which each step can succeed, fail, hang or panic.
 
 use std::sync::{
     Arc, Mutex,
@@ -15,7 +15,7 @@ use moorline_net::pool::{Connect, Event, Pool, PoolConfig, PoolListener};
 use tokio::{runtime::Handle, time::sleep};
 
 /// A wait of a borrower's own.
-pub(crate) fn within(time: Limit<Duration>) -> TimeLimit {
+pub(crate) fn wait_limit(time: Limit<Duration>) -> TimeLimit {
     TimeLimit {
         time,
         option: "waitMs",
@@ -24,7 +24,7 @@ pub(crate) fn within(time: Limit<Duration>) -> TimeLimit {
 
 /// The behaviour of one kind of step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Gate {
+pub(crate) enum StepBehaviour {
     Ok,
     Err,
     /// Succeeds after [`SLOW`].
@@ -35,8 +35,8 @@ pub(crate) enum Gate {
 
 pub(crate) const SLOW: Duration = Duration::from_millis(50);
 
-impl Gate {
-    async fn pass(self) -> Outcome<()> {
+impl StepBehaviour {
+    async fn run(self) -> Outcome<()> {
         match self {
             Self::Ok => Ok(()),
             Self::Err => Err(Failure::new(Kind::Connect, "refused by the test")),
@@ -51,21 +51,21 @@ impl Gate {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Gates {
-    pub(crate) connect: Gate,
-    pub(crate) validate: Gate,
-    pub(crate) close: Gate,
+pub(crate) struct ServerBehaviour {
+    pub(crate) connect: StepBehaviour,
+    pub(crate) validate: StepBehaviour,
+    pub(crate) close: StepBehaviour,
 }
 
-pub(crate) const OPEN: Gates = Gates {
-    connect: Gate::Ok,
-    validate: Gate::Ok,
-    close: Gate::Ok,
+pub(crate) const HEALTHY: ServerBehaviour = ServerBehaviour {
+    connect: StepBehaviour::Ok,
+    validate: StepBehaviour::Ok,
+    close: StepBehaviour::Ok,
 };
 
-/// The server's view.
+/// The connections as the server counts them.
 #[derive(Debug, Default)]
-struct Sight {
+struct ConnectionCounts {
     /// Connections that exist or are being made.
     alive: AtomicUsize,
     peak: AtomicUsize,
@@ -75,51 +75,51 @@ struct Sight {
 /// One connection as the server sees it, from the first packet to the last.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    sight: Arc<Sight>,
+    counts: Arc<ConnectionCounts>,
     pub(crate) number: usize,
     pub(crate) broken: bool,
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        self.sight.alive.fetch_sub(1, SeqCst);
+        self.counts.alive.fetch_sub(1, SeqCst);
     }
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
-    gates: Arc<Mutex<Gates>>,
-    sight: Arc<Sight>,
+    behaviour: Arc<Mutex<ServerBehaviour>>,
+    counts: Arc<ConnectionCounts>,
     events: Arc<Mutex<Vec<Event>>>,
 }
 
 impl Server {
     pub(crate) fn new() -> Self {
         Self {
-            gates: Arc::new(Mutex::new(OPEN)),
-            sight: Arc::default(),
+            behaviour: Arc::new(Mutex::new(HEALTHY)),
+            counts: Arc::default(),
             events: Arc::default(),
         }
     }
 
-    pub(crate) fn set(&self, gates: Gates) {
-        *self.gates.lock().unwrap() = gates;
+    pub(crate) fn set(&self, behaviour: ServerBehaviour) {
+        *self.behaviour.lock().unwrap() = behaviour;
     }
 
-    fn gates(&self) -> Gates {
-        *self.gates.lock().unwrap()
+    fn behaviour(&self) -> ServerBehaviour {
+        *self.behaviour.lock().unwrap()
     }
 
     pub(crate) fn alive(&self) -> usize {
-        self.sight.alive.load(SeqCst)
+        self.counts.alive.load(SeqCst)
     }
 
     pub(crate) fn peak(&self) -> usize {
-        self.sight.peak.load(SeqCst)
+        self.counts.peak.load(SeqCst)
     }
 
     pub(crate) fn opened(&self) -> usize {
-        self.sight.opened.load(SeqCst)
+        self.counts.opened.load(SeqCst)
     }
 
     pub(crate) fn events(&self) -> Vec<Event> {
@@ -142,10 +142,10 @@ impl Server {
     }
 
     /// A pool of connections to this server.
-    pub(crate) fn pool(&self, limits: LedgerConfig) -> Pool<Self> {
-        let settings = PoolConfig::new(limits);
+    pub(crate) fn pool(&self, config: LedgerConfig) -> Pool<Self> {
+        let pool_config = PoolConfig::new(config);
         let listener: Arc<dyn PoolListener> = Arc::new(self.clone());
-        Pool::with_listener(self.clone(), settings, Handle::current(), Some(listener))
+        Pool::with_listener(self.clone(), pool_config, Handle::current(), Some(listener))
     }
 }
 
@@ -153,14 +153,14 @@ impl Connect for Server {
     type Connection = Socket;
 
     async fn connect(&self) -> Outcome<Socket> {
-        let alive = self.sight.alive.fetch_add(1, SeqCst) + 1;
-        self.sight.peak.fetch_max(alive, SeqCst);
+        let alive = self.counts.alive.fetch_add(1, SeqCst) + 1;
+        self.counts.peak.fetch_max(alive, SeqCst);
         let socket = Socket {
-            sight: Arc::clone(&self.sight),
-            number: self.sight.opened.fetch_add(1, SeqCst),
+            counts: Arc::clone(&self.counts),
+            number: self.counts.opened.fetch_add(1, SeqCst),
             broken: false,
         };
-        self.gates().connect.pass().await?;
+        self.behaviour().connect.run().await?;
         Ok(socket)
     }
 
@@ -169,11 +169,11 @@ impl Connect for Server {
     }
 
     async fn validate(&self, _: &mut Socket) -> Outcome<()> {
-        self.gates().validate.pass().await
+        self.behaviour().validate.run().await
     }
 
     async fn close(&self, socket: Socket) {
-        let _ = self.gates().close.pass().await;
+        let _ = self.behaviour().close.run().await;
         drop(socket);
     }
 }
@@ -185,7 +185,7 @@ impl PoolListener for Server {
 }
 
 /// The defaults with a cap, and without ageing.
-pub(crate) fn at_most(max: u32) -> LedgerConfig {
+pub(crate) fn config_with_max(max: u32) -> LedgerConfig {
     LedgerConfig {
         max,
         max_lifetime: Limit::Off,

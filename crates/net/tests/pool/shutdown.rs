@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::server::{Gate, Gates, OPEN, Server, at_most};
+use crate::server::{HEALTHY, Server, ServerBehaviour, StepBehaviour, config_with_max};
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
@@ -18,7 +18,7 @@ const fn ms(ms: u64) -> Duration {
 #[tokio::test(start_paused = true)]
 async fn a_drain_refuses_newcomers_and_waiters_and_waits_for_borrowers() {
     let server = Server::new();
-    let pool = server.pool(at_most(1));
+    let pool = server.pool(config_with_max(1));
     let cancel = CancellationToken::new();
     let held = pool.acquire(&cancel).await.unwrap();
     let waiter = tokio::spawn({
@@ -50,7 +50,7 @@ async fn a_drain_refuses_newcomers_and_waiters_and_waits_for_borrowers() {
 #[tokio::test(start_paused = true)]
 async fn borrowers_that_do_not_finish_are_cut_off_and_may_release_late() {
     let server = Server::new();
-    let pool = server.pool(at_most(2));
+    let pool = server.pool(config_with_max(2));
     let cancel = CancellationToken::new();
     let lease = pool.acquire(&cancel).await.unwrap().into_lease();
     let began = Instant::now();
@@ -64,10 +64,10 @@ async fn borrowers_that_do_not_finish_are_cut_off_and_may_release_late() {
 #[tokio::test(start_paused = true)]
 async fn a_dial_in_progress_is_cut_off_too() {
     let server = Server::new();
-    let pool = server.pool(at_most(1));
-    server.set(Gates {
-        connect: Gate::Never,
-        ..OPEN
+    let pool = server.pool(config_with_max(1));
+    server.set(ServerBehaviour {
+        connect: StepBehaviour::Never,
+        ..HEALTHY
     });
     let dialling = tokio::spawn({
         let pool = pool.clone();
@@ -83,12 +83,12 @@ async fn a_dial_in_progress_is_cut_off_too() {
 #[tokio::test(start_paused = true)]
 async fn a_check_in_progress_is_cut_off_too() {
     let server = Server::new();
-    let pool = server.pool(at_most(1));
+    let pool = server.pool(config_with_max(1));
     drop(pool.acquire(&CancellationToken::new()).await.unwrap());
     sleep(ms(600)).await;
-    server.set(Gates {
-        validate: Gate::Never,
-        ..OPEN
+    server.set(ServerBehaviour {
+        validate: StepBehaviour::Never,
+        ..HEALTHY
     });
     let checking = tokio::spawn({
         let pool = pool.clone();
@@ -103,11 +103,11 @@ async fn a_check_in_progress_is_cut_off_too() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_never_lets_go_does_not_hold_the_drain_up_for_ever() {
     let server = Server::new();
-    let pool = server.pool(at_most(1));
+    let pool = server.pool(config_with_max(1));
     drop(pool.acquire(&CancellationToken::new()).await.unwrap());
-    server.set(Gates {
-        close: Gate::Never,
-        ..OPEN
+    server.set(ServerBehaviour {
+        close: StepBehaviour::Never,
+        ..HEALTHY
     });
     let began = Instant::now();
     assert!(pool.drain(Limit::At(ms(30_000))).await);
@@ -119,7 +119,7 @@ async fn a_server_that_never_lets_go_does_not_hold_the_drain_up_for_ever() {
 #[tokio::test(start_paused = true)]
 async fn draining_an_unused_pool_or_draining_twice_is_quiet() {
     let server = Server::new();
-    let pool = server.pool(at_most(1));
+    let pool = server.pool(config_with_max(1));
     assert!(pool.drain(Limit::At(ms(10))).await);
     assert!(pool.drain(Limit::At(ms(10))).await);
     assert_eq!(server.opened(), 0);
@@ -128,7 +128,7 @@ async fn draining_an_unused_pool_or_draining_twice_is_quiet() {
 #[tokio::test(start_paused = true)]
 async fn a_dropped_pool_closes_its_connections_and_leaves_no_task() {
     let server = Server::new();
-    let pool = server.pool(at_most(2));
+    let pool = server.pool(config_with_max(2));
     drop(pool.acquire(&CancellationToken::new()).await.unwrap());
     assert_eq!(server.alive(), 1);
     drop(pool);
@@ -140,7 +140,7 @@ async fn a_dropped_pool_closes_its_connections_and_leaves_no_task() {
 #[tokio::test(start_paused = true)]
 async fn a_drained_pool_leaves_no_task() {
     let server = Server::new();
-    let pool = server.pool(at_most(2));
+    let pool = server.pool(config_with_max(2));
     drop(pool.acquire(&CancellationToken::new()).await.unwrap());
     assert!(pool.drain(Limit::At(ms(10))).await);
     sleep(ms(10)).await;
@@ -155,7 +155,7 @@ async fn the_minimum_is_restored_when_a_connection_was_discarded() {
         idle_timeout: Limit::Off,
         max_lifetime: Limit::Off,
         leak_after: Limit::Off,
-        ..at_most(2)
+        ..config_with_max(2)
     });
     let lease = pool
         .acquire(&CancellationToken::new())

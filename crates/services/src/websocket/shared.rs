@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     batch::Batch,
     driver::CloseEvent,
-    send_queue::{SendQueue, undelivered},
+    send_queue::{SendQueue, undelivered_failure},
 };
 use moorline_net::receive_queue::ReceiveQueue;
 
@@ -92,7 +92,7 @@ impl Shared {
     }
 
     /// The failure of what fails with the connection.
-    pub(super) fn undelivered(&self, delivery: Delivery) -> Failure {
+    pub(super) fn undelivered_failure(&self, delivery: Delivery) -> Failure {
         self.send_state().refusal.as_ref().map_or_else(
             || {
                 Failure::new(
@@ -100,7 +100,7 @@ impl Shared {
                     "the task of the connection was ended by a defect in moorline",
                 )
             },
-            |refusal| undelivered(refusal, delivery),
+            |refusal| undelivered_failure(refusal, delivery),
         )
     }
 }

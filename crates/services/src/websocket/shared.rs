@@ -46,7 +46,7 @@ pub(super) struct SendState {
 #[derive(Default)]
 pub(super) struct Pings {
     sent: u32,
-    waiting: Vec<(u32, oneshot::Sender<()>)>,
+    pong_senders: Vec<(u32, oneshot::Sender<()>)>,
 }
 
 impl Shared {
@@ -124,10 +124,11 @@ impl SendState {
 
 impl Pings {
     pub(super) fn register(&mut self) -> (u32, oneshot::Receiver<()>) {
-        let (waiter, receiver) = oneshot::channel();
+        let (pong_sender, receiver) = oneshot::channel();
         self.sent = self.sent.wrapping_add(1);
-        self.waiting.retain(|(_, waiter)| !waiter.is_closed());
-        self.waiting.push((self.sent, waiter));
+        self.pong_senders
+            .retain(|(_, pong_sender)| !pong_sender.is_closed());
+        self.pong_senders.push((self.sent, pong_sender));
         (self.sent, receiver)
     }
 
@@ -136,15 +137,19 @@ impl Pings {
         let Ok(number) = payload.try_into().map(u32::from_be_bytes) else {
             return;
         };
-        let Some(index) = self.waiting.iter().position(|(sent, _)| *sent == number) else {
+        let Some(index) = self
+            .pong_senders
+            .iter()
+            .position(|(sent, _)| *sent == number)
+        else {
             return;
         };
-        for (_, waiter) in self.waiting.drain(..=index) {
-            let _ = waiter.send(());
+        for (_, pong_sender) in self.pong_senders.drain(..=index) {
+            let _ = pong_sender.send(());
         }
     }
 
     pub(super) fn end(&mut self) {
-        self.waiting.clear();
+        self.pong_senders.clear();
     }
 }

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The capacity above which an empty buffer is freed.
-const KEPT_BYTES: usize = 64 * 1024;
+const MAX_KEPT_BYTES: usize = 64 * 1024;
 /// The most pongs in the queue, for a peer that sends pings and does not read.
 const MAX_UNREAD_PONGS: u32 = 1000;
 
@@ -236,7 +236,7 @@ impl SendQueue {
             self.head = 0;
             self.unread_pongs = 0;
             self.buffer.clear();
-            if self.buffer.capacity() > KEPT_BYTES {
+            if self.buffer.capacity() > MAX_KEPT_BYTES {
                 self.buffer = Vec::new();
             }
         } else {
@@ -249,7 +249,7 @@ impl SendQueue {
                 self.frame_ranges.pop_front();
                 self.written_messages += 1;
             }
-            if self.head > KEPT_BYTES && self.head * 2 > self.buffer.len() {
+            if self.head > MAX_KEPT_BYTES && self.head * 2 > self.buffer.len() {
                 self.buffer.drain(..self.head);
                 self.head = 0;
             }

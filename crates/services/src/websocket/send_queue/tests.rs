@@ -112,11 +112,11 @@ fn a_control_frame_goes_between_messages() {
 #[test]
 fn a_message_that_began_before_the_buffer_was_moved_has_begun() {
     let mut queue = queue(2, 1 << 20);
-    let large: &'static str = Box::leak("x".repeat(2 * KEPT_BYTES).into_boxed_str());
+    let large: &'static str = Box::leak("x".repeat(2 * MAX_KEPT_BYTES).into_boxed_str());
     let mut first = push_pending(&mut queue, large);
     let mut second = push_pending(&mut queue, "second");
     // So much that what is written is cut off the buffer.
-    queue.advance(KEPT_BYTES * 3 / 2);
+    queue.advance(MAX_KEPT_BYTES * 3 / 2);
     assert_eq!(queue.head, 0);
     queue.end();
     assert_eq!(first.try_recv(), Ok(Err(Delivery::Unknown)));

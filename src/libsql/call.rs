@@ -72,7 +72,7 @@ pub fn libsql_begin(
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let mode = TransactionMode::read(&mode.0, TransactionMode::Write);
-    let begin = mode.map(|mode| Operation::Execute(Statement::plain(mode.begin())));
+    let begin = mode.map(|mode| Operation::Execute(Statement::without_args(mode.begin_sql())));
     run(&env, pool, lease, begin, timeout_ms, cancel.as_ref())
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use moorline_core::cursor::CursorStore;
-use moorline_services::{libsql::cursor_store::LibsqlCursors, sse::Cursor};
+use moorline_services::{libsql::cursor_store::LibsqlCursorStore, sse::Cursor};
 use napi::{Env, Result};
 use napi_derive::napi;
 
@@ -18,7 +18,7 @@ const PATH: &str = "options.customOptions.cursor";
 /// A cursor and the database it is kept in.
 pub struct EventStreamCursor {
     cursor: Arc<Cursor>,
-    store: Arc<LibsqlCursors>,
+    store: Arc<LibsqlCursorStore>,
 }
 
 /// The cursor `name` in the database of `options`. `lost` receives the record of a write that failed,
@@ -31,11 +31,11 @@ pub fn sse_cursor_open(
     #[napi(ts_arg_type = "(failure: string) => void")] lost: Callback,
 ) -> Result<Handle<EventStreamCursor>> {
     let name = name.named(&format!("{PATH}.name"))?;
-    let config = LibsqlCursors::config(PATH, &options.0).or_throw(&env)?;
+    let config = LibsqlCursorStore::read_config(PATH, &options.0).or_throw(&env)?;
     let runtime = runtime(&env)?;
-    let store = LibsqlCursors::open(config, runtime.clone(), environment_closed(&env)?);
+    let store = LibsqlCursorStore::open(config, runtime.clone(), environment_closed(&env)?);
     let store = Arc::new(store.or_throw(&env)?);
-    let kept: Arc<dyn CursorStore> = Arc::<LibsqlCursors>::clone(&store);
+    let kept: Arc<dyn CursorStore> = Arc::<LibsqlCursorStore>::clone(&store);
     let lost = Box::new(move |failure| {
         lost.deliver(failure_json(failure));
     });

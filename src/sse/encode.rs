@@ -36,7 +36,7 @@ impl EventText {
 }
 
 impl Sink for EventText {
-    fn event(&mut self, event: Event<'_>) {
+    fn on_event(&mut self, event: Event<'_>) {
         let Event { kind, data, update } = event;
         self.events += 1;
         self.data_bytes += data.len() as u64;
@@ -54,7 +54,7 @@ impl Sink for EventText {
         self.text.push('\r');
     }
 
-    fn update(&mut self, update: FieldUpdate<'_>) {
+    fn on_update(&mut self, update: FieldUpdate<'_>) {
         self.push_id(update.id);
         self.text.push_str("\n\n");
         if let Some(retry) = update.retry {

@@ -27,6 +27,6 @@ mod value;
 pub use authorizer::{Action, Authorization};
 pub use connection::{Connection, InterruptHandle};
 pub use error::{Error, Result};
-pub use nonblocking::{Budget, reads_can_be_refused};
+pub use nonblocking::{NonblockingLimits, supports_nonblocking_reads};
 pub use statement::{Column, Compilation, Row, RowSink, RunError, StatementId};
 pub use value::{Value, ValueRef};

@@ -22,16 +22,16 @@ use crate::{Connection, hooks::Hooks};
 
 /// The number of the engine's instructions between two looks at the clock: the reading of a clock takes as long as
 /// two or three of them.
-const CHECK_EVERY: c_int = 64;
+const INSTRUCTIONS_PER_CHECK: c_int = 64;
 
 thread_local! {
     /// The end of the work that must not wait; `None` where it may.
     static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// The bounds of what must not wait.
+/// The limits of what must not wait.
 #[derive(Clone, Copy, Debug)]
-pub struct Budget {
+pub struct NonblockingLimits {
     /// The moment at which a running statement is interrupted.
     pub deadline: Instant,
     /// The longest text or blob in bytes; reading a longer one is `SQLITE_TOOBIG`.
@@ -39,7 +39,7 @@ pub struct Budget {
 }
 
 /// Whether this system lets reads of files be refused that might wait for a disk.
-pub const fn reads_can_be_refused() -> bool {
+pub const fn supports_nonblocking_reads() -> bool {
     cfg!(unix)
 }
 
@@ -53,31 +53,40 @@ impl Connection {
 
     /// Calls `work`, in which this connection neither waits nor goes on after the deadline. Statements that were compiled with
     /// [`crate::Compilation::Renewed`] may still be compiled in it.
-    pub fn run_nonblocking<R>(&mut self, budget: Budget, work: impl FnOnce(&mut Self) -> R) -> R {
-        let bounds = Bounds::set(self, budget);
-        work(bounds.connection)
+    pub fn run_nonblocking<R>(
+        &mut self,
+        limits: NonblockingLimits,
+        work: impl FnOnce(&mut Self) -> R,
+    ) -> R {
+        let guard = NonblockingGuard::set(self, limits);
+        work(guard.connection)
     }
 }
 
-/// The bounds on a connection and its thread, while they are in force.
-struct Bounds<'c> {
+/// Holds a connection and its thread to their limits until it is dropped.
+struct NonblockingGuard<'c> {
     connection: &'c mut Connection,
     value_bytes: c_int,
 }
 
-impl<'c> Bounds<'c> {
-    fn set(connection: &'c mut Connection, budget: Budget) -> Self {
-        DEADLINE.set(Some(budget.deadline));
+impl<'c> NonblockingGuard<'c> {
+    fn set(connection: &'c mut Connection, limits: NonblockingLimits) -> Self {
+        DEADLINE.set(Some(limits.deadline));
         let (raw, hooks) = (connection.raw.as_ptr(), connection.hooks.as_ptr());
-        let value_bytes = c_int::try_from(budget.value_bytes).unwrap_or(c_int::MAX);
+        let value_bytes = c_int::try_from(limits.value_bytes).unwrap_or(c_int::MAX);
         // SAFETY: an open connection on which nothing runs, so that nothing else refers to its hooks, which live as long.
         let value_bytes = unsafe {
             // With its own function the engine keeps the size of the log at which that function moves it.
-            let limit = ffi::sqlite3_wal_hook(raw, Some(record_log), hooks.cast());
+            let limit = ffi::sqlite3_wal_hook(raw, Some(record_checkpoint_due), hooks.cast());
             (*hooks).checkpoint_frames = c_int::try_from(limit.addr()).unwrap_or_default();
             (*hooks).has_committed = false;
             ffi::sqlite3_commit_hook(raw, Some(record_commit), hooks.cast());
-            ffi::sqlite3_progress_handler(raw, CHECK_EVERY, Some(check_deadline), hooks.cast());
+            ffi::sqlite3_progress_handler(
+                raw,
+                INSTRUCTIONS_PER_CHECK,
+                Some(check_deadline),
+                hooks.cast(),
+            );
             ffi::sqlite3_busy_timeout(raw, 0);
             ffi::sqlite3_limit(raw, ffi::SQLITE_LIMIT_LENGTH, value_bytes)
         };
@@ -88,7 +97,7 @@ impl<'c> Bounds<'c> {
     }
 }
 
-impl Drop for Bounds<'_> {
+impl Drop for NonblockingGuard<'_> {
     fn drop(&mut self) {
         let raw = self.connection.raw.as_ptr();
         // SAFETY: as above.
@@ -130,7 +139,7 @@ fn is_over(deadline: Instant) -> bool {
 ///
 /// # Safety
 /// Called by the engine, with the hooks of the connection that has committed.
-unsafe extern "C" fn record_log(
+unsafe extern "C" fn record_checkpoint_due(
     hooks: *mut c_void,
     _: *mut ffi::sqlite3,
     _: *const c_char,
@@ -166,9 +175,13 @@ pub(crate) fn install() {
         }
         #[cfg(unix)]
         if let Some(set_system_call) = vfs.xSetSystemCall {
-            let read = std::mem::transmute::<calls::Read, unsafe extern "C" fn()>(calls::pread);
+            let read = std::mem::transmute::<system_calls::Read, unsafe extern "C" fn()>(
+                system_calls::pread,
+            );
             set_system_call(vfs, c"pread".as_ptr(), Some(read));
-            let write = std::mem::transmute::<calls::Write, unsafe extern "C" fn()>(calls::pwrite);
+            let write = std::mem::transmute::<system_calls::Write, unsafe extern "C" fn()>(
+                system_calls::pwrite,
+            );
             set_system_call(vfs, c"pwrite".as_ptr(), Some(write));
         }
     }
@@ -185,7 +198,7 @@ unsafe extern "C" fn sleep_unless_nonblocking(vfs: *mut ffi::sqlite3_vfs, us: c_
 }
 
 #[cfg(unix)]
-mod calls {
+mod system_calls {
     use std::ffi::{c_int, c_void};
 
     use libc::off_t;

@@ -209,7 +209,7 @@ impl Engine {
         };
         for _ in 0..MAX_UNSENT {
             let mut checkout = deadline.checkout(&origin, &context).await?;
-            let (http2, frames_received) = (checkout.is_shared(), checkout.frames_received());
+            let (http2, bytes_received) = (checkout.is_shared(), checkout.bytes_received());
             context.reused = checkout.is_reused();
             if http2 {
                 request.body.split_into_parts();
@@ -242,7 +242,7 @@ impl Engine {
                 Err(failure) => {
                     // A shared connection on which nothing is said to anybody is not given to the next one.
                     if let Checkout::H2 { h2, .. } = &checkout
-                        && h2.frames_received() == frames_received
+                        && h2.bytes_received() == bytes_received
                     {
                         origin.forget(h2);
                     }

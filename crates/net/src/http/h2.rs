@@ -98,7 +98,7 @@ impl H2 {
     }
 
     /// The number of bytes received from the server so far.
-    pub(super) fn frames_received(&self) -> u64 {
+    pub(super) fn bytes_received(&self) -> u64 {
         self.usage.byte_counter.bytes_read()
     }
 

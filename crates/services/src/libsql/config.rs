@@ -36,7 +36,7 @@ const DEFAULT_URL: &str = "file:db/intentvision.db";
 const TOKEN_VARIABLE: &str = "INTENTVISION_DB_AUTH_TOKEN";
 
 /// The pool size for `concurrency: 0` (no limit): the largest one allowed.
-const LARGEST_CONCURRENCY: f64 = 10_000.0;
+const MAX_CONCURRENCY: f64 = 10_000.0;
 
 /// The API whose option names and conventions the options follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +85,7 @@ impl OptionStyle {
             entries.retain(|(_, given)| *given != Plain::Null);
             for (key, number) in entries {
                 if key == "concurrency" && *number == Plain::Number(0.0) {
-                    *number = Plain::Number(LARGEST_CONCURRENCY);
+                    *number = Plain::Number(MAX_CONCURRENCY);
                 }
             }
         }

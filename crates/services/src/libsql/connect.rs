@@ -38,9 +38,9 @@ impl Connection {
     }
 
     /// Ends its use by a borrower.
-    pub(super) fn give_back(&self) {
+    pub(super) fn on_release(&self) {
         if let Self::Local(connection) = self {
-            connection.give_back();
+            connection.on_release();
         }
     }
 

@@ -26,14 +26,14 @@ const STORE: &str = "INSERT INTO moorline_cursors VALUES (?, ?, datetime('now'))
     ON CONFLICT (name) DO UPDATE SET place = excluded.place, stored_at = excluded.stored_at";
 
 /// A [`CursorStore`] in the table `moorline_cursors` of a database.
-pub struct LibsqlCursors {
+pub struct LibsqlCursorStore {
     pool: Arc<LibsqlPool>,
     has_table: OnceCell<()>,
 }
 
-impl LibsqlCursors {
+impl LibsqlCursorStore {
     /// Reads where the database is: the options of a pool, whose calls come one after the other.
-    pub fn config(path: &str, options: &Plain) -> Read<Config> {
+    pub fn read_config(path: &str, options: &Plain) -> Read<Config> {
         let mut options = options.clone();
         if let Plain::Map(entries) = &mut options {
             entries.push(("poolSize".to_owned(), Plain::Number(1.0)));
@@ -41,14 +41,14 @@ impl LibsqlCursors {
         Config::read_at(path, &options, OptionStyle::Pool, true)
     }
 
-    /// A store. What runs when `ended` fires is aborted.
-    pub fn open(config: Config, runtime: Handle, ended: CancellationToken) -> Outcome<Self> {
+    /// A store. What runs when `closed` fires is aborted.
+    pub fn open(config: Config, runtime: Handle, closed: CancellationToken) -> Outcome<Self> {
         Ok(Self {
             pool: Arc::new(LibsqlPool::open(
                 config,
                 runtime,
                 Arc::new(NoListener),
-                ended,
+                closed,
             )?),
             has_table: OnceCell::new(),
         })
@@ -59,7 +59,7 @@ impl LibsqlCursors {
         self.pool.drain(None).await;
     }
 
-    async fn run(&self, sql: &str, args: &[&str]) -> Outcome<String> {
+    async fn execute_with_table(&self, sql: &str, args: &[&str]) -> Outcome<String> {
         let table = async { self.execute(CREATE, &[]).await.map(drop) };
         self.has_table.get_or_try_init(|| table).await?;
         self.execute(sql, args).await
@@ -80,10 +80,10 @@ impl LibsqlCursors {
     }
 }
 
-impl CursorStore for LibsqlCursors {
+impl CursorStore for LibsqlCursorStore {
     fn load<'a>(&'a self, name: &'a str) -> StoreFuture<'a, Option<String>> {
         Box::pin(async move {
-            let result = self.run(LOAD, &[name]).await?;
+            let result = self.execute_with_table(LOAD, &[name]).await?;
             let body = result.split_once('\n').map_or("", |(_, body)| body);
             let result: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
             Ok(result["values"][0].as_str().map(str::to_owned))
@@ -91,7 +91,11 @@ impl CursorStore for LibsqlCursors {
     }
 
     fn store<'a>(&'a self, name: &'a str, event_id: &'a str) -> StoreFuture<'a, ()> {
-        Box::pin(async move { self.run(STORE, &[name, event_id]).await.map(drop) })
+        Box::pin(async move {
+            self.execute_with_table(STORE, &[name, event_id])
+                .await
+                .map(drop)
+        })
     }
 }
 

@@ -63,18 +63,18 @@ const MAX_LENGTH: usize = (1 << 29) - 24;
 /// Kept for what [`ResultWriter::finish`] adds to the values.
 const TAIL_LENGTH: usize = 1 << 10;
 /// Enough for one row of ordinary length.
-const FIRST_BYTES: usize = 256;
+const INITIAL_CAPACITY: usize = 256;
 const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
 
 impl ResultWriter {
     /// A writer for a result with these columns, each with its declared type (empty where there is none).
     pub fn new<C: AsRef<str>>(mode: IntMode, columns: impl Iterator<Item = (C, C)>) -> Self {
-        Self::with_heading(mode, heading(columns))
+        Self::with_encoded_columns(mode, encode_columns(columns))
     }
 
-    /// A writer for a result with the columns of this [`heading`].
-    pub fn with_heading(mode: IntMode, heading: String) -> Self {
-        let mut json = heading;
+    /// A writer for a result with the columns that [`encode_columns`] gave.
+    pub fn with_encoded_columns(mode: IntMode, encoded_columns: String) -> Self {
+        let mut json = encoded_columns;
         json.push_str("{\"values\":[");
         Self {
             mode,
@@ -196,8 +196,8 @@ impl ResultWriter {
 }
 
 /// The first line of a result: its columns, each with its declared type (empty where there is none).
-pub fn heading<C: AsRef<str>>(columns: impl Iterator<Item = (C, C)>) -> String {
-    let mut json = String::with_capacity(FIRST_BYTES);
+pub fn encode_columns<C: AsRef<str>>(columns: impl Iterator<Item = (C, C)>) -> String {
+    let mut json = String::with_capacity(INITIAL_CAPACITY);
     json.push_str("{\"columns\":[");
     let mut types = String::new();
     for (index, (name, declared)) in columns.enumerate() {

@@ -60,12 +60,12 @@ pub struct LibsqlPool {
 }
 
 impl LibsqlPool {
-    /// A pool that opens its connections as they are asked for. What runs when `ended` fires is aborted.
+    /// A pool that opens its connections as they are asked for. What runs when `closed` fires is aborted.
     pub fn open(
         config: Config,
         runtime: Handle,
         listener: Arc<dyn PoolListener>,
-        ended: CancellationToken,
+        closed: CancellationToken,
     ) -> Outcome<Self> {
         let keep_alive = match &config.target {
             Target::Local(target) if target.in_memory() => Some(Mutex::new(local::open(target)?)),
@@ -73,7 +73,7 @@ impl LibsqlPool {
         };
         let protocol = config.target.protocol();
         let is_local = matches!(config.target, Target::Local(_));
-        let deadlines = Deadlines::new(runtime.clone(), ended);
+        let deadlines = Deadlines::new(runtime.clone(), closed);
         let connector = LibsqlConnector(config.target);
         let pool = Pool::with_listener(connector, config.pool, runtime, Some(listener));
         pool.register_metrics(&config.shown_url, SERVICE);
@@ -129,7 +129,7 @@ impl LibsqlPool {
     /// Releases a lease. False when it is not held, and then nothing changes.
     pub fn release(&self, lease: Lease) -> bool {
         // Before another borrower can find the database locked by it.
-        let _ = self.pool.with(lease, |connection| connection.give_back());
+        let _ = self.pool.with(lease, |connection| connection.on_release());
         self.pool.release(lease)
     }
 

@@ -64,7 +64,7 @@ impl TransactionMode {
     }
 
     /// The statement that begins such a transaction.
-    pub const fn begin(self) -> &'static str {
+    pub const fn begin_sql(self) -> &'static str {
         match self {
             Self::Write => "BEGIN IMMEDIATE",
             Self::Read => "BEGIN TRANSACTION READONLY",
@@ -75,7 +75,7 @@ impl TransactionMode {
 
 impl Statement {
     /// A statement without arguments.
-    pub fn plain(sql: &str) -> Self {
+    pub fn without_args(sql: &str) -> Self {
         Self {
             sql: sql.to_owned(),
             args: Args::Positional(Vec::new()),
@@ -136,7 +136,7 @@ impl Statement {
             Plain::Undefined | Plain::Null => Args::Positional(Vec::new()),
             Plain::List(items) => {
                 check_count(path, items.len())?;
-                let read = |(index, item)| argument(item, || format!("{path}.args[{index}]"));
+                let read = |(index, item)| read_argument(item, || format!("{path}.args[{index}]"));
                 Args::Positional(
                     items
                         .into_iter()
@@ -148,7 +148,7 @@ impl Statement {
             Plain::Map(members) => {
                 check_count(path, members.len())?;
                 let read = |(name, member): (String, Plain)| {
-                    let value = argument(member, || format!("{path}.args.{name}"))?;
+                    let value = read_argument(member, || format!("{path}.args.{name}"))?;
                     let bare = name.strip_prefix([':', '@', '$']).unwrap_or(&name);
                     Ok((bare.to_owned(), value))
                 };
@@ -181,7 +181,7 @@ fn check_count(path: &str, count: usize) -> Read<()> {
 
 /// One argument as SQLite stores it. A JavaScript number is a REAL, as with `@libsql/client`: an integer
 /// column turns it into an INTEGER by its affinity, and a bigint is one from the start.
-fn argument(value: Plain, path: impl Fn() -> String) -> Read<Value> {
+fn read_argument(value: Plain, path: impl Fn() -> String) -> Read<Value> {
     Ok(match value {
         Plain::Null => Value::Null,
         Plain::Bool(flag) => Value::Integer(i64::from(flag)),
@@ -214,7 +214,7 @@ fn argument(value: Plain, path: impl Fn() -> String) -> Read<Value> {
 }
 
 /// The arguments of a statement by position. A parameter that was not given one is NULL, as with the usual client.
-pub(super) fn arguments<'a>(
+pub(super) fn positional_arguments<'a>(
     connection: &Connection,
     statement: &StatementId,
     args: &'a Args,

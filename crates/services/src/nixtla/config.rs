@@ -24,11 +24,11 @@ pub(super) const JITTER: Jitter = Jitter::Symmetric(0.1);
 const BREAKER_THRESHOLD: u64 = 5;
 const BREAKER_RESET: Duration = Duration::from_secs(30);
 /// The longest probe of a half-open breaker where attempts have no timeout.
-pub(super) const UNBOUNDED_PROBE: Duration = Duration::from_mins(10);
+pub(super) const DEFAULT_PROBE_TIMEOUT: Duration = Duration::from_mins(10);
 pub(super) const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// The first pause between two looks at a job; each later one is twice as long. The same as in the vendor's client.
-pub(super) const FIRST_POLL: Duration = Duration::from_millis(500);
-pub(super) const LAST_POLL: Duration = Duration::from_secs(15);
+pub(super) const INITIAL_POLL_INTERVAL: Duration = Duration::from_millis(500);
+pub(super) const MAX_POLL_INTERVAL: Duration = Duration::from_secs(15);
 /// The longest wait for a job's result.
 pub(super) const JOB_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_hours(1));
 /// The level of anomaly detection, as in the vendor's client.

@@ -20,7 +20,7 @@ use url::Url;
 
 use super::{
     config::NixtlaConfig,
-    error::{Repeat, refusal},
+    error::{Idempotency, refusal_failure},
     payload::Payload,
 };
 use moorline_net::http::ApiClient;
@@ -39,7 +39,7 @@ pub(super) struct Exchange<'a> {
     pub(super) path: &'a str,
     pub(super) model: Option<&'a str>,
     pub(super) payload: Option<&'a Payload>,
-    pub(super) repeat: Repeat,
+    pub(super) idempotency: Idempotency,
 }
 
 impl<'a> Exchange<'a> {
@@ -49,7 +49,7 @@ impl<'a> Exchange<'a> {
             path,
             model: None,
             payload: None,
-            repeat: Repeat::Harmless,
+            idempotency: Idempotency::Idempotent,
         }
     }
 }
@@ -86,24 +86,24 @@ impl Transport {
         let request = self.request(exchange)?;
         self.requests.fetch_add(1, Ordering::Relaxed);
         count.fetch_add(1, Ordering::Relaxed);
-        let work = self.send(request, exchange.repeat);
+        let work = self.send(request, exchange.idempotency);
         let Some(timeout) = timeout.get() else {
             return work.await;
         };
         time::timeout(timeout, work).await.unwrap_or_else(|_| {
             let message = format!("Request timeout after {}ms", timeout.as_millis());
             let failure = Failure::timed_out(Kind::Timeout, message, "timeout");
-            Err(exchange.repeat.judge(failure))
+            Err(exchange.idempotency.decide_retryable(failure))
         })
     }
 
-    async fn send(&self, request: Request, repeat: Repeat) -> Outcome<Bytes> {
-        let judge = |failure| repeat.judge(failure);
-        let response = self.http.send(request).await.map_err(judge)?;
+    async fn send(&self, request: Request, idempotency: Idempotency) -> Outcome<Bytes> {
+        let decide_retryable = |failure| idempotency.decide_retryable(failure);
+        let response = self.http.send(request).await.map_err(decide_retryable)?;
         let (status, headers) = (response.status(), response.headers().clone());
         if status.is_success() {
             let body = ApiClient::read_body(response, MAX_RESPONSE_BYTES).await;
-            return body.map_err(judge);
+            return body.map_err(decide_retryable);
         }
         // Of a refusal whose text is lost the status is still known.
         let body = ApiClient::read_body(response, MAX_REFUSAL_BYTES).await;
@@ -112,7 +112,12 @@ impl Transport {
         if let Some(key) = &self.config.api_key {
             said = key.hidden_in(&said).into_owned().into();
         }
-        Err(refusal(status, &headers, said.as_bytes(), repeat))
+        Err(refusal_failure(
+            status,
+            &headers,
+            said.as_bytes(),
+            idempotency,
+        ))
     }
 
     fn request(&self, exchange: &Exchange<'_>) -> Outcome<Request> {

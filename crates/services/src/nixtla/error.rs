@@ -18,31 +18,31 @@ const QUOTA_CODES: [&str; 2] = ["A20", "A21"];
 
 /// Whether a request may be made twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Repeat {
+pub(super) enum Idempotency {
     /// Computes or reads: a second one does no harm.
-    Harmless,
+    Idempotent,
     /// Makes something (a job, a model): only a request that provably was not accepted is repeated.
-    OnlyUnaccepted,
+    NotIdempotent,
 }
 
-impl Repeat {
+impl Idempotency {
     /// Decides whether a failure of the transport or of time may be retried.
-    pub(super) fn judge(self, failure: Failure) -> Failure {
+    pub(super) fn decide_retryable(self, failure: Failure) -> Failure {
         let passing = matches!(
             failure.kind,
             Kind::Connect | Kind::Timeout | Kind::Disconnected
         );
-        let safe = self == Self::Harmless || failure.delivery == Delivery::None;
+        let safe = self == Self::Idempotent || failure.delivery == Delivery::None;
         failure.with_retryable(passing && safe)
     }
 }
 
 /// The failure for an answer with a status other than success.
-pub(super) fn refusal(
+pub(super) fn refusal_failure(
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
-    repeat: Repeat,
+    idempotency: Idempotency,
 ) -> Failure {
     let json = serde_json::from_slice::<Json>(body).unwrap_or_default();
     let code = json.get("code").and_then(Json::as_str);
@@ -57,9 +57,9 @@ pub(super) fn refusal(
         429 => Kind::RateLimited,
         _ => Kind::Rejected,
     };
-    let mut failure = Failure::new(kind, sentence(status, &json))
+    let mut failure = Failure::new(kind, error_message(status, &json))
         .with_delivery(Delivery::Answered)
-        .with_retryable(is_retryable(status, code, wait.is_some(), repeat))
+        .with_retryable(is_retryable(status, code, wait.is_some(), idempotency))
         .with_detail("status", status.as_u16());
     if let Some(code) = code.filter(|code| !code.is_empty()) {
         failure = failure.with_code(code.to_owned());
@@ -83,24 +83,24 @@ fn is_retryable(
     status: StatusCode,
     code: Option<&str>,
     asks_to_wait: bool,
-    repeat: Repeat,
+    idempotency: Idempotency,
 ) -> bool {
     match status.as_u16() {
         // A used-up quota does not come back in seconds, unless the service itself says when.
         429 => asks_to_wait || !code.is_some_and(|code| QUOTA_CODES.contains(&code)),
-        408 | 500.. => repeat == Repeat::Harmless,
+        408 | 500.. => idempotency == Idempotency::Idempotent,
         _ => false,
     }
 }
 
-fn sentence(status: StatusCode, json: &Json) -> String {
+fn error_message(status: StatusCode, json: &Json) -> String {
     let mut sentence = format!("Nixtla API error: {}", status.as_u16());
     if let Some(reason) = status.canonical_reason() {
         sentence = format!("{sentence} {reason}");
     }
     let said = match json.get("message").or_else(|| json.get("detail")) {
         Some(Json::String(text)) => Some(text.clone()),
-        Some(Json::Array(items)) => items.first().and_then(first_complaint),
+        Some(Json::Array(items)) => items.first().and_then(validation_message),
         _ => None,
     };
     match said {
@@ -110,7 +110,7 @@ fn sentence(status: StatusCode, json: &Json) -> String {
 }
 
 /// One item of FastAPI's list: what is wrong, and where.
-fn first_complaint(item: &Json) -> Option<String> {
+fn validation_message(item: &Json) -> Option<String> {
     let message = item.get("msg")?.as_str()?;
     let place: Vec<String> = item
         .get("loc")
@@ -189,19 +189,19 @@ mod tests {
         ]
     }
 
-    fn refused(row: &Row, repeat: Repeat) -> Failure {
+    fn failure_of(row: &Row, idempotency: Idempotency) -> Failure {
         let mut headers = HeaderMap::new();
         if let Some(wait) = row.retry_after {
             headers.insert("retry-after", HeaderValue::from_static(wait));
         }
         let status = StatusCode::from_u16(row.status).unwrap();
-        refusal(status, &headers, row.body.as_bytes(), repeat)
+        refusal_failure(status, &headers, row.body.as_bytes(), idempotency)
     }
 
     #[test]
     fn each_refusal_has_its_kind_code_and_consequences() {
         for row in rows() {
-            let failure = refused(&row, Repeat::Harmless);
+            let failure = failure_of(&row, Idempotency::Idempotent);
             let name = format!("{} {}", row.status, row.body);
             assert_eq!(
                 (failure.kind, &*failure.code),
@@ -221,9 +221,9 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_something_is_repeated_only_after_a_429() {
+    fn a_request_that_is_not_idempotent_is_repeated_only_after_a_429() {
         for row in rows() {
-            let failure = refused(&row, Repeat::OnlyUnaccepted);
+            let failure = failure_of(&row, Idempotency::NotIdempotent);
             assert_eq!(
                 failure.retryable,
                 row.retryable && row.status == 429,
@@ -232,14 +232,22 @@ mod tests {
             );
         }
         let lost = Failure::new(Kind::Timeout, "x");
-        assert!(Repeat::Harmless.judge(lost.clone()).retryable);
-        assert!(!Repeat::OnlyUnaccepted.judge(lost).retryable);
+        assert!(
+            Idempotency::Idempotent
+                .decide_retryable(lost.clone())
+                .retryable
+        );
+        assert!(!Idempotency::NotIdempotent.decide_retryable(lost).retryable);
         let unsent = Failure::new(Kind::Connect, "x");
-        assert!(Repeat::OnlyUnaccepted.judge(unsent).retryable);
+        assert!(
+            Idempotency::NotIdempotent
+                .decide_retryable(unsent)
+                .retryable
+        );
     }
 
     #[test]
-    fn the_sentence_says_what_the_service_said() {
+    fn the_message_says_what_the_service_said() {
         let table = [
             (
                 401,
@@ -259,14 +267,20 @@ mod tests {
             (503, "<html>", "Nixtla API error: 503 Service Unavailable"),
         ];
         for (status, body, sentence) in table {
-            let refused = refused(&row(status, body, Kind::Rejected, ""), Repeat::Harmless);
+            let refused = failure_of(
+                &row(status, body, Kind::Rejected, ""),
+                Idempotency::Idempotent,
+            );
             assert_eq!(refused.message, sentence);
         }
     }
 
     #[test]
     fn what_helps_the_support_is_in_the_details() {
-        let failure = refused(&row(401, INVALID_KEY, Kind::Auth, "A12"), Repeat::Harmless);
+        let failure = failure_of(
+            &row(401, INVALID_KEY, Kind::Auth, "A12"),
+            Idempotency::Idempotent,
+        );
         assert_eq!(failure.detail["requestId"], "r1");
         assert_eq!(failure.detail["details"], "Key not found");
     }

@@ -29,7 +29,10 @@ pub(super) async fn run(
     offload(usize::MAX, move || {
         let (content, model) = match &request.task {
             Task::Forecast { horizon, levels } => forecast(&request, *horizon, levels, &cancel)?,
-            Task::Anomalies { level } => (judge(&request, *level, &cancel)?, "STL".to_owned()),
+            Task::Anomalies { level } => (
+                detect_anomalies(&request, *level, &cancel)?,
+                "STL".to_owned(),
+            ),
             _ => {
                 return Err(Failure::new(
                     Kind::Rejected,
@@ -42,7 +45,7 @@ pub(super) async fn run(
             model_info: ModelInfo {
                 source: "local",
                 model,
-                frequency: request.subject.frequency.as_str().to_owned(),
+                frequency: request.input.frequency.as_str().to_owned(),
                 fallback_reason: Some(reason.as_str()),
                 ..ModelInfo::default()
             },
@@ -65,11 +68,11 @@ fn forecast(
     levels: &[f64],
     cancel: &CancellationToken,
 ) -> Outcome<(Content, String)> {
-    let seasons = request.subject.frequency.seasons();
+    let seasons = request.input.frequency.seasons();
     let names: Vec<Arc<str>> = levels.iter().map(|l| l.to_string().into()).collect();
     let mut models = Vec::<&str>::new();
-    let mut points = Vec::with_capacity(request.subject.series.len() * horizon);
-    for series in &request.subject.series {
+    let mut points = Vec::with_capacity(request.input.series.len() * horizon);
+    for series in &request.input.series {
         go_on(cancel)?;
         let prediction = local::forecast(&series.values, &seasons, horizon, levels);
         if !models.contains(&prediction.model) {
@@ -97,15 +100,16 @@ fn intervals_at(prediction: &Prediction, names: &[Arc<str>], step: usize) -> Int
     )
 }
 
-fn judge(request: &Request, level: f64, cancel: &CancellationToken) -> Outcome<Content> {
-    let seasons = request.subject.frequency.seasons();
+fn detect_anomalies(request: &Request, level: f64, cancel: &CancellationToken) -> Outcome<Content> {
+    let seasons = request.input.frequency.seasons();
     let mut all = Vec::new();
-    for series in &request.subject.series {
+    for series in &request.input.series {
         go_on(cancel)?;
         let mut points = without_anomalies(series);
-        let judgements = local::judge(&series.values, &seasons, level).unwrap_or_default();
-        for (point, judgement) in points.iter_mut().zip(&judgements) {
-            point.set(judgement);
+        let scored_points =
+            local::score_anomalies(&series.values, &seasons, level).unwrap_or_default();
+        for (point, scored) in points.iter_mut().zip(&scored_points) {
+            point.set(scored);
         }
         all.extend(points);
     }

@@ -19,14 +19,14 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     SERVICE,
     call_limits::CallLimits,
-    config::{FIRST_POLL, JOB_TIMEOUT, LAST_POLL},
+    config::{INITIAL_POLL_INTERVAL, JOB_TIMEOUT, MAX_POLL_INTERVAL},
     connect::Exchange,
-    error::Repeat,
+    error::Idempotency,
     payload,
     reply::{self, unreadable},
     request::{Request, Task},
     result::TaskResult,
-    service::{Nixtla, Prepared, has_status},
+    service::{Nixtla, PreparedRequest, has_status},
     window::Sent,
 };
 use moorline_net::http::offload;
@@ -111,7 +111,7 @@ impl Nixtla {
             path: &path,
             model: Some(payload::model_of(&request, &self.config)),
             payload: Some(&prepared.payload),
-            repeat: Repeat::OnlyUnaccepted,
+            idempotency: Idempotency::NotIdempotent,
         };
         let accepted = self.fetch(operation, &exchange, limits).await?;
         let id = accepted.get("job_id").and_then(Json::as_str);
@@ -142,7 +142,7 @@ impl Nixtla {
         let operation = job.request.operation();
         let started = Instant::now();
         let end = wait.get().and_then(|wait| started.checked_add(wait));
-        let mut pause = FIRST_POLL;
+        let mut pause = INITIAL_POLL_INTERVAL;
         loop {
             let state = self.job_state(job, limits).await?;
             if let Some(outcome) = self.outcome_of(job, &state).await {
@@ -160,7 +160,7 @@ impl Nixtla {
                     return Err(Failure::aborted().during(SERVICE, operation));
                 }
             }
-            pause = (pause * 2).min(LAST_POLL);
+            pause = (pause * 2).min(MAX_POLL_INTERVAL);
         }
     }
 
@@ -184,7 +184,11 @@ impl Nixtla {
         }
     }
 
-    async fn prepare_job(&self, request: &Arc<Request>, limits: &CallLimits) -> Outcome<Prepared> {
+    async fn prepare_job(
+        &self,
+        request: &Arc<Request>,
+        limits: &CallLimits,
+    ) -> Outcome<PreparedRequest> {
         let count = AtomicU32::new(0);
         tokio::select! {
             prepared = self.prepare(request, &count) => prepared,

@@ -9,7 +9,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{
     config::NixtlaConfig,
-    request::{Request, Subject, Task},
+    request::{ModelInput, Request, Task},
     series::Series,
     window::Sent,
 };
@@ -66,7 +66,7 @@ impl Payload {
 
 /// The model of a request.
 pub(super) fn model_of<'a>(request: &'a Request, config: &'a NixtlaConfig) -> &'a str {
-    request.subject.model.as_deref().unwrap_or(&config.model)
+    request.input.model.as_deref().unwrap_or(&config.model)
 }
 
 #[derive(Serialize)]
@@ -93,12 +93,12 @@ struct FlatSeries {
 
 /// The JSON of a request.
 pub(super) fn body(request: &Request, config: &NixtlaConfig, sent: &Sent) -> Outcome<Vec<u8>> {
-    let subject = &request.subject;
+    let input = &request.input;
     let body = Body {
-        series: flatten(subject, sent, matches!(request.task, Task::Forecast { .. })),
+        series: flatten(input, sent, matches!(request.task, Task::Forecast { .. })),
         model: model_of(request, config),
-        freq: subject.frequency.as_str(),
-        more: members(&request.task, subject),
+        freq: input.frequency.as_str(),
+        more: members(&request.task, input),
     };
     serde_json::to_vec(&body).map_err(|error| {
         Failure::new(Kind::Internal, "the request could not be serialized")
@@ -106,8 +106,8 @@ pub(super) fn body(request: &Request, config: &NixtlaConfig, sent: &Sent) -> Out
     })
 }
 
-fn flatten(subject: &Subject, sent: &Sent, forecast: bool) -> FlatSeries {
-    let parts = || subject.series.iter().zip(&sent.skipped);
+fn flatten(input: &ModelInput, sent: &Sent, forecast: bool) -> FlatSeries {
+    let parts = || input.series.iter().zip(&sent.skipped);
     let single = |value: &f64| value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32;
     // The service takes one UTC offset for a series; across a daylight saving change the start alone would be wrong.
     let one_offset = |series: &Series| {
@@ -129,7 +129,7 @@ fn flatten(subject: &Subject, sent: &Sent, forecast: bool) -> FlatSeries {
         } else {
             json!({ "X": null })
         }),
-        start_datetime: if subject.series.iter().all(one_offset) {
+        start_datetime: if input.series.iter().all(one_offset) {
             parts()
                 .map(|(series, skipped)| series.moments[*skipped].to_wire())
                 .collect()
@@ -140,7 +140,7 @@ fn flatten(subject: &Subject, sent: &Sent, forecast: bool) -> FlatSeries {
 }
 
 /// The fields beside the series, the model and the frequency.
-fn members(task: &Task, subject: &Subject) -> Map<String, Json> {
+fn members(task: &Task, input: &ModelInput) -> Map<String, Json> {
     let mut members = match task {
         Task::Forecast { horizon, levels } => object(json!({
             "h": horizon, "level": percentages(levels), "clean_ex_first": true,
@@ -158,7 +158,7 @@ fn members(task: &Task, subject: &Subject) -> Map<String, Json> {
             "feature_contributions": false, "multivariate": false,
         })),
         Task::Anomalies { level } => object(json!({
-            "finetuned_model_id": subject.finetuned_model_id, "clean_ex_first": true,
+            "finetuned_model_id": input.finetuned_model_id, "clean_ex_first": true,
             "level": percentage(*level), "multivariate": false,
         })),
         Task::OnlineAnomalies {
@@ -177,8 +177,8 @@ fn members(task: &Task, subject: &Subject) -> Map<String, Json> {
     };
     if !matches!(task, Task::Anomalies { .. }) {
         members.extend(object(json!({
-            "finetune_steps": subject.finetune_steps, "finetune_depth": subject.finetune_depth,
-            "finetune_loss": subject.finetune_loss, "finetuned_model_id": subject.finetuned_model_id,
+            "finetune_steps": input.finetune_steps, "finetune_depth": input.finetune_depth,
+            "finetune_loss": input.finetune_loss, "finetuned_model_id": input.finetuned_model_id,
         })));
     }
     members

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use super::{
-    local::Judgement,
+    local::ScoredPoint,
     request::{Request, Task},
     result::{
         AnomalyPoint, Content, Intervals, ModelInfo, PredictedPoint, TaskResult, TestedPoint,
@@ -57,7 +57,7 @@ pub(super) fn read(request: &Request, sent: &Sent, reply: Json) -> Outcome<TaskR
         content,
         model_info: ModelInfo {
             source: "service",
-            frequency: request.subject.frequency.as_str().to_owned(),
+            frequency: request.input.frequency.as_str().to_owned(),
             input_tokens: reply.input_tokens,
             output_tokens: reply.output_tokens,
             finetune_tokens: reply.finetune_tokens,
@@ -133,7 +133,7 @@ fn predictions(
     levels: &[f64],
     reply: &Reply,
 ) -> Outcome<Vec<PredictedPoint>> {
-    let series = &request.subject.series;
+    let series = &request.input.series;
     let count = series.len() * horizon;
     expect_length("mean", reply.mean.len(), count)?;
     let bands = reply.bands(levels, count)?;
@@ -156,7 +156,7 @@ fn predictions(
 /// The place of each flat index that was sent: its series, and its point there.
 fn places(request: &Request, sent: &Sent) -> Vec<(usize, usize)> {
     request
-        .subject
+        .input
         .series
         .iter()
         .zip(&sent.skipped)
@@ -188,7 +188,7 @@ fn tested(
         let (Some(&(place, point)), Some(&(_, begin))) = (places.get(*flat), begin) else {
             return Err(unreadable("idxs refers to points outside of the series"));
         };
-        let series = &request.subject.series[place];
+        let series = &request.input.series[place];
         points.push(TestedPoint {
             id: name_of(series),
             timestamp: series.moments[point].to_string(),
@@ -210,29 +210,25 @@ fn read_anomalies(
 ) -> Outcome<Vec<AnomalyPoint>> {
     let count = reply.anomaly.len();
     expect_length("mean", reply.mean.len(), count)?;
-    let indices = judged_indices(request, sent, reply)?;
+    let indices = scored_indices(request, sent, reply)?;
     expect_length("idxs", indices.len(), count)?;
     let band = match &reply.intervals {
         Some(_) => reply.bands(&[level], count)?.pop(),
         None => None,
     };
-    let mut points: Vec<Vec<AnomalyPoint>> = request
-        .subject
-        .series
-        .iter()
-        .map(without_anomalies)
-        .collect();
+    let mut points: Vec<Vec<AnomalyPoint>> =
+        request.input.series.iter().map(without_anomalies).collect();
     for (index, (place, point)) in indices.into_iter().enumerate() {
-        let series = &request.subject.series[place];
+        let series = &request.input.series[place];
         let value = series.values[point];
         let read_anomalies = &mut points[place][point];
         read_anomalies.expected = Some(reply.mean[index]);
         read_anomalies.is_anomaly = reply.anomaly[index];
         if let Some(band) = &band {
             let (lower, upper) = (band.lower[index], band.upper[index]);
-            let judgement =
-                Judgement::new(value, reply.mean[index], lower, upper, f64::MIN_POSITIVE);
-            read_anomalies.set(&judgement);
+            let scored =
+                ScoredPoint::new(value, reply.mean[index], lower, upper, f64::MIN_POSITIVE);
+            read_anomalies.set(&scored);
             read_anomalies.is_anomaly = reply.anomaly[index];
         } else if let Some(scores) = &reply.anomaly_score {
             read_anomalies.score = scores.get(index).copied().unwrap_or_default();
@@ -241,15 +237,15 @@ fn read_anomalies(
     Ok(points.into_iter().flatten().collect())
 }
 
-/// Which points the service judged: those of `idxs`, or the last `sizes[i]` of each series.
-fn judged_indices(request: &Request, sent: &Sent, reply: &Reply) -> Outcome<Vec<(usize, usize)>> {
+/// Which points the service scored: those of `idxs`, or the last `sizes[i]` of each series.
+fn scored_indices(request: &Request, sent: &Sent, reply: &Reply) -> Outcome<Vec<(usize, usize)>> {
     let outside = || unreadable("the response refers to points outside of the series");
     if matches!(request.task, Task::OnlineAnomalies { .. }) {
         let places = places(request, sent);
         let at = |flat: &usize| places.get(*flat).copied().ok_or_else(outside);
         return reply.idxs.iter().map(at).collect();
     }
-    let series = &request.subject.series;
+    let series = &request.input.series;
     expect_length("sizes", reply.sizes.len(), series.len())?;
     let mut indices = Vec::new();
     for (place, (series, size)) in series.iter().zip(&reply.sizes).enumerate() {

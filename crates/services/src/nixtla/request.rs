@@ -13,7 +13,7 @@ const MAX_WINDOWS: u64 = 100_000;
 
 /// The parts of every request: checked series, the model and its tuning.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Subject {
+pub struct ModelInput {
     /// The series, at least one, none empty.
     pub series: Vec<Series>,
     /// The distance between their points.
@@ -86,7 +86,7 @@ pub struct Request {
     /// The operation.
     pub task: Task,
     /// Its series, model and tuning.
-    pub subject: Subject,
+    pub input: ModelInput,
 }
 
 impl Request {
@@ -99,9 +99,9 @@ impl Request {
             Task::Finetune { .. } => FINETUNE_STEPS,
             _ => 0,
         };
-        let subject = read_subject(&options, steps)?;
+        let input = read_input(&options, steps)?;
         options.finish()?;
-        Ok(Self { task, subject })
+        Ok(Self { task, input })
     }
 
     /// The name of the operation, as users know it.
@@ -139,9 +139,9 @@ fn read_task(operation: &str, options: &Options<'_>) -> Read<Task> {
     })
 }
 
-fn read_subject(options: &Options<'_>, default_steps: u64) -> Read<Subject> {
+fn read_input(options: &Options<'_>, default_steps: u64) -> Read<ModelInput> {
     let (series, frequency) = series::read(options)?;
-    Ok(Subject {
+    Ok(ModelInput {
         series,
         frequency,
         model: options.text("model")?.map(str::to_owned),
@@ -316,11 +316,11 @@ mod tests {
     fn fine_tuning_has_ten_steps_and_a_forecast_none() {
         let read = |operation| {
             let request = request(&[("horizon", Plain::Number(2.0))]);
-            Request::read(operation, &request).map(|request| request.subject.finetune_steps)
+            Request::read(operation, &request).map(|request| request.input.finetune_steps)
         };
         assert_eq!(read("forecast"), Ok(0));
         let request = request(&[]);
         let tuned = Request::read("finetune", &request).unwrap();
-        assert_eq!(tuned.subject.finetune_steps, 10);
+        assert_eq!(tuned.input.finetune_steps, 10);
     }
 }

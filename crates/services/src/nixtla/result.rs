@@ -5,7 +5,7 @@ use std::sync::Arc;
 use moorline_core::error::{Delivery, Failure, Kind, Outcome};
 use serde::{Serialize, Serializer, ser::SerializeMap};
 
-use super::{local::Judgement, request::Request, series::Series};
+use super::{local::ScoredPoint, request::Request, series::Series};
 use moorline_net::http::offload;
 
 /// The approximate size of a point in JSON, which decides on which thread it is written.
@@ -179,7 +179,7 @@ pub(super) fn name_of(series: &Series) -> Name {
 /// The time of the step (from 0) after the end of a series.
 pub fn time_after(request: &Request, series: &Series, step: usize) -> Outcome<String> {
     series
-        .after(&request.subject.frequency, step as i64 + 1)
+        .after(&request.input.frequency, step as i64 + 1)
         .map(|moment| moment.to_string())
         .ok_or_else(|| {
             Failure::new(
@@ -211,13 +211,13 @@ pub fn without_anomalies(series: &Series) -> Vec<AnomalyPoint> {
 }
 
 impl AnomalyPoint {
-    /// Copies a judgement into the point.
-    pub fn set(&mut self, judgement: &Judgement) {
-        self.expected = Some(judgement.expected);
-        self.lower = Some(judgement.lower);
-        self.upper = Some(judgement.upper);
+    /// Copies what was scored into the point.
+    pub fn set(&mut self, scored: &ScoredPoint) {
+        self.expected = Some(scored.expected);
+        self.lower = Some(scored.lower);
+        self.upper = Some(scored.upper);
         // A point outside an interval of no width scores infinity, which JSON cannot express.
-        self.score = judgement.score.min(f64::MAX);
-        self.is_anomaly = judgement.score > 1.0;
+        self.score = scored.score.min(f64::MAX);
+        self.is_anomaly = scored.score > 1.0;
     }
 }

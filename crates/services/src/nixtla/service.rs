@@ -28,9 +28,11 @@ use tokio::sync::OnceCell;
 use super::{
     SERVICE,
     call_limits::CallLimits,
-    config::{HEALTH_TIMEOUT, JITTER, MAX_DELAY, MAX_RETRY_AFTER, NixtlaConfig, UNBOUNDED_PROBE},
+    config::{
+        DEFAULT_PROBE_TIMEOUT, HEALTH_TIMEOUT, JITTER, MAX_DELAY, MAX_RETRY_AFTER, NixtlaConfig,
+    },
     connect::{Exchange, Transport, missing_key, parse},
-    error::Repeat,
+    error::Idempotency,
     fallback,
     payload::{self, Payload},
     reply,
@@ -87,7 +89,7 @@ pub struct Nixtla {
 }
 
 /// A request as it is sent. The first attempt writes it; its retries send the same.
-pub(super) struct Prepared {
+pub(super) struct PreparedRequest {
     pub(super) sent: Sent,
     pub(super) payload: Payload,
 }
@@ -177,7 +179,7 @@ impl Nixtla {
     async fn attempt(
         &self,
         request: &Arc<Request>,
-        prepared: &OnceCell<Prepared>,
+        prepared: &OnceCell<PreparedRequest>,
         count: &AtomicU32,
     ) -> Outcome<bytes::Bytes> {
         let prepared = prepared
@@ -196,10 +198,10 @@ impl Nixtla {
             path,
             model: Some(payload::model_of(request, &self.config)),
             payload: Some(&prepared.payload),
-            repeat: match request.task {
+            idempotency: match request.task {
                 // A repeat after a lost response would train, and bill, a second model.
-                Task::Finetune { .. } => Repeat::OnlyUnaccepted,
-                _ => Repeat::Harmless,
+                Task::Finetune { .. } => Idempotency::NotIdempotent,
+                _ => Idempotency::Idempotent,
             },
         };
         self.transport
@@ -212,18 +214,18 @@ impl Nixtla {
         &self,
         request: &Arc<Request>,
         count: &AtomicU32,
-    ) -> Outcome<Prepared> {
+    ) -> Outcome<PreparedRequest> {
         let window = if self.config.restrict_input && window::is_restrictable(request) {
             self.window(request, count).await?
         } else {
             None
         };
-        let points: usize = request.subject.series.iter().map(|s| s.values.len()).sum();
+        let points: usize = request.input.series.iter().map(|s| s.values.len()).sum();
         let (request, config) = (Arc::clone(request), Arc::clone(&self.config));
         offload(points * BYTES_PER_POINT, move || {
             let sent = Sent::of(&request, window);
             let payload = Payload::new(payload::body(&request, &config, &sent)?)?;
-            Ok(Prepared { sent, payload })
+            Ok(PreparedRequest { sent, payload })
         })
         .await
     }
@@ -308,9 +310,12 @@ impl Nixtla {
 
 fn breaker_options(config: &NixtlaConfig) -> BreakerConfig {
     // A probe is a whole call, with its retries and the waits between them.
-    let longest_call = config.timeout.get().map_or(UNBOUNDED_PROBE, |timeout| {
-        (timeout + MAX_RETRY_AFTER).saturating_mul(config.max_retries + 1)
-    });
+    let longest_call = config
+        .timeout
+        .get()
+        .map_or(DEFAULT_PROBE_TIMEOUT, |timeout| {
+            (timeout + MAX_RETRY_AFTER).saturating_mul(config.max_retries + 1)
+        });
     BreakerConfig {
         trip: Trip::Consecutive {
             failures: config.breaker_threshold,

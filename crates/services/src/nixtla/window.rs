@@ -41,7 +41,7 @@ impl Sent {
     pub(super) fn of(request: &Request, window: Option<Window>) -> Self {
         let needed = window.map_or(usize::MAX, |window| points_needed(&request.task, window));
         let skipped = request
-            .subject
+            .input
             .series
             .iter()
             .map(|series| series.values.len().saturating_sub(needed))
@@ -52,7 +52,7 @@ impl Sent {
 
 /// Whether a request may be restricted to the points a model looks at. Fine-tuning looks at all of them.
 pub(super) fn is_restrictable(request: &Request) -> bool {
-    let tuned = request.subject.finetune_steps > 0 || request.subject.finetuned_model_id.is_some();
+    let tuned = request.input.finetune_steps > 0 || request.input.finetuned_model_id.is_some();
     let forecasts = matches!(
         request.task,
         Task::Forecast { .. } | Task::CrossValidation { .. }
@@ -108,7 +108,7 @@ impl Nixtla {
         count: &AtomicU32,
     ) -> Outcome<Option<Window>> {
         let model = payload::model_of(request, &self.config);
-        let freq = request.subject.frequency.as_str();
+        let freq = request.input.frequency.as_str();
         let key = (model.to_owned(), freq.to_owned());
         let known = self.windows.known().get(&key).copied();
         if let Some((window, since)) = known

@@ -20,7 +20,7 @@ const MAX_REDIRECTS: u64 = 5;
 const MAX_EVENT_BYTES: u64 = 1 << 20;
 const RECEIVE_QUEUE_BYTES: u64 = 1 << 20;
 /// The largest value of an option in bytes.
-const MOST_BYTES: u64 = 1 << 30;
+const MAX_OPTION_BYTES: u64 = 1 << 30;
 
 /// The headers of every request for the stream, unless the caller sets them. A compressed stream would arrive only when
 /// the compressor flushes.
@@ -51,7 +51,7 @@ impl Config {
     /// `name:value` for each.
     pub fn read(given: &Plain) -> Read<Self> {
         let options = Options::new("options", given)?;
-        let bytes = |key, default| options.integer(key, default, 1..=MOST_BYTES);
+        let bytes = |key, default| options.integer(key, default, 1..=MAX_OPTION_BYTES);
         let config = Self {
             http: read_http(&options)?,
             url: options.required_text("url")?.to_owned(),

@@ -67,14 +67,14 @@ mod tests {
     use crate::sse::parser::{Event, FieldUpdate};
 
     #[derive(Default)]
-    struct Sized(usize);
+    struct BatchOfSize(usize);
 
-    impl Sink for Sized {
-        fn event(&mut self, _: Event<'_>) {}
-        fn update(&mut self, _: FieldUpdate<'_>) {}
+    impl Sink for BatchOfSize {
+        fn on_event(&mut self, _: Event<'_>) {}
+        fn on_update(&mut self, _: FieldUpdate<'_>) {}
     }
 
-    impl EventBatch for Sized {
+    impl EventBatch for BatchOfSize {
         fn bytes(&self) -> usize {
             self.0
         }
@@ -87,7 +87,7 @@ mod tests {
     fn a_batch_stays_small() {
         let mut queue = EventQueue::default();
         for bytes in [BATCH_BYTES / 2; 3].into_iter().chain([BATCH_BYTES * 2]) {
-            queue.push(Sized(bytes));
+            queue.push(BatchOfSize(bytes));
         }
         assert_eq!(queue.cost(), BATCH_BYTES * 7 / 2);
         let sizes = [(); 3].map(|()| queue.take().0);

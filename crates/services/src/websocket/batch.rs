@@ -88,10 +88,10 @@ impl Batch {
     }
 
     /// A message that was put together in memory of its own; text has been checked.
-    pub(super) fn push_message(&mut self, bytes: Vec<u8>, text: bool) {
+    pub(super) fn push_message(&mut self, bytes: Vec<u8>, is_text: bool) {
         self.cost += bytes.len() + MESSAGE_COST;
         let large = bytes.len() >= LARGE_BYTES;
-        self.entries.push(match (text, large) {
+        self.entries.push(match (is_text, large) {
             (true, true) => Entry::LargeText(bytes),
             (false, true) => Entry::LargeBinary(bytes),
             (true, false) => return self.append_text(&bytes),

@@ -42,7 +42,7 @@ impl Compressor {
             let Some(deflater) = self.deflater.as_mut().filter(|_| !small) else {
                 shared.send_state().queue.push_compressed(
                     &message.bytes,
-                    message.text,
+                    message.is_text,
                     false,
                     size,
                 );
@@ -55,10 +55,12 @@ impl Compressor {
             if end < size {
                 self.current = Some((message, end));
             } else {
-                shared
-                    .send_state()
-                    .queue
-                    .push_compressed(&self.output, message.text, true, size);
+                shared.send_state().queue.push_compressed(
+                    &self.output,
+                    message.is_text,
+                    true,
+                    size,
+                );
                 self.output.clear();
             }
         }

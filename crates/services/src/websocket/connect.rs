@@ -37,7 +37,7 @@ const USER_AGENT: HeaderValue =
 pub(super) struct OpenConnection {
     pub(super) stream: SocketStream,
     /// Bytes that came behind the server's answer.
-    pub(super) early: Vec<u8>,
+    pub(super) leading_bytes: Vec<u8>,
     pub(super) protocol: String,
     pub(super) compression: Option<Agreement>,
 }
@@ -62,11 +62,11 @@ async fn handshake(config: &Config, dialer: &Dialer) -> Outcome<OpenConnection> 
     // is its buffers.
     let shaken = client_async(request, &mut head).await;
     let answer = shaken.map(|(_, response)| response);
-    let early = head.into_early();
+    let leading_bytes = head.into_leading_bytes();
     let response = match answer {
         Ok(response) => response,
         Err(Error::Http(response)) => {
-            return Err(refusal_failure(config, &response, early, &mut stream).await);
+            return Err(refusal_failure(config, &response, leading_bytes, &mut stream).await);
         }
         Err(error) => return Err(handshake_failure(error)),
     };
@@ -81,7 +81,7 @@ async fn handshake(config: &Config, dialer: &Dialer) -> Outcome<OpenConnection> 
         .to_owned();
     Ok(OpenConnection {
         stream: stream.into(),
-        early,
+        leading_bytes,
         protocol,
         compression,
     })
@@ -136,7 +136,7 @@ struct HeadOnly<'s, S> {
     stream: &'s mut S,
     /// The number of bytes of the end of the head that have been seen.
     matched: usize,
-    early: Vec<u8>,
+    leading_bytes: Vec<u8>,
 }
 
 impl<'s, S> HeadOnly<'s, S> {
@@ -144,12 +144,12 @@ impl<'s, S> HeadOnly<'s, S> {
         Self {
             stream,
             matched: 0,
-            early: Vec::new(),
+            leading_bytes: Vec::new(),
         }
     }
 
-    fn into_early(self) -> Vec<u8> {
-        self.early
+    fn into_leading_bytes(self) -> Vec<u8> {
+        self.leading_bytes
     }
 
     /// The length of the head within `bytes`.
@@ -180,7 +180,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for HeadOnly<'_, S> {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut *self.stream).poll_read(context, buffer))?;
         let head = before + self.head_of(&buffer.filled()[before..]);
-        self.early = buffer.filled()[head..].to_vec();
+        self.leading_bytes = buffer.filled()[head..].to_vec();
         buffer.set_filled(head);
         Poll::Ready(Ok(()))
     }
@@ -227,7 +227,7 @@ mod tests {
             }
             assert_eq!(head.read(&mut read[got..]).await.unwrap(), 0);
             assert_eq!(&read[..got], &sent[..head_length]);
-            let mut rest = head.into_early();
+            let mut rest = head.into_leading_bytes();
             client.read_to_end(&mut rest).await.unwrap();
             assert_eq!(rest, b"frame");
         }

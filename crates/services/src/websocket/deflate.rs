@@ -49,11 +49,11 @@ impl Inflater {
             let status = self
                 .stream
                 .decompress_vec(input, message, FlushDecompress::Sync)
-                .map_err(|_| ProtocolError::DEFLATE)?;
+                .map_err(|_| ProtocolError::INVALID_DEFLATE)?;
             let taken = (self.stream.total_in() - before.0) as usize;
             input = &input[taken..];
             if message.len() > max {
-                return Err(ProtocolError::MESSAGE_LENGTH);
+                return Err(ProtocolError::MESSAGE_TOO_LARGE);
             }
             if status == Status::StreamEnd {
                 // A block marked as the last one: another stream may follow within the message.
@@ -223,7 +223,7 @@ mod tests {
         deflater.feed(&vec![0; 50 << 20], &mut bomb, true);
         let mut message = Vec::new();
         let fed = Inflater::new(&agreement(false, 15)).feed(&bomb, &mut message, 1 << 20);
-        assert_eq!(fed, Err(ProtocolError::MESSAGE_LENGTH));
+        assert_eq!(fed, Err(ProtocolError::MESSAGE_TOO_LARGE));
         assert!(message.capacity() < 3 << 20);
     }
 
@@ -236,6 +236,6 @@ mod tests {
             assert_eq!(inflate(&mut inflater, &wire, 100).unwrap(), b"Hello");
         }
         let junk = Inflater::new(&agreement(false, 15)).feed(&[0xff; 9], &mut Vec::new(), 100);
-        assert_eq!(junk, Err(ProtocolError::DEFLATE));
+        assert_eq!(junk, Err(ProtocolError::INVALID_DEFLATE));
     }
 }

@@ -111,14 +111,14 @@ impl Header {
         let mut cursor = Cursor::new(bytes);
         let (header, payload) = match FrameHeader::parse(&mut cursor) {
             Ok(Some(read)) => read,
-            Err(Error::Protocol(_)) => return Err(ProtocolError::OPCODE),
+            Err(Error::Protocol(_)) => return Err(ProtocolError::UNKNOWN_OPCODE),
             Ok(None) | Err(_) => return Ok(None),
         };
         if header.rsv2 || header.rsv3 {
-            return Err(ProtocolError::RESERVED);
+            return Err(ProtocolError::UNEXPECTED_RESERVED_BIT);
         }
         if header.mask.is_some() {
-            return Err(ProtocolError::MASKED);
+            return Err(ProtocolError::UNEXPECTED_MASK);
         }
         let kind = match header.opcode {
             OpCode::Data(Data::Continue) => FrameKind::Continuation,
@@ -128,19 +128,19 @@ impl Header {
             OpCode::Control(Control::Pong) => FrameKind::Pong,
             OpCode::Control(Control::Close) => FrameKind::Close,
             OpCode::Data(Data::Reserved(_)) | OpCode::Control(Control::Reserved(_)) => {
-                return Err(ProtocolError::OPCODE);
+                return Err(ProtocolError::UNKNOWN_OPCODE);
             }
         };
         let begins = matches!(kind, FrameKind::Text | FrameKind::Binary);
         if header.rsv1 && !(compression && begins) {
-            return Err(ProtocolError::COMPRESSED);
+            return Err(ProtocolError::UNEXPECTED_COMPRESSION);
         }
         if !begins && kind != FrameKind::Continuation {
             if !header.is_final {
-                return Err(ProtocolError::CONTROL_FRAGMENT);
+                return Err(ProtocolError::FRAGMENTED_CONTROL);
             }
             if payload > MAX_CONTROL_BYTES as u64 {
-                return Err(ProtocolError::CONTROL_LENGTH);
+                return Err(ProtocolError::INVALID_CONTROL_LENGTH);
             }
         }
         Ok(Some(Self {
@@ -179,21 +179,21 @@ mod tests {
     #[test]
     fn each_mistake_in_a_header_has_its_name() {
         let table: [(&[u8], ProtocolError); 8] = [
-            (&[0xc1, 0], ProtocolError::COMPRESSED),
-            (&[0xa1, 0], ProtocolError::RESERVED),
-            (&[0x91, 0], ProtocolError::RESERVED),
-            (&[0x83, 0], ProtocolError::OPCODE),
-            (&[0x8b, 0], ProtocolError::OPCODE),
-            (&[0x81, 0x80, 1, 2, 3, 4], ProtocolError::MASKED),
-            (&[0x09, 0], ProtocolError::CONTROL_FRAGMENT),
-            (&[0x89, 126, 0, 126], ProtocolError::CONTROL_LENGTH),
+            (&[0xc1, 0], ProtocolError::UNEXPECTED_COMPRESSION),
+            (&[0xa1, 0], ProtocolError::UNEXPECTED_RESERVED_BIT),
+            (&[0x91, 0], ProtocolError::UNEXPECTED_RESERVED_BIT),
+            (&[0x83, 0], ProtocolError::UNKNOWN_OPCODE),
+            (&[0x8b, 0], ProtocolError::UNKNOWN_OPCODE),
+            (&[0x81, 0x80, 1, 2, 3, 4], ProtocolError::UNEXPECTED_MASK),
+            (&[0x09, 0], ProtocolError::FRAGMENTED_CONTROL),
+            (&[0x89, 126, 0, 126], ProtocolError::INVALID_CONTROL_LENGTH),
         ];
         for (bytes, violation) in table {
             assert_eq!(Header::read(bytes, false), Err(violation), "{bytes:x?}");
         }
         assert_eq!(
             Header::read(&[0xc0, 0], true),
-            Err(ProtocolError::COMPRESSED),
+            Err(ProtocolError::UNEXPECTED_COMPRESSION),
             "only a message's first frame may say that it is compressed"
         );
         assert!(Header::read(&[0xc1, 0], true).unwrap().is_some());

@@ -29,8 +29,8 @@ pub(super) struct Heartbeat {
 struct PendingPing {
     /// Since when the peer has given no sign of life.
     since: Instant,
-    /// The progress of writing at that time.
-    progress: u64,
+    /// The count of the peer's reads at that time.
+    peer_read_count: u64,
 }
 
 impl Heartbeat {
@@ -53,15 +53,15 @@ impl Heartbeat {
         self.pending_ping = None;
     }
 
-    /// `progress` counts how often the peer took more of a backlog: it cannot answer a ping that lies behind that
+    /// `peer_read_count` is how often the peer took more of a backlog: it cannot answer a ping that lies behind that
     /// sooner than it has read it, and as long as it reads it is alive.
-    pub(super) fn poll(&mut self, now: Instant, progress: u64) -> HeartbeatAction {
+    pub(super) fn poll(&mut self, now: Instant, peer_read_count: u64) -> HeartbeatAction {
         if let Some(pending_ping) = &mut self.pending_ping
-            && pending_ping.progress != progress
+            && pending_ping.peer_read_count != peer_read_count
         {
             *pending_ping = PendingPing {
                 since: now,
-                progress,
+                peer_read_count,
             };
         }
         let dead = self.pending_ping.map(|it| it.since + self.timeout);
@@ -75,7 +75,7 @@ impl Heartbeat {
             self.next = Some(now + interval);
             self.pending_ping.get_or_insert(PendingPing {
                 since: now,
-                progress,
+                peer_read_count,
             });
             return HeartbeatAction::Ping;
         }

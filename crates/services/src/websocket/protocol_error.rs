@@ -12,69 +12,69 @@ pub(super) struct ProtocolError {
 }
 
 /// The close code of a breach of the protocol.
-const PROTOCOL: u16 = 1002;
+const PROTOCOL_ERROR_CODE: u16 = 1002;
 /// The close code of text that is not UTF-8, and of bytes that cannot be decompressed.
-const PAYLOAD: u16 = 1007;
+const INVALID_PAYLOAD_CODE: u16 = 1007;
 /// The close code of a message over the limit.
-const TOO_LARGE: u16 = 1009;
+const MESSAGE_TOO_BIG_CODE: u16 = 1009;
 
 impl ProtocolError {
-    pub(super) const CONTINUATION: Self = protocol(
+    pub(super) const UNEXPECTED_CONTINUATION: Self = protocol_error(
         "WS_ERR_INVALID_OPCODE",
         "the server sent a continuation frame without a message to continue",
     );
-    pub(super) const INTERRUPTED: Self = protocol(
+    pub(super) const EXPECTED_CONTINUATION: Self = protocol_error(
         "WS_ERR_INVALID_OPCODE",
         "the server started a message before the previous one was complete",
     );
-    pub(super) const OPCODE: Self = protocol(
+    pub(super) const UNKNOWN_OPCODE: Self = protocol_error(
         "WS_ERR_INVALID_OPCODE",
         "the server sent a frame with an unknown opcode",
     );
-    pub(super) const MASKED: Self = protocol(
+    pub(super) const UNEXPECTED_MASK: Self = protocol_error(
         "WS_ERR_UNEXPECTED_MASK",
         "the server sent a masked frame, which only clients may send",
     );
-    pub(super) const RESERVED: Self = protocol(
+    pub(super) const UNEXPECTED_RESERVED_BIT: Self = protocol_error(
         "WS_ERR_UNEXPECTED_RSV_2_3",
         "the server set a reserved bit of a frame",
     );
-    pub(super) const COMPRESSED: Self = protocol(
+    pub(super) const UNEXPECTED_COMPRESSION: Self = protocol_error(
         "WS_ERR_UNEXPECTED_RSV_1",
         "the server sent a compressed frame where compression is not allowed",
     );
-    pub(super) const CONTROL_FRAGMENT: Self = protocol(
+    pub(super) const FRAGMENTED_CONTROL: Self = protocol_error(
         "WS_ERR_EXPECTED_FIN",
         "the server sent a fragmented control frame",
     );
-    pub(super) const CONTROL_LENGTH: Self = protocol(
+    pub(super) const INVALID_CONTROL_LENGTH: Self = protocol_error(
         "WS_ERR_INVALID_CONTROL_PAYLOAD_LENGTH",
         "the server sent a control frame of an invalid length",
     );
-    pub(super) const CLOSE_CODE: Self = protocol(
+    pub(super) const INVALID_CLOSE_CODE: Self = protocol_error(
         "WS_ERR_INVALID_CLOSE_CODE",
         "the server sent an invalid close code",
     );
-    pub(super) const UTF8: Self = Self {
-        close_code: PAYLOAD,
+    pub(super) const INVALID_UTF8: Self = Self {
+        close_code: INVALID_PAYLOAD_CODE,
         code: "WS_ERR_INVALID_UTF8",
         message: "the server sent text that is not UTF-8",
     };
-    pub(super) const DEFLATE: Self = Self {
-        close_code: PAYLOAD,
+    pub(super) const INVALID_DEFLATE: Self = Self {
+        close_code: INVALID_PAYLOAD_CODE,
         code: "ERR_MOORLINE_PROTOCOL",
         message: "the server sent a compressed message that cannot be decompressed",
     };
-    pub(super) const MESSAGE_LENGTH: Self = Self {
-        close_code: TOO_LARGE,
+    pub(super) const MESSAGE_TOO_LARGE: Self = Self {
+        close_code: MESSAGE_TOO_BIG_CODE,
         code: "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH",
         message: "the server sent a message larger than maxMessageBytes",
     };
 }
 
-const fn protocol(code: &'static str, message: &'static str) -> ProtocolError {
+const fn protocol_error(code: &'static str, message: &'static str) -> ProtocolError {
     ProtocolError {
-        close_code: PROTOCOL,
+        close_code: PROTOCOL_ERROR_CODE,
         code,
         message,
     }

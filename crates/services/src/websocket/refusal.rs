@@ -22,18 +22,18 @@ const MAX_BODY_BYTES: usize = 4096;
 /// The time limit of the body, which only adds detail to the head.
 const BODY_TIMEOUT: Duration = Duration::from_secs(1);
 /// A shorter part of a header is a word of its syntax, not a credential.
-const SHORTEST_CREDENTIAL: usize = 8;
+const MIN_CREDENTIAL_BYTES: usize = 8;
 /// Tokens are handed over as sub-protocols, too; the names of these are shorter.
-const LONGEST_PROTOCOL: usize = 24;
+const MAX_PROTOCOL_BYTES: usize = 24;
 
-/// The failure for a refusal whose body begins with `early` and goes on in `stream`.
+/// The failure for a refusal whose body begins with `leading_bytes` and goes on in `stream`.
 pub(super) async fn refusal_failure<T>(
     config: &Config,
     response: &Response<T>,
-    early: Vec<u8>,
+    leading_bytes: Vec<u8>,
     stream: &mut (impl AsyncRead + Unpin),
 ) -> Failure {
-    let body = body_of(response, early, stream).await;
+    let body = read_body(response, leading_bytes, stream).await;
     failure(config, response, &body)
 }
 
@@ -105,7 +105,7 @@ fn secrets_of(config: &Config) -> Vec<Secret> {
         secrets.push(Secret::new(value.as_bytes()));
         let Ok(text) = value.to_str() else { continue };
         for part in text.split([' ', ';', ',', '=']) {
-            if part.len() >= SHORTEST_CREDENTIAL {
+            if part.len() >= MIN_CREDENTIAL_BYTES {
                 secrets.push(Secret::new(part));
             }
         }
@@ -118,7 +118,7 @@ fn secrets_of(config: &Config) -> Vec<Secret> {
     let query = config.url.query_pairs();
     secrets.extend(query.map(|(_, value)| Secret::new(value.into_owned())));
     let protocols = config.protocols.iter();
-    let tokens = protocols.filter(|name| name.len() > LONGEST_PROTOCOL);
+    let tokens = protocols.filter(|name| name.len() > MAX_PROTOCOL_BYTES);
     secrets.extend(tokens.map(|token| Secret::new(token.as_str())));
     // One that is part of another must not hide it only in part.
     secrets.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
@@ -126,7 +126,7 @@ fn secrets_of(config: &Config) -> Vec<Secret> {
 }
 
 /// The beginning of the body, as far as it comes in time.
-async fn body_of<T>(
+async fn read_body<T>(
     response: &Response<T>,
     mut raw: Vec<u8>,
     stream: &mut (impl AsyncRead + Unpin),
@@ -206,13 +206,13 @@ mod tests {
         response.body(()).unwrap()
     }
 
-    async fn refusal(headers: &[(&str, &str)], body: &[u8], early: usize) -> Failure {
+    async fn refusal(headers: &[(&str, &str)], body: &[u8], leading: usize) -> Failure {
         let config = config("ws://h/", &[]);
-        let mut rest = &body[early..];
+        let mut rest = &body[leading..];
         refusal_failure(
             &config,
             &response(503, headers),
-            body[..early].to_vec(),
+            body[..leading].to_vec(),
             &mut rest,
         )
         .await
@@ -256,10 +256,10 @@ mod tests {
             (CHUNKED, "no size\r\n", ""),
         ];
         for (headers, body, said) in table {
-            for early in 0..=body.len() {
-                let failure = refusal(headers, body.as_bytes(), early).await;
+            for leading in 0..=body.len() {
+                let failure = refusal(headers, body.as_bytes(), leading).await;
                 let told = failure.detail.get("body").and_then(Json::as_str);
-                assert_eq!(told.unwrap_or_default(), said, "{body} {early}");
+                assert_eq!(told.unwrap_or_default(), said, "{body} {leading}");
             }
         }
         let failure = refusal(&[], long.as_bytes(), 5).await;

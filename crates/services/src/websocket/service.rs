@@ -23,7 +23,7 @@ use super::{
         PING_TIMEOUT, SERVICE, closed_failure, messages_unread, ping_timed_out, send_timed_out,
     },
     permessage_deflate::Agreement,
-    send_queue::{Message, PushResult, SendQueue, undelivered},
+    send_queue::{Message, PushResult, SendQueue, undelivered_failure},
     shared::Shared,
 };
 use moorline_net::{
@@ -99,7 +99,7 @@ impl Socket {
         let driver = Driver::new(
             config,
             opened.stream,
-            opened.early,
+            opened.leading_bytes,
             opened.compression,
             shared,
         );
@@ -118,16 +118,16 @@ impl Socket {
     }
 
     /// Accepts a message if it can do so at once; where it returns false, [`Self::send`] waits or gives the failure.
-    pub fn push(&self, bytes: &[u8], text: bool) -> bool {
+    pub fn push(&self, bytes: &[u8], is_text: bool) -> bool {
         let mut send = self.shared.send_state();
         if send.refusal.is_some() {
             return false;
         }
-        if send.queue.push(bytes, text) == PushResult::Accepted {
+        if send.queue.push(bytes, is_text) == PushResult::Accepted {
             return true;
         }
         send.write_now();
-        send.queue.push(bytes, text) == PushResult::Accepted
+        send.queue.push(bytes, is_text) == PushResult::Accepted
     }
 
     /// Writes what was pushed, as far as the system takes it.
@@ -149,10 +149,10 @@ impl Socket {
             if let (Some(refusal), true, false) =
                 (&send.refusal, send.write_ended, send.queue.is_empty())
             {
-                return Err(undelivered(refusal, Delivery::Unknown));
+                return Err(undelivered_failure(refusal, Delivery::Unknown));
             }
-            let (waiter, written) = oneshot::channel();
-            send.queue.notify_when_written(waiter);
+            let (delivery_sender, written) = oneshot::channel();
+            send.queue.notify_when_written(delivery_sender);
             written
         };
         self.wait_written(
@@ -168,11 +168,11 @@ impl Socket {
     pub fn send(
         self: &Arc<Self>,
         bytes: Vec<u8>,
-        text: bool,
+        is_text: bool,
         timeout: Option<Limit<Duration>>,
         cancel: CancellationToken,
     ) -> impl Future<Output = Outcome<()>> + Send + 'static {
-        let enqueued = self.enqueue(bytes.into(), text);
+        let enqueued = self.enqueue(bytes.into(), is_text);
         let socket = Arc::clone(self);
         async move {
             let (written, ticket) = enqueued?;
@@ -186,15 +186,17 @@ impl Socket {
     fn enqueue(
         &self,
         bytes: Bytes,
-        text: bool,
+        is_text: bool,
     ) -> Outcome<(oneshot::Receiver<Result<(), Delivery>>, u64)> {
-        let (waiter, written) = oneshot::channel();
+        let (delivery_sender, written) = oneshot::channel();
         let ticket = {
             let mut send = self.shared.send_state();
             if let Some(refusal) = &send.refusal {
-                return Err(undelivered(refusal, Delivery::None));
+                return Err(undelivered_failure(refusal, Delivery::None));
             }
-            let ticket = send.queue.push_pending(Message { bytes, text }, waiter);
+            let ticket = send
+                .queue
+                .push_pending(Message { bytes, is_text }, delivery_sender);
             send.write_now();
             ticket
         };
@@ -229,8 +231,8 @@ impl Socket {
         };
         match written {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(delivery)) => Err(self.shared.undelivered(delivery)),
-            Err(_) => Err(self.shared.undelivered(Delivery::Unknown)),
+            Ok(Err(delivery)) => Err(self.shared.undelivered_failure(delivery)),
+            Err(_) => Err(self.shared.undelivered_failure(Delivery::Unknown)),
         }
     }
 
@@ -267,7 +269,7 @@ impl Socket {
             Ok(Ok(())) => Ok(started.elapsed()),
             Ok(Err(_)) => Err(self
                 .shared
-                .undelivered(Delivery::Unknown)
+                .undelivered_failure(Delivery::Unknown)
                 .during(SERVICE, "ping")),
             Err(_) => {
                 let configured = limit == self.config.ping_timeout;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     batch::Batch,
     driver::CloseEvent,
-    send_queue::{SendQueue, undelivered},
+    send_queue::{SendQueue, undelivered_failure},
 };
 use moorline_net::receive_queue::ReceiveQueue;
 
@@ -46,7 +46,7 @@ pub(super) struct SendState {
 #[derive(Default)]
 pub(super) struct Pings {
     sent: u32,
-    waiting: Vec<(u32, oneshot::Sender<()>)>,
+    pong_senders: Vec<(u32, oneshot::Sender<()>)>,
 }
 
 impl Shared {
@@ -92,7 +92,7 @@ impl Shared {
     }
 
     /// The failure of what fails with the connection.
-    pub(super) fn undelivered(&self, delivery: Delivery) -> Failure {
+    pub(super) fn undelivered_failure(&self, delivery: Delivery) -> Failure {
         self.send_state().refusal.as_ref().map_or_else(
             || {
                 Failure::new(
@@ -100,7 +100,7 @@ impl Shared {
                     "the task of the connection was ended by a defect in moorline",
                 )
             },
-            |refusal| undelivered(refusal, delivery),
+            |refusal| undelivered_failure(refusal, delivery),
         )
     }
 }
@@ -124,10 +124,11 @@ impl SendState {
 
 impl Pings {
     pub(super) fn register(&mut self) -> (u32, oneshot::Receiver<()>) {
-        let (waiter, receiver) = oneshot::channel();
+        let (pong_sender, receiver) = oneshot::channel();
         self.sent = self.sent.wrapping_add(1);
-        self.waiting.retain(|(_, waiter)| !waiter.is_closed());
-        self.waiting.push((self.sent, waiter));
+        self.pong_senders
+            .retain(|(_, pong_sender)| !pong_sender.is_closed());
+        self.pong_senders.push((self.sent, pong_sender));
         (self.sent, receiver)
     }
 
@@ -136,15 +137,19 @@ impl Pings {
         let Ok(number) = payload.try_into().map(u32::from_be_bytes) else {
             return;
         };
-        let Some(index) = self.waiting.iter().position(|(sent, _)| *sent == number) else {
+        let Some(index) = self
+            .pong_senders
+            .iter()
+            .position(|(sent, _)| *sent == number)
+        else {
             return;
         };
-        for (_, waiter) in self.waiting.drain(..=index) {
-            let _ = waiter.send(());
+        for (_, pong_sender) in self.pong_senders.drain(..=index) {
+            let _ = pong_sender.send(());
         }
     }
 
     pub(super) fn end(&mut self) {
-        self.waiting.clear();
+        self.pong_senders.clear();
     }
 }

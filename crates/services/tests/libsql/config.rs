@@ -26,7 +26,7 @@ fn read(url: &str, more: &[(&str, Plain)]) -> Read<Config> {
     Config::read(&Plain::Map(entries), OptionStyle::Pool, false)
 }
 
-fn base(url: &str) -> String {
+fn target_of(url: &str) -> String {
     match read(url, &[]).unwrap().target {
         Target::Remote(target) => target.base.to_string(),
         Target::Local(target) => target.path,
@@ -35,25 +35,25 @@ fn base(url: &str) -> String {
 
 #[test]
 fn urls_name_files_and_servers() {
-    assert_eq!(base("file:local.db"), "local.db");
-    assert_eq!(base("file:///a/b%20c.db"), "/a/b c.db");
-    assert_eq!(base("file://localhost/a.db"), "/a.db");
-    assert_eq!(base("libsql://db.turso.io"), "https://db.turso.io/");
+    assert_eq!(target_of("file:local.db"), "local.db");
+    assert_eq!(target_of("file:///a/b%20c.db"), "/a/b c.db");
+    assert_eq!(target_of("file://localhost/a.db"), "/a.db");
+    assert_eq!(target_of("libsql://db.turso.io"), "https://db.turso.io/");
     assert_eq!(
-        base("libsql://127.0.0.1:8080?tls=0"),
+        target_of("libsql://127.0.0.1:8080?tls=0"),
         "http://127.0.0.1:8080/"
     );
-    assert_eq!(base("ws://127.0.0.1:8080"), "http://127.0.0.1:8080/");
+    assert_eq!(target_of("ws://127.0.0.1:8080"), "http://127.0.0.1:8080/");
     assert_ne!(
-        base(":memory:"),
-        base(":memory:"),
+        target_of(":memory:"),
+        target_of(":memory:"),
         "each pool has its own memory"
     );
 }
 
 #[test]
 fn the_query_options_of_a_server_do_not_apply_to_a_file() {
-    assert_eq!(base("file:a.db?tls=0&authToken=secret"), "a.db");
+    assert_eq!(target_of("file:a.db?tls=0&authToken=secret"), "a.db");
     for memory in [
         "file::memory:?cache=shared",
         ":memory:?cache=shared",
@@ -61,22 +61,22 @@ fn the_query_options_of_a_server_do_not_apply_to_a_file() {
         "FILE::memory:",
         "file::memory:?cache=private",
     ] {
-        assert!(base(memory).ends_with("?vfs=memdb"), "{memory}");
+        assert!(target_of(memory).ends_with("?vfs=memdb"), "{memory}");
     }
 }
 
 #[test]
 fn a_path_is_not_read_as_a_uri_by_the_engine() {
     assert_eq!(
-        base("file:file%3A/tmp/x.db%3Fmode%3Drwc"),
+        target_of("file:file%3A/tmp/x.db%3Fmode%3Drwc"),
         "./file:/tmp/x.db?mode=rwc"
     );
-    assert_eq!(base("file:%3Amemory%3A"), "./:memory:");
+    assert_eq!(target_of("file:%3Amemory%3A"), "./:memory:");
 }
 
 #[test]
 fn the_name_of_a_database_in_memory_cannot_be_guessed() {
-    let name = base(":memory:");
+    let name = target_of(":memory:");
     let digits = name
         .trim_start_matches("file:/moorline-")
         .trim_end_matches("?vfs=memdb");

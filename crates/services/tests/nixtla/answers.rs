@@ -10,12 +10,12 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     client::{client, failed, forecast, is_forecast, limits, number, request, run, service},
-    double::{Double, Reply},
+    test_server::{Reply, TestServer},
 };
 
 #[tokio::test]
-async fn a_forecast_gets_times_values_intervals_and_its_account() {
-    let double = Double::start(|asked, _| match asked.path.as_str() {
+async fn a_forecast_gets_times_values_intervals_and_its_model_info() {
+    let server = TestServer::start(|asked, _| match asked.path.as_str() {
         "/v2/forecast" => {
             assert_eq!(asked.json()["level"], json!([80, 95]));
             let intervals =
@@ -30,7 +30,7 @@ async fn a_forecast_gets_times_values_intervals_and_its_account() {
     .await;
     let levels = Plain::List(vec![number(0.8), number(0.95)]);
     let more = [("horizon", number(2.0)), ("confidenceLevels", levels)];
-    let client = client(&double.url, &[]);
+    let client = client(&server.url, &[]);
     let answer = run(&client, request("forecast", &[1.0, 2.0, 3.0], &more))
         .await
         .unwrap();
@@ -50,7 +50,7 @@ async fn a_forecast_gets_times_values_intervals_and_its_account() {
     });
     assert_eq!(answer, expected);
     assert_eq!(client.stats().input_tokens, 3);
-    let asked = double.requests().into_iter().find(is_forecast).unwrap();
+    let asked = server.requests().into_iter().find(is_forecast).unwrap();
     assert_eq!(asked.header("authorization"), Some("Bearer key"));
     assert_eq!(asked.header("nixtla-model"), Some("timegpt-2.1"));
     assert_eq!(asked.header("content-type"), Some("application/json"));
@@ -59,28 +59,28 @@ async fn a_forecast_gets_times_values_intervals_and_its_account() {
 
 #[tokio::test]
 async fn the_window_of_a_model_is_asked_for_once_and_only_that_much_is_sent() {
-    let double = Double::start(|asked, _| service(asked)).await;
-    let client = client(&double.url, &[]);
+    let server = TestServer::start(|asked, _| service(asked)).await;
+    let client = client(&server.url, &[]);
     let values: Vec<f64> = (0..100).map(f64::from).collect();
     let request = request("forecast", &values, &[("horizon", number(1.0))]);
     for _ in 0..3 {
         let answer = run(&client, Arc::clone(&request)).await.unwrap();
         assert_eq!(answer["predictions"][0]["value"], json!(28.0));
     }
-    assert_eq!(double.count("/model_params"), 1);
+    assert_eq!(server.count("/model_params"), 1);
     assert_eq!(client.stats().requests, 4);
 }
 
 #[tokio::test]
 async fn a_large_request_is_compressed() {
-    let double = Double::start(|asked, _| {
+    let server = TestServer::start(|asked, _| {
         assert_eq!(asked.header("content-encoding"), Some("zstd"));
         let json = zstd::stream::decode_all(&asked.body[..]).unwrap();
         let body: Json = serde_json::from_slice(&json).unwrap();
         Reply::json(&json!({ "mean": [body["series"]["y"].as_array().unwrap().len()] }))
     })
     .await;
-    let client = client(&double.url, &[("restrictInput", Plain::Bool(false))]);
+    let client = client(&server.url, &[("restrictInput", Plain::Bool(false))]);
     let values: Vec<f64> = (0..150_000).map(|k| f64::from(k) + 0.25).collect();
     let request = request("forecast", &values, &[("horizon", number(1.0))]);
     let answer = run(&client, request).await.unwrap();
@@ -88,8 +88,8 @@ async fn a_large_request_is_compressed() {
 }
 
 #[tokio::test]
-async fn anomalies_are_scored_in_half_widths_and_unjudged_points_are_none() {
-    let double = Double::start(|asked, _| {
+async fn anomalies_are_scored_in_half_widths_and_unscored_points_are_none() {
+    let server = TestServer::start(|asked, _| {
         assert_eq!(asked.path, "/v2/anomaly_detection");
         assert_eq!(asked.json()["level"], json!(99));
         let intervals = json!({ "lo-99": [8, 8], "hi-99": [14, 14] });
@@ -99,7 +99,7 @@ async fn anomalies_are_scored_in_half_widths_and_unjudged_points_are_none() {
     })
     .await;
     let request = request("detectAnomalies", &[10.0, 11.0, 9.0, 20.0], &[]);
-    let answer = run(&client(&double.url, &[]), request).await.unwrap();
+    let answer = run(&client(&server.url, &[]), request).await.unwrap();
     let seen: Vec<(f64, bool)> = answer["anomalies"]
         .as_array()
         .unwrap()
@@ -119,7 +119,7 @@ async fn anomalies_are_scored_in_half_widths_and_unjudged_points_are_none() {
 
 #[tokio::test]
 async fn a_cross_validation_names_the_cutoff_of_each_window() {
-    let double = Double::start(|asked, _| match asked.path.as_str() {
+    let server = TestServer::start(|asked, _| match asked.path.as_str() {
         "/v2/cross_validation" => {
             let body = asked.json();
             assert_eq!(
@@ -135,7 +135,7 @@ async fn a_cross_validation_names_the_cutoff_of_each_window() {
     .await;
     let more = [("horizon", number(2.0)), ("windows", number(2.0))];
     let request = request("crossValidate", &[0.0, 1.0, 2.0, 3.0, 4.0, 5.0], &more);
-    let answer = run(&client(&double.url, &[]), request).await.unwrap();
+    let answer = run(&client(&server.url, &[]), request).await.unwrap();
     let row = |k: usize, member: &str| answer["forecasts"][k][member].clone();
     assert_eq!(row(0, "cutoff"), "1970-01-02T00:00:00.000Z");
     assert_eq!(row(3, "cutoff"), "1970-01-04T00:00:00.000Z");
@@ -153,12 +153,12 @@ async fn an_answer_that_does_not_fit_the_question_is_a_protocol_failure() {
         json!({ "mean": ["a", "b"] }),
         json!([]),
     ] {
-        let double = Double::start(move |asked, _| match asked.path.as_str() {
+        let server = TestServer::start(move |asked, _| match asked.path.as_str() {
             "/v2/forecast" => Reply::json(&body),
             _ => service(asked),
         })
         .await;
-        let failure = failed(run(&client(&double.url, &[]), forecast()).await);
+        let failure = failed(run(&client(&server.url, &[]), forecast()).await);
         assert_eq!(
             (failure.kind, failure.delivery),
             (Kind::Protocol, Delivery::Answered)
@@ -168,7 +168,7 @@ async fn an_answer_that_does_not_fit_the_question_is_a_protocol_failure() {
 
 #[tokio::test]
 async fn models_are_listed_and_deleted() {
-    let double = Double::start(
+    let server = TestServer::start(
         |asked, _| match (asked.method.as_str(), asked.path.as_str()) {
             ("GET", "/v2/finetuned_models") => {
                 Reply::json(&json!({ "finetuned_models": [{ "id": "m1" }] }))
@@ -179,7 +179,7 @@ async fn models_are_listed_and_deleted() {
         },
     )
     .await;
-    let client = client(&double.url, &[]);
+    let client = client(&server.url, &[]);
     let limits = limits();
     assert_eq!(
         client.finetuned_models(&limits).await.unwrap(),
@@ -195,13 +195,13 @@ async fn models_are_listed_and_deleted() {
 
 #[tokio::test]
 async fn a_refusal_that_repeats_the_key_does_not_show_it() {
-    let double = Double::start(|_, _| {
+    let server = TestServer::start(|_, _| {
         let body = json!({ "message": "no hunter2", "details": ["hunter2"], "code": "A12" });
         Reply::status(401, &body.to_string())
     })
     .await;
     let key = Plain::Text("hunter2".to_owned());
-    let client = client(&double.url, &[("apiKey", key)]);
+    let client = client(&server.url, &[("apiKey", key)]);
     let failure = failed(run(&client, forecast()).await);
     assert_eq!(
         failure.message,

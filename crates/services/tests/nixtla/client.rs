@@ -12,7 +12,7 @@ use moorline_services::nixtla::{
 use serde_json::{Value as Json, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::double::{ReceivedRequest, Reply};
+use crate::test_server::{ReceivedRequest, Reply};
 
 pub(crate) fn map(entries: &[(&str, Plain)]) -> Plain {
     let own = |(key, value): &(&str, Plain)| ((*key).to_owned(), value.clone());

@@ -7,12 +7,12 @@ use serde_json::json;
 
 use crate::{
     client::{client, forecast, limits, number, service},
-    double::{Double, Reply},
+    test_server::{Reply, TestServer},
 };
 
 /// A server of one job with these statuses in turn, then success.
-async fn job_server(statuses: &'static [&'static str]) -> Double {
-    Double::start(move |asked, _| match asked.path.as_str() {
+async fn job_server(statuses: &'static [&'static str]) -> TestServer {
+    TestServer::start(move |asked, _| match asked.path.as_str() {
         "/v2/forecast/async" => Reply::Answer(202, Vec::new(), r#"{"job_id":"j1"}"#.to_owned()),
         "/v2/async/jobs/j1/cancel" => Reply::status(409, ""),
         "/v2/forecast/jobs/j1" => {
@@ -26,8 +26,8 @@ async fn job_server(statuses: &'static [&'static str]) -> Double {
 
 #[tokio::test]
 async fn a_job_is_submitted_polled_and_has_the_result_of_the_call() {
-    let double = job_server(&["succeeded"]).await;
-    let client = client(&double.url, &[]);
+    let server = job_server(&["succeeded"]).await;
+    let client = client(&server.url, &[]);
     let job = client.submit(forecast(), &limits()).await.unwrap();
     assert_eq!(
         client.job_status(&job, &limits()).await.unwrap(),
@@ -69,21 +69,21 @@ async fn a_submission_that_may_have_been_accepted_is_not_repeated() {
     let timeout = [("timeout", number(30.0))];
     for more in [&timeout[..], &[]] {
         let silent = !more.is_empty();
-        let double = Double::start(move |asked, _| match asked.path.as_str() {
+        let server = TestServer::start(move |asked, _| match asked.path.as_str() {
             "/v2/forecast/async" if silent => Reply::Silence,
             "/v2/forecast/async" => Reply::status(503, ""),
             _ => service(asked),
         })
         .await;
-        let client = client(&double.url, more);
+        let client = client(&server.url, more);
         client.submit(forecast(), &limits()).await.unwrap_err();
-        assert_eq!(double.count("/v2/forecast/async"), 1);
+        assert_eq!(server.count("/v2/forecast/async"), 1);
     }
 }
 
 #[tokio::test]
 async fn any_job_id_is_one_segment_of_the_path() {
-    let double = Double::start(move |asked, _| match asked.path.as_str() {
+    let server = TestServer::start(move |asked, _| match asked.path.as_str() {
         "/v2/forecast/async" => {
             let id = json!({ "job_id": "../../admin?x=#%2e" });
             Reply::Answer(202, Vec::new(), id.to_string())
@@ -95,7 +95,7 @@ async fn any_job_id_is_one_segment_of_the_path() {
         _ => service(asked),
     })
     .await;
-    let client = client(&double.url, &[]);
+    let client = client(&server.url, &[]);
     let job = client.submit(forecast(), &limits()).await.unwrap();
     assert_eq!(job.id(), "../../admin?x=#%2e");
     let status = client.job_status(&job, &limits()).await;
@@ -106,14 +106,14 @@ async fn any_job_id_is_one_segment_of_the_path() {
 #[tokio::test]
 async fn a_job_id_that_no_path_can_hold_is_refused() {
     for id in ["", ".", ".."] {
-        let double = Double::start(move |asked, _| match asked.path.as_str() {
+        let server = TestServer::start(move |asked, _| match asked.path.as_str() {
             "/v2/forecast/async" => {
                 Reply::Answer(202, Vec::new(), json!({ "job_id": id }).to_string())
             }
             _ => service(asked),
         })
         .await;
-        let client = client(&double.url, &[]);
+        let client = client(&server.url, &[]);
         let failure = client.submit(forecast(), &limits()).await.unwrap_err();
         assert_eq!(failure.kind, Kind::Protocol, "{id}");
     }

@@ -38,13 +38,9 @@ fn a_strike_in_summer_is_found_although_winter_is_lower() {
     let mut values = passengers();
     // July 1957 at the level of the winter before.
     values[102] = 320.0;
-    let judged = local::judge(&values, &[12], 0.99).unwrap();
-    assert!(judged[102].score > 1.0, "{:?}", judged[102]);
-    let others = judged
-        .iter()
-        .filter(|judgement| judgement.score > 1.0)
-        .count()
-        - 1;
+    let scored = local::score_anomalies(&values, &[12], 0.99).unwrap();
+    assert!(scored[102].score > 1.0, "{:?}", scored[102]);
+    let others = scored.iter().filter(|point| point.score > 1.0).count() - 1;
     assert!(others <= 7, "{others} other months are blamed");
 }
 
@@ -89,8 +85,8 @@ proptest! {
 
     #[test]
     fn whatever_the_values_a_score_is_a_number(values in any_values(), season in 2_usize..13) {
-        for judgement in local::judge(&values, &[season], 0.99).unwrap_or_default() {
-            prop_assert!(judgement.score >= 0.0, "{:?}", judgement);
+        for point in local::score_anomalies(&values, &[season], 0.99).unwrap_or_default() {
+            prop_assert!(point.score >= 0.0, "{:?}", point);
         }
     }
 }

@@ -4,7 +4,7 @@
 
 mod answers;
 mod client;
-mod double;
 mod jobs;
 mod local;
 mod resilience;
+mod test_server;

@@ -14,18 +14,18 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     client::{client, failed, forecast, limits, number, request, run, service, text},
-    double::{Double, Reply},
+    test_server::{Reply, TestServer},
 };
 
 #[tokio::test]
 async fn a_transient_failure_and_a_truncated_response_are_retried() {
-    let double = Double::start(|asked, before| match before {
+    let server = TestServer::start(|asked, before| match before {
         0 => Reply::status(503, "<html>busy</html>"),
         1 | 3 => service(asked),
         _ => Reply::CutOff,
     })
     .await;
-    let client = client(&double.url, &[]);
+    let client = client(&server.url, &[]);
     let answer = run(&client, forecast()).await.unwrap();
     assert_eq!(answer["modelInfo"]["requests"], 4);
     assert_eq!(client.breaker_state().failures, 0);
@@ -33,8 +33,8 @@ async fn a_transient_failure_and_a_truncated_response_are_retried() {
 
 #[tokio::test]
 async fn the_breaker_counts_calls_and_not_attempts() {
-    let double = Double::start(|_, _| Reply::status(500, "")).await;
-    let client = client(&double.url, &[("circuitBreakerResetMs", number(60_000.0))]);
+    let server = TestServer::start(|_, _| Reply::status(500, "")).await;
+    let client = client(&server.url, &[("circuitBreakerResetMs", number(60_000.0))]);
     for calls in 1..=5 {
         let failure = failed(run(&client, forecast()).await);
         assert_eq!(
@@ -56,7 +56,7 @@ async fn the_breaker_counts_calls_and_not_attempts() {
             .starts_with("Circuit breaker is open. Next attempt at 2"),
         "{failure}"
     );
-    assert_eq!(double.requests().len(), 20);
+    assert_eq!(server.requests().len(), 20);
     assert!(client.breaker_state().next_attempt_ms.is_some());
     client.reset_breaker();
     let state = client.breaker_state();
@@ -81,22 +81,22 @@ async fn a_wrong_request_is_neither_retried_nor_counted() {
             Kind::RateLimited,
         ),
     ] {
-        let double = Double::start(move |_, _| Reply::status(status, body)).await;
-        let client = client(&double.url, &[("fallback", text("local"))]);
+        let server = TestServer::start(move |_, _| Reply::status(status, body)).await;
+        let client = client(&server.url, &[("fallback", text("local"))]);
         let failure = failed(run(&client, forecast()).await);
         assert_eq!((failure.kind, failure.retryable), (kind, false));
         assert!(
             failure.message.starts_with("Nixtla API error: "),
             "{failure}"
         );
-        assert_eq!(double.requests().len(), 1, "{status}");
+        assert_eq!(server.requests().len(), 1, "{status}");
         assert_eq!(client.breaker_state().failures, 0);
     }
 }
 
 #[tokio::test]
 async fn a_retry_waits_as_long_as_the_service_asks() {
-    let double = Double::start(|asked, before| match before {
+    let server = TestServer::start(|asked, before| match before {
         0 => Reply::Answer(
             429,
             vec![("retry-after-ms", "80".to_owned())],
@@ -106,44 +106,44 @@ async fn a_retry_waits_as_long_as_the_service_asks() {
     })
     .await;
     let started = Instant::now();
-    run(&client(&double.url, &[]), forecast()).await.unwrap();
+    run(&client(&server.url, &[]), forecast()).await.unwrap();
     assert!(started.elapsed() >= Duration::from_millis(80));
 }
 
 #[tokio::test]
 async fn a_retry_after_beyond_a_minute_fails_at_once() {
-    let double = Double::start(|_, _| {
+    let server = TestServer::start(|_, _| {
         Reply::Answer(429, vec![("retry-after", "3600".to_owned())], String::new())
     })
     .await;
-    let failure = failed(run(&client(&double.url, &[]), forecast()).await);
+    let failure = failed(run(&client(&server.url, &[]), forecast()).await);
     assert_eq!(failure.retry_after, Some(Duration::from_hours(1)));
-    assert_eq!(double.requests().len(), 1);
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test]
 async fn an_attempt_without_an_answer_times_out() {
-    let double = Double::start(|_, _| Reply::Silence).await;
+    let server = TestServer::start(|_, _| Reply::Silence).await;
     // Each request has to arrive before, also on a machine that is busy.
     let more = [("timeout", number(1000.0)), ("maxRetries", number(1.0))];
-    let failure = failed(run(&client(&double.url, &more), forecast()).await);
+    let failure = failed(run(&client(&server.url, &more), forecast()).await);
     assert_eq!(
         failure.message,
         "Nixtla request failed after 2 attempts: Request timeout after 1000ms (timeout)"
     );
     assert_eq!((failure.kind, &*failure.code), (Kind::Timeout, "ETIMEDOUT"));
-    assert_eq!(double.requests().len(), 2);
+    assert_eq!(server.requests().len(), 2);
 }
 
 #[tokio::test]
 async fn an_abort_ends_a_call_in_its_wait_for_a_retry() {
-    let double = Double::start(|_, _| Reply::status(503, "")).await;
-    let client = client(&double.url, &[("baseDelayMs", number(60_000.0))]);
+    let server = TestServer::start(|_, _| Reply::status(503, "")).await;
+    let client = client(&server.url, &[("baseDelayMs", number(60_000.0))]);
     let limits = limits();
     let cancel = limits.cancel.clone();
     let started = Instant::now();
     let (outcome, ()) = tokio::join!(client.run(forecast(), limits), async {
-        while double.requests().is_empty() {
+        while server.requests().is_empty() {
             tokio::task::yield_now().await;
         }
         cancel.cancel();
@@ -155,7 +155,7 @@ async fn an_abort_ends_a_call_in_its_wait_for_a_retry() {
 
 #[tokio::test]
 async fn a_health_check_is_one_request_past_the_breaker() {
-    let double = Double::start(|asked, _| match asked.path.as_str() {
+    let server = TestServer::start(|asked, _| match asked.path.as_str() {
         "/validate_api_key" if asked.header("authorization") == Some("Bearer key") => {
             Reply::json(&json!({ "detail": "ok" }))
         }
@@ -163,16 +163,16 @@ async fn a_health_check_is_one_request_past_the_breaker() {
         _ => Reply::status(500, ""),
     })
     .await;
-    let good = client(&double.url, &[("circuitBreakerThreshold", number(1.0))]);
+    let good = client(&server.url, &[("circuitBreakerThreshold", number(1.0))]);
     failed(run(&good, forecast()).await);
     assert_eq!(good.breaker_state().state, CircuitState::Open);
     assert!(good.health_check().await);
     assert!(
-        !client(&double.url, &[("apiKey", text("wrong"))])
+        !client(&server.url, &[("apiKey", text("wrong"))])
             .health_check()
             .await
     );
-    assert_eq!(double.count("/validate_api_key"), 2);
+    assert_eq!(server.count("/validate_api_key"), 2);
     let unreachable = client("http://127.0.0.1:9", &[]);
     assert!(!unreachable.health_check().await);
     assert_eq!(unreachable.breaker_state().failures, 0);
@@ -180,7 +180,7 @@ async fn a_health_check_is_one_request_past_the_breaker() {
 
 #[tokio::test]
 async fn a_local_model_answers_without_a_key_when_down_and_when_open() {
-    let double = Double::start(|_, _| Reply::status(500, "")).await;
+    let server = TestServer::start(|_, _| Reply::status(500, "")).await;
     let local = ("fallback", text("local"));
     let values: Vec<f64> = (0..40).map(|k| 10.0 + f64::from(k % 7)).collect();
     let forecast = request("forecast", &values, &[("horizon", number(7.0))]);
@@ -192,14 +192,14 @@ async fn a_local_model_answers_without_a_key_when_down_and_when_open() {
             .unwrap()
             .to_owned()
     };
-    let keyless = client(&double.url, &[("apiKey", Plain::Undefined), local.clone()]);
+    let keyless = client(&server.url, &[("apiKey", Plain::Undefined), local.clone()]);
     assert_eq!(
         reason(&run(&keyless, Arc::clone(&forecast)).await.unwrap()),
         "auth"
     );
-    assert!(double.requests().is_empty());
+    assert!(server.requests().is_empty());
     let once = ("circuitBreakerThreshold", number(1.0));
-    let down = client(&double.url, &[local, once]);
+    let down = client(&server.url, &[local, once]);
     assert_eq!(
         reason(&run(&down, Arc::clone(&forecast)).await.unwrap()),
         "rejected"
@@ -210,13 +210,13 @@ async fn a_local_model_answers_without_a_key_when_down_and_when_open() {
 
 #[tokio::test]
 async fn without_a_key_nothing_is_sent() {
-    let double = Double::start(|_, _| Reply::status(200, "{}")).await;
-    let client = client(&double.url, &[("apiKey", Plain::Undefined)]);
+    let server = TestServer::start(|_, _| Reply::status(200, "{}")).await;
+    let client = client(&server.url, &[("apiKey", Plain::Undefined)]);
     let failure = failed(run(&client, forecast()).await);
     assert_eq!(
         (failure.kind, failure.delivery),
         (Kind::Auth, Delivery::None)
     );
     assert!(!client.health_check().await);
-    assert!(double.requests().is_empty());
+    assert!(server.requests().is_empty());
 }

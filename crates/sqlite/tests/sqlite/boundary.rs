@@ -11,10 +11,10 @@ use moorline_sqlite::{
 };
 use proptest::prelude::*;
 
-use crate::{Owned, Rows, memory, run};
+use crate::{OwnedValue, Rows, memory, run};
 
 /// SQL that runs long enough to be interrupted.
-const LONG: &str =
+const ENDLESS_QUERY: &str =
     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
 
 proptest! {
@@ -41,7 +41,7 @@ proptest! {
         run(&mut connection, "CREATE TABLE t (a, b); INSERT INTO t VALUES (1, 2)", &[]).unwrap();
         let arguments: Vec<_> = arguments.into_iter().map(Value::Blob).collect();
         let _ = run(&mut connection, &pieces.join(" "), &arguments);
-        prop_assert_eq!(run(&mut connection, "SELECT 7", &[]).unwrap(), [[Owned::Integer(7)]]);
+        prop_assert_eq!(run(&mut connection, "SELECT 7", &[]).unwrap(), [[OwnedValue::Integer(7)]]);
     }
 }
 
@@ -72,19 +72,19 @@ fn arguments_end_with_their_run() {
         let mut rows = Rows::default();
         let arguments = [ValueRef::Text(text.as_bytes())];
         connection.run(&statement, &arguments, &mut rows).unwrap();
-        let expected = [Owned::Text(text.into_bytes()), Owned::Null];
+        let expected = [OwnedValue::Text(text.into_bytes()), OwnedValue::Null];
         assert_eq!(rows.rows, [expected]);
     }
     let mut rows = Rows::default();
     connection.run(&statement, &[], &mut rows).unwrap();
-    assert_eq!(rows.rows, [[Owned::Null, Owned::Null]]);
+    assert_eq!(rows.rows, [[OwnedValue::Null, OwnedValue::Null]]);
     let many = [ValueRef::Null; 3];
     let refused = connection.run(&statement, &many, &mut rows);
     assert!(matches!(refused, Err(RunError::Engine(error)) if error.code == 25));
 }
 
 #[test]
-fn a_statement_of_another_connection_is_none_of_this() {
+fn a_statement_of_another_connection_is_refused() {
     let (mut one, mut other) = (memory(), memory());
     let (statement, _) = one.prepare("SELECT 1", Compilation::Renewed).unwrap();
     let statement = statement.unwrap();
@@ -94,11 +94,11 @@ fn a_statement_of_another_connection_is_none_of_this() {
 }
 
 /// Refuses every row, or panics at it.
-struct Unwilling {
+struct RefusingSink {
     panics: bool,
 }
 
-impl RowSink for Unwilling {
+impl RowSink for RefusingSink {
     type Refusal = ();
 
     fn begin(&mut self, _: &Row<'_>) {}
@@ -116,10 +116,10 @@ fn a_row_that_is_refused_undoes_what_its_statement_wrote() {
     let sql = "INSERT INTO t VALUES (1), (2) RETURNING a";
     let (statement, _) = connection.prepare(sql, Compilation::Renewed).unwrap();
     let statement = statement.unwrap();
-    let refused = connection.run(&statement, &[], &mut Unwilling { panics: false });
+    let refused = connection.run(&statement, &[], &mut RefusingSink { panics: false });
     assert_eq!(refused, Err(RunError::Refused(())));
     let count = run(&mut connection, "SELECT count(*) FROM t", &[]).unwrap();
-    assert_eq!(count, [[Owned::Integer(0)]]);
+    assert_eq!(count, [[OwnedValue::Integer(0)]]);
 }
 
 #[test]
@@ -132,12 +132,12 @@ fn a_panic_of_its_receiver_leaves_a_connection_that_goes_on() {
     let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         let text = "given".repeat(100);
         let arguments = [ValueRef::Text(text.as_bytes())];
-        connection.run(&statement, &arguments, &mut Unwilling { panics: true })
+        connection.run(&statement, &arguments, &mut RefusingSink { panics: true })
     }));
     assert!(panicked.is_err());
     let mut rows = Rows::default();
     connection.run(&statement, &[], &mut rows).unwrap();
-    assert_eq!(rows.rows, [[Owned::Null]]);
+    assert_eq!(rows.rows, [[OwnedValue::Null]]);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn an_interrupt_from_another_thread_ends_a_statement_and_one_after_the_end_of_th
             }
         }
     });
-    let error = run(&mut connection, LONG, &[]).unwrap_err();
+    let error = run(&mut connection, ENDLESS_QUERY, &[]).unwrap_err();
     drop(done);
     interrupting.join().unwrap();
     assert_eq!(error.code, 9);
@@ -204,7 +204,7 @@ fn a_connection_goes_from_thread_to_thread() {
         .unwrap();
     }
     let sum = run(&mut connection, "SELECT sum(a) FROM t", &[]).unwrap();
-    assert_eq!(sum, [[Owned::Integer(28)]]);
+    assert_eq!(sum, [[OwnedValue::Integer(28)]]);
     assert_eq!(connection.last_insert_rowid(), 8);
     assert_eq!((connection.changes(), connection.total_changes()), (1, 8));
 }

@@ -19,12 +19,12 @@ use moorline_sqlite::{
 #[derive(Default)]
 struct Rows {
     columns: Vec<String>,
-    rows: Vec<Vec<Owned>>,
+    rows: Vec<Vec<OwnedValue>>,
 }
 
 /// A value as it was lent.
 #[derive(Clone, Debug, PartialEq)]
-enum Owned {
+enum OwnedValue {
     Null,
     Integer(i64),
     Real(f64),
@@ -32,7 +32,7 @@ enum Owned {
     Blob(Vec<u8>),
 }
 
-impl From<ValueRef<'_>> for Owned {
+impl From<ValueRef<'_>> for OwnedValue {
     fn from(value: ValueRef<'_>) -> Self {
         match value {
             ValueRef::Null => Self::Null,
@@ -54,7 +54,7 @@ impl RowSink for Rows {
     }
 
     fn row(&mut self, row: &Row<'_>) -> Result<()> {
-        let values = (0..row.len()).map(|index| row.value(index).map(Owned::from));
+        let values = (0..row.len()).map(|index| row.value(index).map(OwnedValue::from));
         self.rows.push(values.collect::<Result<_>>()?);
         Ok(())
     }
@@ -65,7 +65,11 @@ fn memory() -> Connection {
 }
 
 /// Runs every statement of `sql`, and returns the rows of the last.
-fn run(connection: &mut Connection, sql: &str, arguments: &[Value]) -> Result<Vec<Vec<Owned>>> {
+fn run(
+    connection: &mut Connection,
+    sql: &str,
+    arguments: &[Value],
+) -> Result<Vec<Vec<OwnedValue>>> {
     let mut rest = sql;
     let mut rows = Rows::default();
     while !rest.is_empty() {

@@ -7,11 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use moorline_sqlite::{Budget, Compilation, Connection, Result, StatementId, Value};
+use moorline_sqlite::{Compilation, Connection, NonblockingLimits, Result, StatementId, Value};
 
-use crate::{Owned, Rows, memory, run};
+use crate::{OwnedValue, Rows, memory, run};
 
-const FOREVER: &str =
+const ENDLESS_QUERY: &str =
     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
 
 /// A directory of its own, removed at the end.
@@ -46,11 +46,11 @@ fn compile(connection: &mut Connection, sql: &str) -> StatementId {
 
 /// The code with which a statement ends that must not wait; zero for success.
 fn code_of(connection: &mut Connection, statement: &StatementId, within: Duration) -> i32 {
-    let budget = Budget {
+    let limits = NonblockingLimits {
         deadline: Instant::now() + within,
         value_bytes: 1000,
     };
-    let outcome = connection.run_nonblocking(budget, |connection| {
+    let outcome = connection.run_nonblocking(limits, |connection| {
         connection.run(statement, &[], &mut Rows::default())
     });
     match outcome {
@@ -67,7 +67,7 @@ fn write(connection: &mut Connection, sql: &str) -> Result<()> {
 #[test]
 fn a_statement_ends_at_its_deadline_and_is_free_of_it_afterwards() {
     let mut connection = memory();
-    let forever = compile(&mut connection, FOREVER);
+    let forever = compile(&mut connection, ENDLESS_QUERY);
     assert_eq!(
         code_of(&mut connection, &forever, Duration::from_micros(500)),
         9
@@ -75,7 +75,7 @@ fn a_statement_ends_at_its_deadline_and_is_free_of_it_afterwards() {
     let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100000) SELECT count(*) FROM n";
     assert_eq!(
         run(&mut connection, sql, &[]).unwrap(),
-        [[Owned::Integer(100_000)]]
+        [[OwnedValue::Integer(100_000)]]
     );
 }
 
@@ -90,7 +90,7 @@ fn a_value_that_is_too_long_is_not_read() {
     let long = compile(&mut connection, "SELECT a FROM t");
     assert_eq!(code_of(&mut connection, &long, Duration::from_secs(9)), 18);
     let rows = run(&mut connection, "SELECT length(a) FROM t", &[]).unwrap();
-    assert_eq!(rows, [[Owned::Integer(100_000)]]);
+    assert_eq!(rows, [[OwnedValue::Integer(100_000)]]);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_commit_waits_for_no_disk() {
     // The header of a new log is waited for.
     let code = code_of(&mut connection, &insert, Duration::from_mins(1));
     assert_eq!(code & 0xff, 10);
-    assert_eq!(count(&mut connection), Owned::Integer(0));
+    assert_eq!(count(&mut connection), OwnedValue::Integer(0));
     run(&mut connection, "INSERT INTO t VALUES (1)", &[]).unwrap();
     // What follows is not, until the log is as long as the engine lets it become.
     let log = directory.0.join("test.db-wal");
@@ -150,14 +150,14 @@ fn a_commit_waits_for_no_disk() {
     // The next commit that may wait moves it.
     run(&mut connection, "INSERT INTO t VALUES (1)", &[]).unwrap();
     assert_ne!(database(), before);
-    assert_eq!(count(&mut connection), Owned::Integer(6));
+    assert_eq!(count(&mut connection), OwnedValue::Integer(6));
     let length = std::fs::metadata(&log).unwrap().len();
     // The log begins anew, with a header.
     let code = code_of(&mut connection, &insert, Duration::from_mins(1));
     assert_eq!(code & 0xff, 10);
     run(&mut connection, "INSERT INTO t VALUES (1)", &[]).unwrap();
     assert_eq!(std::fs::metadata(&log).unwrap().len(), length);
-    assert_eq!(count(&mut connection), Owned::Integer(7));
+    assert_eq!(count(&mut connection), OwnedValue::Integer(7));
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_write_that_is_interrupted_has_had_no_effect() {
             9
         );
         let rows = run(&mut connection, "SELECT a FROM t", &[]).unwrap();
-        assert_eq!(rows, [[Owned::Integer(1)]]);
+        assert_eq!(rows, [[OwnedValue::Integer(1)]]);
         assert!(connection.is_autocommit());
     }
 }
@@ -190,7 +190,7 @@ fn a_write_that_ends_too_late_is_done_or_undone() {
     let done = done.count();
     assert!((1..500).contains(&done), "{done}");
     let rows = run(&mut connection, "SELECT count(*) FROM t", &[]).unwrap();
-    assert_eq!(rows, [[Owned::Integer(i64::try_from(done).unwrap())]]);
+    assert_eq!(rows, [[OwnedValue::Integer(i64::try_from(done).unwrap())]]);
 }
 
 #[cfg(unix)]

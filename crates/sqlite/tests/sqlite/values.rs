@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use moorline_sqlite::Value;
 
-use crate::{Owned, memory, run};
+use crate::{OwnedValue, memory, run};
 
 fn value() -> impl Strategy<Value = Value> {
     prop_oneof![
@@ -19,13 +19,13 @@ fn value() -> impl Strategy<Value = Value> {
     ]
 }
 
-fn owned(value: Value) -> Owned {
+fn owned_value(value: Value) -> OwnedValue {
     match value {
-        Value::Null => Owned::Null,
-        Value::Integer(integer) => Owned::Integer(integer),
-        Value::Real(real) => Owned::Real(real),
-        Value::Text(text) => Owned::Text(text.into_bytes()),
-        Value::Blob(bytes) => Owned::Blob(bytes),
+        Value::Null => OwnedValue::Null,
+        Value::Integer(integer) => OwnedValue::Integer(integer),
+        Value::Real(real) => OwnedValue::Real(real),
+        Value::Text(text) => OwnedValue::Text(text.into_bytes()),
+        Value::Blob(bytes) => OwnedValue::Blob(bytes),
     }
 }
 
@@ -38,7 +38,7 @@ proptest! {
             run(&mut connection, "INSERT INTO t VALUES (?)", std::slice::from_ref(value)).unwrap();
         }
         let rows = run(&mut connection, "SELECT value FROM t ORDER BY rowid", &[]).unwrap();
-        let expected: Vec<_> = values.into_iter().map(|value| vec![owned(value)]).collect();
+        let expected: Vec<_> = values.into_iter().map(|value| vec![owned_value(value)]).collect();
         prop_assert_eq!(rows, expected);
     }
 
@@ -49,7 +49,7 @@ proptest! {
         let given = [Value::Text(text.clone())];
         run(&mut connection, "INSERT INTO t VALUES (?)", &given).unwrap();
         let rows = run(&mut connection, "SELECT value FROM t", &[]).unwrap();
-        prop_assert_eq!(rows, [[Owned::Text(text.into_bytes())]]);
+        prop_assert_eq!(rows, [[OwnedValue::Text(text.into_bytes())]]);
     }
 }
 
@@ -59,11 +59,11 @@ fn text_is_lent_as_its_bytes_are_and_what_is_empty_is_no_null() {
     let sql = "SELECT CAST(x'ff00fe' AS TEXT), '', x'', zeroblob(0), zeroblob(3)";
     let rows = run(&mut connection, sql, &[]).unwrap();
     let expected = [
-        Owned::Text(vec![0xff, 0, 0xfe]),
-        Owned::Text(Vec::new()),
-        Owned::Blob(Vec::new()),
-        Owned::Blob(Vec::new()),
-        Owned::Blob(vec![0; 3]),
+        OwnedValue::Text(vec![0xff, 0, 0xfe]),
+        OwnedValue::Text(Vec::new()),
+        OwnedValue::Blob(Vec::new()),
+        OwnedValue::Blob(Vec::new()),
+        OwnedValue::Blob(vec![0; 3]),
     ];
     assert_eq!(rows, [expected]);
 }
@@ -76,5 +76,5 @@ fn a_megabyte_of_each_comes_back() {
         Value::Blob(vec![7; 1 << 20]),
     ];
     let rows = run(&mut connection, "SELECT ?, ?", &given).unwrap();
-    assert_eq!(rows, [given.map(owned)]);
+    assert_eq!(rows, [given.map(owned_value)]);
 }

@@ -147,10 +147,10 @@ impl Checkout {
     }
 
     /// The number of bytes received from the server so far, on a connection that others use as well.
-    pub(super) fn frames_received(&self) -> u64 {
+    pub(super) fn bytes_received(&self) -> u64 {
         match self {
             Self::H1 { .. } => 0,
-            Self::H2 { h2, .. } => h2.frames_received(),
+            Self::H2 { h2, .. } => h2.bytes_received(),
         }
     }
 

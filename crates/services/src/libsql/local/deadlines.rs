@@ -22,7 +22,7 @@ pub(in crate::libsql) struct Deadlines {
     state: Mutex<DeadlineState>,
     wakeup: Arc<Notify>,
     runtime: Handle,
-    ended: CancellationToken,
+    closed: CancellationToken,
 }
 
 type Entry = (Option<Instant>, Arc<InFlight>);
@@ -38,13 +38,13 @@ struct DeadlineState {
 }
 
 impl Deadlines {
-    /// No deadlines yet; when `ended` fires, all operations listed then are aborted.
-    pub(in crate::libsql) fn new(runtime: Handle, ended: CancellationToken) -> Arc<Self> {
+    /// No deadlines yet; when `closed` fires, all operations listed then are aborted.
+    pub(in crate::libsql) fn new(runtime: Handle, closed: CancellationToken) -> Arc<Self> {
         Arc::new(Self {
             state: Mutex::default(),
             wakeup: Arc::new(Notify::new()),
             runtime,
-            ended,
+            closed,
         })
     }
 
@@ -81,9 +81,9 @@ impl Deadlines {
         let first = !std::mem::replace(&mut state.started, true);
         drop(state);
         if first {
-            let (wakeup, ended) = (Arc::clone(&self.wakeup), self.ended.clone());
+            let (wakeup, closed) = (Arc::clone(&self.wakeup), self.closed.clone());
             self.runtime
-                .spawn(expiry_loop(Arc::downgrade(self), wakeup, ended));
+                .spawn(expiry_loop(Arc::downgrade(self), wakeup, closed));
         } else if sooner {
             self.wakeup.notify_one();
         }
@@ -128,7 +128,7 @@ impl Drop for Deadlines {
     }
 }
 
-async fn expiry_loop(deadlines: Weak<Deadlines>, wakeup: Arc<Notify>, ended: CancellationToken) {
+async fn expiry_loop(deadlines: Weak<Deadlines>, wakeup: Arc<Notify>, closed: CancellationToken) {
     loop {
         let Some(next) = deadlines.upgrade().map(|deadlines| deadlines.expire()) else {
             return;
@@ -142,7 +142,7 @@ async fn expiry_loop(deadlines: Weak<Deadlines>, wakeup: Arc<Notify>, ended: Can
         tokio::select! {
             () = next_wakeup => {}
             () = wakeup.notified() => {}
-            () = ended.cancelled() => {
+            () = closed.cancelled() => {
                 if let Some(deadlines) = deadlines.upgrade() {
                     deadlines.abort_all();
                 }

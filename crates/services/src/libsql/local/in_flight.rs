@@ -93,7 +93,7 @@ impl InFlight {
             return;
         };
         if completion.lease_use.release_after {
-            completion.connection.give_back();
+            completion.connection.on_release();
             completion.pool.release(completion.lease_use.lease);
         }
         (completion.reply)(outcome.map_err(|failure| failure.during(SERVICE, self.operation)));

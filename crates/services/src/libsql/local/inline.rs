@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use moorline_sqlite::{Compilation, Connection, Row, RowSink, StatementId, ValueRef};
 
-use crate::libsql::result::heading;
+use crate::libsql::result::encode_columns;
 
 /// A run below this is a quick one.
 const QUICK: Duration = Duration::from_micros(100);
@@ -61,7 +61,7 @@ enum Program {
 /// A statement that is never compiled again, so that it runs the program that was looked at, or not at all.
 pub(super) struct InlineStatement {
     pub(super) statement: StatementId,
-    pub(super) heading: String,
+    pub(super) encoded_columns: String,
 }
 
 impl InlineUse {
@@ -114,8 +114,11 @@ impl InlineUse {
         self.program = Program::Refused;
         if let Ok((Some(statement), _)) = connection.prepare(sql, Compilation::Once) {
             // Looked at after it was compiled: a schema that changed in between makes the statement useless.
-            if let Some(heading) = look_at_program(connection, sql, &statement) {
-                self.program = Program::Compiled(InlineStatement { statement, heading });
+            if let Some(encoded_columns) = look_at_program(connection, sql, &statement) {
+                self.program = Program::Compiled(InlineStatement {
+                    statement,
+                    encoded_columns,
+                });
             } else {
                 connection.finalize(statement);
             }
@@ -138,7 +141,7 @@ impl InlineUse {
     }
 }
 
-/// The heading of the results of `sql`, when its program may run inline.
+/// The encoded columns of the results of `sql`, when its program may run inline.
 fn look_at_program(
     connection: &mut Connection,
     sql: &str,
@@ -154,7 +157,7 @@ fn look_at_program(
     let described = columns
         .iter()
         .map(|column| (&column.name, &column.declared_type));
-    Some(heading(described))
+    Some(encode_columns(described))
 }
 
 /// Refuses a program at the first instruction that has no bound.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::libsql::{local::engine::Engine, result::IntMode, statement::Statement};
+use crate::libsql::{local::executor::StatementExecutor, result::IntMode, statement::Statement};
 
 /// What may run inline on one connection.
 pub(super) struct InlineRules {
@@ -36,7 +36,7 @@ impl InlineRules {
     }
 
     /// How long a statement may run inline; `None` where it may not.
-    pub(super) fn budget(&self, is_readonly: bool) -> Option<Duration> {
+    pub(super) fn time_limit(&self, is_readonly: bool) -> Option<Duration> {
         let is_allowed = if is_readonly {
             self.reads
         } else {
@@ -53,7 +53,7 @@ impl InlineRules {
     }
 }
 
-impl Engine {
+impl StatementExecutor {
     /// Reads the settings on which it depends what may run inline, if they may have changed.
     ///
     /// Without a write-ahead log each read looks for a journal in the directory, and each commit waits for the disk; with one,
@@ -69,7 +69,7 @@ impl Engine {
             self.inline.writes = true;
             return;
         }
-        self.inline.reads = moorline_sqlite::reads_can_be_refused()
+        self.inline.reads = moorline_sqlite::supports_nonblocking_reads()
             && self.has_setting("journal_mode", &["\"wal\""])
             && self.has_setting("locking_mode", &["\"normal\""])
             && self.has_setting("mmap_size", &["0", ""]);
@@ -78,7 +78,7 @@ impl Engine {
 
     /// Whether a setting has one of these values, as they are written in a result.
     fn has_setting(&mut self, name: &str, values: &[&str]) -> bool {
-        let question = Statement::plain(&format!("PRAGMA {name}"));
+        let question = Statement::without_args(&format!("PRAGMA {name}"));
         self.execute(&question, IntMode::Number)
             .is_ok_and(|result| {
                 let is = |value: &&str| result.json.contains(&format!("\"values\":[{value}],"));

@@ -6,7 +6,7 @@
 mod authorizer;
 pub mod call_lease;
 pub(in crate::libsql) mod deadlines;
-pub mod engine;
+pub mod executor;
 pub mod in_flight;
 mod inline;
 mod inline_rules;
@@ -15,7 +15,7 @@ mod open;
 mod prepare;
 mod rows;
 mod run_inline;
-mod statements;
+mod statement_cache;
 
 use std::{
     io,
@@ -43,7 +43,7 @@ use tokio::{
 use crate::libsql::{
     connect::OperationGuard,
     error::closed_failure,
-    local::engine::Engine,
+    local::executor::StatementExecutor,
     local::in_flight::InFlight,
     local::job_queue::JobQueue,
     operation::{Operation, Results},
@@ -91,7 +91,7 @@ pub(in crate::libsql) struct Job {
 }
 
 impl Job {
-    fn run(mut self, engine: &SharedEngine, status: &Status) {
+    fn run(mut self, executor: &SharedExecutor, status: &Status) {
         status.interrupted.store(false, Ordering::Release);
         if self.in_flight.is_over() {
             return;
@@ -99,7 +99,7 @@ impl Job {
         let Some(operation) = self.operation.take() else {
             return;
         };
-        let outcome = perform(engine, status, operation, self.mode);
+        let outcome = perform(executor, status, operation, self.mode);
         if let Some(guard) = self.guard.take() {
             guard.finish();
         }
@@ -107,25 +107,27 @@ impl Job {
     }
 }
 
-/// Performs `operation` on the engine, which is free again when this returns.
+/// Performs `operation` on the executor, which is free again when this returns.
 fn perform(
-    engine: &SharedEngine,
+    executor: &SharedExecutor,
     status: &Status,
     operation: Operation,
     mode: IntMode,
 ) -> Outcome<Results> {
-    let mut engine = lock(engine);
-    let Some(engine) = &mut *engine else {
+    let mut executor = lock(executor);
+    let Some(executor) = &mut *executor else {
         return Err(thread_defect());
     };
     // A panic is a defect of ours; the connection itself goes on.
-    let work = AssertUnwindSafe(|| engine.perform(operation, mode));
+    let work = AssertUnwindSafe(|| executor.perform(operation, mode));
     let outcome = catch_unwind(work).unwrap_or_else(|_| {
-        engine.reset();
+        executor.reset();
         Err(thread_defect())
     });
-    status.tainted.store(engine.is_tainted(), Ordering::Release);
-    status.set_transaction(engine.in_transaction());
+    status
+        .tainted
+        .store(executor.is_tainted(), Ordering::Release);
+    status.set_transaction(executor.in_transaction());
     outcome
 }
 
@@ -136,9 +138,9 @@ impl Drop for Job {
     }
 }
 
-/// The engine of a connection. Its thread has it while a job runs, and a caller while a statement runs inline; `None` before
+/// The executor of a connection. Its thread has it while a job runs, and a caller while a statement runs inline; `None` before
 /// it is open and after it is closed.
-type SharedEngine = Arc<Mutex<Option<Engine>>>;
+type SharedExecutor = Arc<Mutex<Option<StatementExecutor>>>;
 
 /// The asynchronous side of the connection. Dropping it ends its thread.
 pub struct LocalConnection {
@@ -146,9 +148,9 @@ pub struct LocalConnection {
     pub(in crate::libsql) active_operations: AtomicU32,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     status: Arc<Status>,
-    engine: SharedEngine,
+    executor: SharedExecutor,
     // Its sender lives as long as the thread.
-    ended: watch::Receiver<()>,
+    thread_ended: watch::Receiver<()>,
 }
 
 /// The state shared by both sides of the connection.
@@ -213,15 +215,15 @@ impl LocalConnection {
     pub async fn open(target: LocalTarget) -> Outcome<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
         let (opened, opening) = oneshot::channel();
-        let (end, ended) = watch::channel(());
+        let (end, thread_ended) = watch::channel(());
         let status = Arc::new(Status {
             memory_transactions: target.memory_transactions.clone(),
             ..Status::default()
         });
-        let engine = SharedEngine::default();
-        let (thread_status, thread_engine) = (Arc::clone(&status), Arc::clone(&engine));
+        let executor = SharedExecutor::default();
+        let (thread_status, thread_executor) = (Arc::clone(&status), Arc::clone(&executor));
         let work = move || {
-            run_thread(&target, &thread_status, &thread_engine, opened, &queue);
+            run_thread(&target, &thread_status, &thread_executor, opened, &queue);
             drop(end);
         };
         spawn(&STACK_BYTES, work).map_err(|error| {
@@ -236,8 +238,8 @@ impl LocalConnection {
             active_operations: AtomicU32::new(0),
             jobs: Mutex::new(Some(jobs)),
             status,
-            engine,
-            ended,
+            executor,
+            thread_ended,
         })
     }
 
@@ -251,12 +253,12 @@ impl LocalConnection {
         if self.active_operations.load(Ordering::Acquire) > 0 {
             return None;
         }
-        let mut engine = match self.engine.try_lock() {
-            Ok(engine) => engine,
+        let mut executor = match self.executor.try_lock() {
+            Ok(executor) => executor,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
         };
-        engine.as_mut()?.run_inline(statement, mode)
+        executor.as_mut()?.run_inline(statement, mode)
     }
 
     /// Sends `job` to the connection's thread. Returns whether the thread is spinning and its last job was quick.
@@ -286,7 +288,7 @@ impl LocalConnection {
     }
 
     /// Ends its use by a borrower; with a transaction open it is not lent again.
-    pub(in crate::libsql) fn give_back(&self) {
+    pub(in crate::libsql) fn on_release(&self) {
         if self.in_transaction() {
             self.abandon();
         }
@@ -302,9 +304,12 @@ impl LocalConnection {
     pub async fn close(&self) {
         self.abandon();
         drop(lock(&self.jobs).take());
-        let mut ended = self.ended.clone();
+        let mut thread_ended = self.thread_ended.clone();
         // A statement that began at the moment of the first interrupt needs another.
-        while timeout(INTERRUPT_EVERY, ended.changed()).await.is_err() {
+        while timeout(INTERRUPT_EVERY, thread_ended.changed())
+            .await
+            .is_err()
+        {
             self.status.interrupt();
         }
     }
@@ -343,29 +348,29 @@ fn spawn(stacks: &[usize], work: impl FnOnce() + Send + 'static) -> io::Result<(
 fn run_thread(
     target: &LocalTarget,
     status: &Arc<Status>,
-    engine: &SharedEngine,
+    executor: &SharedExecutor,
     opened: oneshot::Sender<Outcome<()>>,
     queue: &mpsc::Receiver<Job>,
 ) {
     let made = open(target).and_then(|connection| {
         *lock(&status.interrupt) = Some(connection.interrupt_handle());
-        Engine::new(connection, target, Arc::clone(status))
+        StatementExecutor::new(connection, target, Arc::clone(status))
     });
-    let outcome = made.map(|made| *lock(engine) = Some(made));
+    let outcome = made.map(|made| *lock(executor) = Some(made));
     let is_open = outcome.is_ok();
     // The caller may have gone.
     if opened.send(outcome).is_ok() && is_open {
         let mut job_queue = JobQueue::default();
         while let Some(job) = job_queue.next(queue, &status.spinning) {
             let began = Instant::now();
-            job.run(engine, status);
+            job.run(executor, status);
             status
                 .quick
                 .store(began.elapsed() < QUICK, Ordering::Relaxed);
         }
     }
     // Closed on this thread, which may take its time.
-    let closed = lock(engine).take();
+    let closed = lock(executor).take();
     drop(closed);
     status.set_transaction(false);
 }

@@ -9,16 +9,16 @@ use crate::libsql::{
     error::{engine_failure, many_statements, no_statement},
     local::{
         authorizer::BusyTimeout,
-        engine::{Engine, LOCK_SLICE},
+        executor::{LOCK_SLICE, StatementExecutor},
         inline::InlineUse,
-        statements::Prepared,
+        statement_cache::PreparedStatement,
     },
 };
 
-impl Engine {
+impl StatementExecutor {
     /// The statement of `sql`, kept or compiled.
-    pub(super) fn prepare(&mut self, sql: &str) -> Outcome<Prepared> {
-        if let Some(kept) = self.statements.take(sql) {
+    pub(super) fn prepare(&mut self, sql: &str) -> Outcome<PreparedStatement> {
+        if let Some(kept) = self.statement_cache.take(sql) {
             return Ok(kept);
         }
         self.authorizer.take_inserts();
@@ -34,11 +34,11 @@ impl Engine {
         self.obey(busy_timeout);
         let sets = self.obey_settings();
         let is_readonly = self.connection.is_readonly(&statement).unwrap_or(false);
-        Ok(Prepared {
+        Ok(PreparedStatement {
             statement,
             inserts,
             is_readonly,
-            is_for_once: busy_timeout.is_some() || sets,
+            is_single_use: busy_timeout.is_some() || sets,
             inline: InlineUse::new(!self.inline.are_off()),
         })
     }

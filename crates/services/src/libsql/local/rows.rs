@@ -13,7 +13,7 @@ use crate::libsql::{
 /// A result while its rows arrive.
 pub(super) struct ResultRows<'h> {
     mode: IntMode,
-    heading: Option<&'h str>,
+    encoded_columns: Option<&'h str>,
     deadline: Option<Instant>,
     writer: Option<ResultWriter>,
     length: usize,
@@ -23,17 +23,21 @@ impl<'h> ResultRows<'h> {
     pub(super) fn new(mode: IntMode) -> Self {
         Self {
             mode,
-            heading: None,
+            encoded_columns: None,
             deadline: None,
             writer: None,
             length: 0,
         }
     }
 
-    /// Rows under this heading, which are refused after the deadline.
-    pub(super) fn until(mode: IntMode, deadline: Instant, heading: &'h str) -> Self {
+    /// Rows of these columns, which are refused after the deadline.
+    pub(super) fn with_deadline(
+        mode: IntMode,
+        deadline: Instant,
+        encoded_columns: &'h str,
+    ) -> Self {
         Self {
-            heading: Some(heading),
+            encoded_columns: Some(encoded_columns),
             deadline: Some(deadline),
             ..Self::new(mode)
         }
@@ -62,8 +66,10 @@ impl RowSink for ResultRows<'_> {
             let column = columns.column(index);
             (column.name, column.declared_type)
         });
-        self.writer = Some(match self.heading {
-            Some(heading) => ResultWriter::with_heading(self.mode, heading.to_owned()),
+        self.writer = Some(match self.encoded_columns {
+            Some(encoded_columns) => {
+                ResultWriter::with_encoded_columns(self.mode, encoded_columns.to_owned())
+            }
             None => ResultWriter::new(self.mode, described),
         });
     }
@@ -96,9 +102,9 @@ impl RowSink for ResultRows<'_> {
 }
 
 /// Rows of a script: nobody gets them, and what could not be given is refused all the same.
-pub(super) struct Discarded;
+pub(super) struct DiscardingSink;
 
-impl RowSink for Discarded {
+impl RowSink for DiscardingSink {
     type Refusal = Failure;
 
     fn begin(&mut self, _: &Row<'_>) {}

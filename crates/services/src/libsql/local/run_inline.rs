@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use moorline_sqlite::{Budget, RunError, ValueRef};
+use moorline_sqlite::{NonblockingLimits, RunError, ValueRef};
 
 use crate::libsql::{
-    local::{engine::Engine, rows::ResultRows, statements::Prepared},
+    local::{executor::StatementExecutor, rows::ResultRows, statement_cache::PreparedStatement},
     result::{IntMode, ResultText},
-    statement::{Args, Statement, arguments},
+    statement::{Args, Statement, positional_arguments},
 };
 
 // Primary result codes (<https://sqlite.org/rescode.html>).
@@ -18,7 +18,7 @@ const TOOBIG: i32 = 18;
 /// The longest value that is read inline, in bytes: one is read in a single step, of which the clock knows nothing.
 const INLINE_VALUE_BYTES: u32 = 1 << 16;
 
-impl Engine {
+impl StatementExecutor {
     /// Runs a statement on the thread of its caller, when it is known to be quick there. `None` when it is not, and when it
     /// could not be finished without waiting: then it is as if it had not been run, as what it wrote is undone.
     pub(in crate::libsql) fn run_inline(
@@ -30,31 +30,32 @@ impl Engine {
         if self.in_transaction() || !is_short(&statement.args) {
             return None;
         }
-        let mut prepared = self.statements.take(&statement.sql)?;
+        let mut prepared = self.statement_cache.take(&statement.sql)?;
         let result = self.run_prepared_inline(&mut prepared, statement, mode);
-        self.statements
+        self.statement_cache
             .put(&mut self.connection, &statement.sql, prepared);
         result
     }
 
     fn run_prepared_inline(
         &mut self,
-        prepared: &mut Prepared,
+        prepared: &mut PreparedStatement,
         statement: &Statement,
         mode: IntMode,
     ) -> Option<ResultText> {
-        let budget = self.inline.budget(prepared.is_readonly)?;
+        let time_limit = self.inline.time_limit(prepared.is_readonly)?;
         let compiled = prepared.inline.statement()?;
-        let arguments = arguments(&self.connection, &compiled.statement, &statement.args).ok()?;
+        let arguments =
+            positional_arguments(&self.connection, &compiled.statement, &statement.args).ok()?;
         let before = self.connection.total_changes();
         let began = Instant::now();
-        let deadline = began + budget;
-        let mut rows = ResultRows::until(mode, deadline, &compiled.heading);
-        let budget = Budget {
+        let deadline = began + time_limit;
+        let mut rows = ResultRows::with_deadline(mode, deadline, &compiled.encoded_columns);
+        let limits = NonblockingLimits {
             deadline,
             value_bytes: INLINE_VALUE_BYTES,
         };
-        let outcome = self.connection.run_nonblocking(budget, |connection| {
+        let outcome = self.connection.run_nonblocking(limits, |connection| {
             connection.run(&compiled.statement, &arguments, &mut rows)
         });
         match outcome {

@@ -52,10 +52,10 @@ impl RemoteConnection {
         self.in_transaction.load(Ordering::Acquire)
     }
 
-    async fn send(&self, request: Request<'_>, keep: bool) -> Outcome<StreamResponse> {
+    async fn send(&self, request: Request<'_>, keep_stream: bool) -> Outcome<StreamResponse> {
         let work = async {
             let mut stream = self.stream.lock().await;
-            let outcome = stream.send(request, keep).await;
+            let outcome = stream.send(request, keep_stream).await;
             self.in_transaction
                 .store(stream.in_transaction(), Ordering::Release);
             outcome
@@ -66,22 +66,27 @@ impl RemoteConnection {
         }
     }
 
-    /// Runs `operation`; the stream is kept open after it when `keep` says so.
+    /// Runs `operation`; the stream is kept open after it when `keep_stream` says so.
     pub async fn perform(
         &self,
         operation: Operation,
         mode: IntMode,
-        keep: bool,
+        keep_stream: bool,
     ) -> Outcome<Results> {
         match operation {
             Operation::Execute(statement) => {
-                let result = self.execute(&statement, mode, keep).await;
+                let result = self.execute(&statement, mode, keep_stream).await;
                 result.map(|result| vec![result])
             }
-            Operation::Batch(begin, statements) => self.batch(begin, &statements, mode, keep).await,
+            Operation::Batch(begin, statements) => {
+                self.batch(begin, &statements, mode, keep_stream).await
+            }
             Operation::Continue(statements) => self.run_all(&statements, mode).await,
             Operation::Migrate(statements) => self.migrate(&statements, mode).await,
-            Operation::Sequence(script) => self.sequence(&script, keep).await.map(|()| Vec::new()),
+            Operation::Sequence(script) => self
+                .sequence(&script, keep_stream)
+                .await
+                .map(|()| Vec::new()),
             Operation::ContinueSequence(script) => {
                 self.continue_sequence(&script).await.map(|()| Vec::new())
             }
@@ -93,10 +98,10 @@ impl RemoteConnection {
         &self,
         statement: &Statement,
         mode: IntMode,
-        keep: bool,
+        keep_stream: bool,
     ) -> Outcome<ResultText> {
         let stmt = statement.into();
-        match self.send(Request::Execute { stmt }, keep).await? {
+        match self.send(Request::Execute { stmt }, keep_stream).await? {
             StreamResponse::Execute(result) => {
                 let bytes = result.values.len() * BYTES_PER_VALUE;
                 offload(bytes, move || Ok(result_text(&result, mode))).await
@@ -111,10 +116,10 @@ impl RemoteConnection {
         mode: TransactionMode,
         statements: &[Statement],
         int_mode: IntMode,
-        keep: bool,
+        keep_stream: bool,
     ) -> Outcome<Vec<ResultText>> {
-        let transaction = Steps::default().transaction(mode, statements);
-        self.run_transaction(transaction, statements.len(), int_mode, keep)
+        let transaction = Steps::default().with_transaction(mode, statements);
+        self.run_transaction(transaction, statements.len(), int_mode, keep_stream)
             .await
     }
 
@@ -126,9 +131,9 @@ impl RemoteConnection {
         mode: IntMode,
     ) -> Outcome<Vec<ResultText>> {
         let mut steps = Steps::default();
-        steps.push(Stmt::plain("PRAGMA foreign_keys = off"), None);
-        let mut transaction = steps.transaction(TransactionMode::Deferred, statements);
-        let on = Stmt::plain("PRAGMA foreign_keys = on");
+        steps.push(Stmt::without_args("PRAGMA foreign_keys = off"), None);
+        let mut transaction = steps.with_transaction(TransactionMode::Deferred, statements);
+        let on = Stmt::without_args("PRAGMA foreign_keys = on");
         transaction.steps.push(on, None);
         self.run_transaction(transaction, statements.len(), mode, true)
             .await
@@ -139,14 +144,14 @@ impl RemoteConnection {
         transaction: TransactionSteps<'_>,
         count: usize,
         mode: IntMode,
-        keep: bool,
+        keep_stream: bool,
     ) -> Outcome<Vec<ResultText>> {
         let TransactionSteps {
             steps,
             begin,
             commit,
         } = transaction;
-        let result = self.run(steps, keep).await?;
+        let result = self.run(steps, keep_stream).await?;
         step_error(&result, begin).map_or(Ok(()), Err)?;
         let results = statement_results(&result, begin + 1, count, mode)?;
         step_error(&result, commit).map_or(Ok(results), Err)
@@ -161,8 +166,8 @@ impl RemoteConnection {
         let mut steps = Steps::default();
         for (index, statement) in (0..).zip(statements) {
             let condition = match index {
-                0 => in_transaction(),
-                _ => ok_in_transaction(index - 1),
+                0 => in_transaction_condition(),
+                _ => ok_in_transaction_condition(index - 1),
             };
             steps.push(statement.into(), Some(condition));
         }
@@ -171,9 +176,9 @@ impl RemoteConnection {
     }
 
     /// Runs a script of several statements without arguments.
-    pub async fn sequence(&self, script: &str, keep: bool) -> Outcome<()> {
+    pub async fn sequence(&self, script: &str, keep_stream: bool) -> Outcome<()> {
         // Statements before the one that failed may have been committed.
-        self.send(Request::Sequence { sql: script }, keep)
+        self.send(Request::Sequence { sql: script }, keep_stream)
             .await
             .map(drop)
             .map_err(|failure| failure.with_retryable(false))
@@ -187,9 +192,9 @@ impl RemoteConnection {
         self.sequence(script, true).await
     }
 
-    async fn run(&self, steps: Steps<'_>, keep: bool) -> Outcome<BatchResult> {
+    async fn run(&self, steps: Steps<'_>, keep_stream: bool) -> Outcome<BatchResult> {
         let batch = Batch { steps: steps.0 };
-        match self.send(Request::Batch { batch }, keep).await? {
+        match self.send(Request::Batch { batch }, keep_stream).await? {
             StreamResponse::Batch(result) => Ok(result),
             _ => Err(missing_result()),
         }
@@ -218,26 +223,29 @@ impl<'a> Steps<'a> {
 
     /// Adds a transaction: each statement runs only if the one before succeeded, and what is not committed
     /// is rolled back, unless the transaction that was open is another's.
-    fn transaction(
+    fn with_transaction(
         mut self,
         mode: TransactionMode,
         statements: &'a [Statement],
     ) -> TransactionSteps<'a> {
         let before = self.len().checked_sub(1);
         let condition = before.map(|step| Condition::Ok { step });
-        let begin = self.push(Stmt::plain(mode.begin()), condition);
+        let begin = self.push(Stmt::without_args(mode.begin_sql()), condition);
         let mut last = begin;
         for statement in statements {
-            last = self.push(statement.into(), Some(ok_in_transaction(last)));
+            last = self.push(statement.into(), Some(ok_in_transaction_condition(last)));
         }
-        let commit = self.push(Stmt::plain("COMMIT"), Some(ok_in_transaction(last)));
+        let commit = self.push(
+            Stmt::without_args("COMMIT"),
+            Some(ok_in_transaction_condition(last)),
+        );
         let not_committed = Condition::Not {
             cond: Box::new(Condition::Ok { step: commit }),
         };
         let rollback = Condition::And {
             conds: vec![Condition::Ok { step: begin }, not_committed],
         };
-        self.push(Stmt::plain("ROLLBACK"), Some(rollback));
+        self.push(Stmt::without_args("ROLLBACK"), Some(rollback));
         TransactionSteps {
             steps: self,
             begin,
@@ -254,15 +262,15 @@ struct TransactionSteps<'a> {
 }
 
 /// Not once the transaction has been rolled back: a statement would then commit by itself.
-fn in_transaction() -> Condition {
+fn in_transaction_condition() -> Condition {
     Condition::Not {
         cond: Box::new(Condition::IsAutocommit),
     }
 }
 
-fn ok_in_transaction(step: u32) -> Condition {
+fn ok_in_transaction_condition(step: u32) -> Condition {
     Condition::And {
-        conds: vec![Condition::Ok { step }, in_transaction()],
+        conds: vec![Condition::Ok { step }, in_transaction_condition()],
     }
 }
 

@@ -44,7 +44,7 @@ pub(in crate::libsql) struct Stmt<'a> {
 
 impl<'a> Stmt<'a> {
     /// A statement without arguments, whose rows are not read.
-    pub(in crate::libsql) const fn plain(sql: &'a str) -> Self {
+    pub(in crate::libsql) const fn without_args(sql: &'a str) -> Self {
         Self {
             sql,
             args: None,
@@ -220,7 +220,7 @@ mod tests {
         let steps = vec![
             Step {
                 condition: None,
-                stmt: Stmt::plain("BEGIN"),
+                stmt: Stmt::without_args("BEGIN"),
             },
             Step {
                 condition: Some(condition),

@@ -53,7 +53,7 @@ pub struct Stream {
     baton: Option<String>,
     base: Option<Url>,
     autocommit: bool,
-    used: Instant,
+    last_used: Instant,
 }
 
 impl Stream {
@@ -64,7 +64,7 @@ impl Stream {
             baton: None,
             base: None,
             autocommit: true,
-            used: Instant::now(),
+            last_used: Instant::now(),
         }
     }
 
@@ -73,22 +73,24 @@ impl Stream {
         !self.autocommit
     }
 
-    /// Sends `request` and returns its response. Unless `keep`, the stream ends with it.
+    /// Sends `request` and returns its response. Unless `keep_stream`, the stream ends with it.
     pub(in crate::libsql) async fn send(
         &mut self,
         request: Request<'_>,
-        keep: bool,
+        keep_stream: bool,
     ) -> Outcome<StreamResponse> {
-        if self.autocommit && self.used.elapsed() > STREAM_IDLE {
+        if self.autocommit && self.last_used.elapsed() > STREAM_IDLE {
             self.forget();
         }
-        let mut body = self.body(request, keep);
-        match self.pipeline(&body).await {
+        let mut body = self.body(request, keep_stream);
+        match self.send_pipeline(&body).await {
             Err(Refusal::StreamLost) if self.autocommit => {
                 self.forget();
                 // A new stream has no baton: the same requests without it.
                 body.baton = None;
-                self.pipeline(&body).await.map_err(Refusal::into_failure)
+                self.send_pipeline(&body)
+                    .await
+                    .map_err(Refusal::into_failure)
             }
             Err(Refusal::Failed(failure)) if self.was_refused(&failure) => {
                 // Otherwise the server would hold its locks until the stream expires.
@@ -109,9 +111,9 @@ impl Stream {
         self.in_transaction() && failure.detail.contains_key("status")
     }
 
-    fn body<'a>(&self, request: Request<'a>, keep: bool) -> Pipeline<'a> {
+    fn body<'a>(&self, request: Request<'a>, keep_stream: bool) -> Pipeline<'a> {
         let mut requests = vec![request, Request::GetAutocommit];
-        if !keep && self.autocommit {
+        if !keep_stream && self.autocommit {
             requests.push(Request::Close);
         }
         Pipeline {
@@ -121,7 +123,10 @@ impl Stream {
     }
 
     /// One round trip: the outer result is the transport's, the inner one the request's own.
-    async fn pipeline(&mut self, body: &Pipeline<'_>) -> Result<Outcome<StreamResponse>, Refusal> {
+    async fn send_pipeline(
+        &mut self,
+        body: &Pipeline<'_>,
+    ) -> Result<Outcome<StreamResponse>, Refusal> {
         let json = serialize(body).map_err(Refusal::Failed)?;
         let had_baton = body.baton.is_some();
         let request = self.request(json).map_err(Refusal::Failed)?;
@@ -132,7 +137,7 @@ impl Stream {
             .await
             .map_err(Refusal::Failed)?;
         if response.status() != StatusCode::OK {
-            return Err(self.refusal(response, had_baton).await);
+            return Err(self.read_refusal(response, had_baton).await);
         }
         let bytes = ApiClient::read_body(response, MAX_RESPONSE_BYTES)
             .await
@@ -140,10 +145,10 @@ impl Stream {
         let length = bytes.len();
         let read = move || PipelineResponse::read(&bytes).map_err(unreadable);
         let answer = offload(length, read).await.map_err(Refusal::Failed)?;
-        self.used = Instant::now();
+        self.last_used = Instant::now();
         // Without a baton there is nothing to continue.
         if let Some(named) = answer.base_url.filter(|_| answer.baton.is_some()) {
-            let base = continued_at(&self.target.base, &named);
+            let base = continuation_url(&self.target.base, &named);
             self.base = Some(base.ok_or_else(|| Refusal::Failed(foreign_continuation(&named)))?);
         }
         self.baton = answer.baton;
@@ -160,7 +165,7 @@ impl Stream {
     }
 
     /// The failure for a response other than 200, also where its body cannot be read.
-    async fn refusal(&self, response: HttpResponse, had_baton: bool) -> Refusal {
+    async fn read_refusal(&self, response: HttpResponse, had_baton: bool) -> Refusal {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = ApiClient::read_body(response, MAX_REFUSAL_BYTES).await;
         let body = body.unwrap_or_default();
@@ -212,7 +217,7 @@ impl Stream {
             baton: Some(baton),
             requests: vec![Request::Close],
         };
-        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.pipeline(&body)).await;
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.send_pipeline(&body)).await;
         self.forget();
     }
 }
@@ -227,7 +232,7 @@ fn serialize(body: &Pipeline<'_>) -> Outcome<Vec<u8>> {
 /// The URL at which a stream continues, as the server sets it; `None` where it is not trusted. It gets the token and
 /// the statements, so it must be on the caller's host or a subdomain, at the same port, and without TLS only where the
 /// caller's URL is.
-fn continued_at(given: &Url, named: &str) -> Option<Url> {
+fn continuation_url(given: &Url, named: &str) -> Option<Url> {
     let url = Url::parse(named).ok()?;
     let scheme_allowed = url.scheme() == given.scheme() || url.scheme() == "https";
     let has_only_path = url.username().is_empty()
@@ -258,7 +263,7 @@ mod tests {
             ("http://127.0.0.1:8080", "https://127.0.0.1:8080"),
         ];
         for (given, named) in table {
-            let base = continued_at(&Url::parse(given).unwrap(), named);
+            let base = continuation_url(&Url::parse(given).unwrap(), named);
             assert_eq!(base, Url::parse(named).ok(), "{given} {named}");
         }
     }
@@ -285,7 +290,7 @@ mod tests {
             ("http://1.2.3.4", "http://[::ffff:1.2.3.4]"),
         ];
         for (given, named) in table {
-            let base = continued_at(&Url::parse(given).unwrap(), named);
+            let base = continuation_url(&Url::parse(given).unwrap(), named);
             assert_eq!(base, None, "{given} {named}");
         }
     }

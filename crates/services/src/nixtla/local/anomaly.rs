@@ -10,7 +10,7 @@ use augurs::{
 
 use super::{
     model::positive,
-    statistics::{median, normal_half_width, scale},
+    statistics::{mean_absolute_value, median, normal_half_width},
 };
 
 /// The number of nearest other points whose line predicts a point.
@@ -22,7 +22,7 @@ const MAD_TO_DEVIATION: f64 = 1.4826;
 
 /// The expected value of a point, and its distance from it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Judgement {
+pub struct ScoredPoint {
     /// The expected value.
     pub expected: f64,
     /// The lower bound.
@@ -33,8 +33,8 @@ pub struct Judgement {
     pub score: f64,
 }
 
-impl Judgement {
-    /// The judgement of `value` by an interval; `smallest` is the lower bound of the half-width.
+impl ScoredPoint {
+    /// The score of a point with this `value` by an interval; `smallest` is the lower bound of the half-width.
     pub fn new(value: f64, expected: f64, lower: f64, upper: f64, smallest: f64) -> Self {
         let half_width = if value > expected {
             upper - expected
@@ -49,7 +49,7 @@ impl Judgement {
         }
     }
 
-    /// The same judgement with its values multiplied by `unit`, clamped to finite numbers.
+    /// The same point with its values multiplied by `unit`, clamped to finite numbers.
     fn scale_by(self, unit: f64) -> Self {
         let scaled = |value: f64| (value * unit).clamp(f64::MIN, f64::MAX);
         Self {
@@ -61,49 +61,51 @@ impl Judgement {
     }
 }
 
-/// Judges each point of a series with seasons of these lengths; `None` when it is too short.
-pub fn judge(values: &[f64], seasons: &[usize], level: f64) -> Option<Vec<Judgement>> {
+/// Scores each point of a series with seasons of these lengths; `None` when it is too short.
+pub fn score_anomalies(values: &[f64], seasons: &[usize], level: f64) -> Option<Vec<ScoredPoint>> {
     if values.len() <= MIN_NEIGHBOURS {
         return None;
     }
     // Scaled by a power of two, which loses no bit, so that no step overflows.
-    let unit = scale(values).log2().floor().exp2();
+    let unit = mean_absolute_value(values).log2().floor().exp2();
     let scaled: Vec<f64> = values.iter().map(|value| value / unit).collect();
     let values = &scaled[..];
-    let plain = expect(values, seasons, level);
+    let plain = predict_range(values, seasons, level);
     // A transform that stabilises the variance bends straight lines, so it is used only where it predicts better.
-    let range = match expect_transformed(values, seasons, level) {
-        Some(transformed)
-            if typical_error(values, &transformed) < typical_error(values, &plain) =>
-        {
+    let range = match predict_range_transformed(values, seasons, level) {
+        Some(transformed) if median_error(values, &transformed) < median_error(values, &plain) => {
             transformed
         }
         _ => plain,
     };
-    let smallest = 1e-9 * scale(values);
-    let judged = |k: usize| {
+    let smallest = 1e-9 * mean_absolute_value(values);
+    let score_point = |k: usize| {
         let (expected, lower, upper) = (range.expected[k], range.lower[k], range.upper[k]);
-        Judgement::new(values[k], expected, lower, upper, smallest).scale_by(unit)
+        ScoredPoint::new(values[k], expected, lower, upper, smallest).scale_by(unit)
     };
-    Some((0..values.len()).map(judged).collect())
+    Some((0..values.len()).map(score_point).collect())
 }
 
-fn typical_error(values: &[f64], range: &ExpectedRange) -> f64 {
+fn median_error(values: &[f64], range: &ExpectedRange) -> f64 {
     let errors = values.iter().zip(&range.expected);
     median(&mut errors.map(|(v, e)| (v - e).abs()).collect::<Vec<_>>())
 }
 
 /// The range after a variance-stabilising transform; `None` where there is none for these values.
-fn expect_transformed(values: &[f64], seasons: &[usize], level: f64) -> Option<ExpectedRange> {
+fn predict_range_transformed(
+    values: &[f64],
+    seasons: &[usize],
+    level: f64,
+) -> Option<ExpectedRange> {
     let mut scaled = values.to_vec();
     let mut transformer = if positive(values) {
         BoxCox::new().boxed()
     } else {
         YeoJohnson::new().boxed()
     };
-    transformer.fit(&without_tails(&scaled)).ok()?;
+    transformer.fit(&winsorize(&scaled)).ok()?;
     transformer.transform(&mut scaled).ok()?;
-    let mut range = expect(&scaled, seasons, level);
+    let mut range = predict_range(&scaled, seasons, level);
     for side in [&mut range.expected, &mut range.lower, &mut range.upper] {
         transformer.inverse_transform(side).ok()?;
         side.iter().all(|value| value.is_finite()).then_some(())?;
@@ -112,7 +114,7 @@ fn expect_transformed(values: &[f64], seasons: &[usize], level: f64) -> Option<E
 }
 
 /// The values with the outermost fortieth on each side clamped, so that an anomaly does not decide the transform.
-fn without_tails(values: &[f64]) -> Vec<f64> {
+fn winsorize(values: &[f64]) -> Vec<f64> {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);
     let cut = sorted.len().div_ceil(40);
@@ -126,11 +128,11 @@ struct ExpectedRange {
     upper: Vec<f64>,
 }
 
-fn expect(values: &[f64], seasons: &[usize], level: f64) -> ExpectedRange {
+fn predict_range(values: &[f64], seasons: &[usize], level: f64) -> ExpectedRange {
     let seasonal = seasonal_part(values, seasons);
     let rest: Vec<f64> = values.iter().zip(&seasonal).map(|(v, s)| v - s).collect();
     let lines: Vec<(f64, f64)> = (0..rest.len())
-        .map(|at| from_neighbours(&rest, at))
+        .map(|at| predict_from_neighbours(&rest, at))
         .collect();
     // In deviations of the noise, so that points at the ends count like the others.
     let mut errors: Vec<f64> = rest
@@ -187,7 +189,7 @@ fn seasonal_part(values: &[f64], seasons: &[usize]) -> Vec<f64> {
 
 /// The position of a point by its nearest others (the Theil–Sen line through them), and how much wider than the noise
 /// the error of that is.
-fn from_neighbours(values: &[f64], at: usize) -> (f64, f64) {
+fn predict_from_neighbours(values: &[f64], at: usize) -> (f64, f64) {
     let count = NEIGHBOURS.min(values.len() - 1);
     let first = at.saturating_sub(count / 2).min(values.len() - 1 - count);
     let others: Vec<(f64, f64)> = (first..=first + count)
@@ -200,12 +202,12 @@ fn from_neighbours(values: &[f64], at: usize) -> (f64, f64) {
         .flat_map(|(k, (x, y))| others[..k].iter().map(move |(u, v)| (y - v) / (x - u)))
         .collect();
     let slope = median(&mut slopes);
-    let mut levels: Vec<f64> = others.iter().map(|(x, y)| y - slope * x).collect();
+    let mut intercepts: Vec<f64> = others.iter().map(|(x, y)| y - slope * x).collect();
     let count = others.len() as f64;
     let mean = others.iter().map(|(x, _)| x).sum::<f64>() / count;
     let squares: f64 = others.iter().map(|(x, _)| (x - mean).powi(2)).sum();
     (
-        median(&mut levels),
+        median(&mut intercepts),
         (1.0 + 1.0 / count + mean.powi(2) / squares).sqrt(),
     )
 }
@@ -215,11 +217,11 @@ mod tests {
     use super::*;
 
     fn anomalies(values: &[f64], seasons: &[usize]) -> Vec<usize> {
-        judge(values, seasons, 0.99)
+        score_anomalies(values, seasons, 0.99)
             .unwrap()
             .iter()
             .enumerate()
-            .filter(|(_, judgement)| judgement.score > 1.0)
+            .filter(|(_, point)| point.score > 1.0)
             .map(|(k, _)| k)
             .collect()
     }
@@ -272,31 +274,31 @@ mod tests {
     fn a_jump_out_of_a_constant_scores_high_and_stays_finite() {
         let mut values = vec![4.0; 30];
         values[12] = 9.0;
-        let judged = judge(&values, &[], 0.99).unwrap();
-        assert!(judged[12].score > 1.0 && judged[12].score.is_finite());
+        let scored = score_anomalies(&values, &[], 0.99).unwrap();
+        assert!(scored[12].score > 1.0 && scored[12].score.is_finite());
         assert_eq!(anomalies(&values, &[]), [12]);
     }
 
     #[test]
-    fn numbers_at_the_edges_of_the_range_are_judged() {
+    fn numbers_at_the_edges_of_the_range_are_scored() {
         for size in [f64::MAX, 1e308, 9e307, 1e-300, f64::MIN_POSITIVE] {
             let mut values: Vec<f64> = (0..40)
                 .map(|k| size * (0.8 + 0.01 * f64::from(k % 5)))
                 .collect();
             values[17] = -values[17];
             for seasons in [&[][..], &[7]] {
-                let judged = judge(&values, seasons, 0.99).unwrap();
-                assert!(judged[17].score > 1.0, "{size}: {:?}", judged[17]);
-                for one in judged {
-                    let numbers = [one.expected, one.lower, one.upper, one.score];
-                    assert!(numbers.iter().all(|n| n.is_finite()), "{size}: {one:?}");
+                let scored = score_anomalies(&values, seasons, 0.99).unwrap();
+                assert!(scored[17].score > 1.0, "{size}: {:?}", scored[17]);
+                for point in scored {
+                    let numbers = [point.expected, point.lower, point.upper, point.score];
+                    assert!(numbers.iter().all(|n| n.is_finite()), "{size}: {point:?}");
                 }
             }
         }
     }
 
     #[test]
-    fn too_few_points_are_not_judged() {
-        assert_eq!(judge(&[1.0, 2.0, 30.0, 4.0], &[], 0.99), None);
+    fn too_few_points_are_not_scored() {
+        assert_eq!(score_anomalies(&[1.0, 2.0, 30.0, 4.0], &[], 0.99), None);
     }
 }

@@ -5,7 +5,7 @@
 use super::{
     Band, Prediction,
     model::{Model, candidates},
-    statistics::scale,
+    statistics::mean_absolute_value,
 };
 
 /// The number of times the model is fitted again on a shorter history. Each window adds errors and costs one fit.
@@ -15,7 +15,7 @@ const MAX_HISTORY: usize = 4000;
 /// The number of longest seasons that are fitted, where these take more points.
 const MAX_SEASONS: usize = 4;
 /// For short horizons the windows look further ahead, to collect enough errors for a high level.
-const WINDOW_STEPS: usize = 8;
+const MIN_WINDOW_STEPS: usize = 8;
 /// The level whose band measures the errors.
 const REFERENCE_LEVEL: f64 = 0.95;
 
@@ -100,8 +100,8 @@ fn nest(bands: &mut [Band]) {
 /// The errors of the model on the ends of shorter and shorter histories, in half-widths of the reference band at
 /// their step; sorted.
 fn relative_errors(model: &Model, values: &[f64], horizon: usize) -> Option<Vec<f64>> {
-    let steps = if values.len() >= 6 * WINDOW_STEPS {
-        horizon.max(WINDOW_STEPS)
+    let steps = if values.len() >= 6 * MIN_WINDOW_STEPS {
+        horizon.max(MIN_WINDOW_STEPS)
     } else {
         horizon
     };
@@ -110,7 +110,7 @@ fn relative_errors(model: &Model, values: &[f64], horizon: usize) -> Option<Vec<
     }
     // Half of the history stays for fitting.
     let windows = (values.len() / 2 / steps).clamp(1, MAX_WINDOWS);
-    let smallest = 1e-9 * scale(values);
+    let smallest = 1e-9 * mean_absolute_value(values);
     let mut errors = Vec::with_capacity(windows * steps);
     for window in 1..=windows {
         let (known, held_back) = values.split_at(values.len() - window * steps);

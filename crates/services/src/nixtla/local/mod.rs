@@ -10,7 +10,7 @@ mod interval;
 mod model;
 mod statistics;
 
-pub use anomaly::{Judgement, judge};
+pub use anomaly::{ScoredPoint, score_anomalies};
 pub use interval::forecast;
 
 /// The bounds of one confidence level, a value for each step.

@@ -14,7 +14,7 @@ use augurs::{
 
 use super::{
     Band, Prediction,
-    statistics::{normal_half_width, scale},
+    statistics::{mean_absolute_value, normal_half_width},
 };
 
 /// Fewer points say nothing about a trend that exponential smoothing could use.
@@ -119,7 +119,7 @@ impl Model {
         M: Fit,
         M::Fitted: Predict,
     {
-        let unit = scale(values);
+        let unit = mean_absolute_value(values);
         let scaled: Vec<f64> = values.iter().map(|value| value / unit).collect();
         let transformers = transformers(self.even.then(|| positive(values)));
         let back = |values: Vec<f64>| -> Vec<f64> { values.iter().map(|v| v * unit).collect() };

@@ -24,7 +24,7 @@ pub(super) fn median(values: &mut [f64]) -> f64 {
 }
 
 /// The mean of the absolute values, at least the smallest positive number: the scale of a series.
-pub(super) fn scale(values: &[f64]) -> f64 {
+pub(super) fn mean_absolute_value(values: &[f64]) -> f64 {
     let count = values.len().max(1) as f64;
     // Divided first: the sum of large values is not finite.
     let mean: f64 = values.iter().map(|value| value.abs() / count).sum();

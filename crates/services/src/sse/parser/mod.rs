@@ -1,6 +1,6 @@
 //! The parser of an event stream (HTML standard, section 9.2.6).
 //!
-//! The input may be cut anywhere; the events do not depend on the cuts. Lines within one piece
+//! The input may be cut anywhere; the events do not depend on the cuts. Lines within one chunk
 //! are read in place, so that a usual stream is copied only once, into the batch for JavaScript.
 
 use std::mem;
@@ -34,20 +34,20 @@ pub struct FieldUpdate<'a> {
 /// The receiver of the items that a [`Parser`] finds.
 pub trait Sink {
     /// An event was dispatched.
-    fn event(&mut self, event: Event<'_>);
+    fn on_event(&mut self, event: Event<'_>);
     /// A block without an event changed the fields of the stream.
-    fn update(&mut self, update: FieldUpdate<'_>);
+    fn on_update(&mut self, update: FieldUpdate<'_>);
 }
 
 /// The error of an event above the limit; the stream cannot be read further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EventTooLong;
 
-/// The state between two pieces of a stream.
+/// The state between two chunks of a stream.
 pub(super) struct Parser {
     max_bytes: usize,
     /// The bytes of a byte order mark that were read; `None` once it is known whether there is one.
-    mark: Option<usize>,
+    bom_bytes_read: Option<usize>,
     /// The beginning of an incomplete line; only its colon when it is a comment.
     line: Vec<u8>,
     /// The last byte was a carriage return, so a line feed belongs to it.
@@ -57,7 +57,7 @@ pub(super) struct Parser {
     /// The last event id; it outlives its block.
     id: String,
     /// Whether it was set since the last event.
-    new_id: bool,
+    id_was_set: bool,
     retry: Option<u64>,
 }
 
@@ -66,20 +66,20 @@ impl Parser {
     pub(super) fn new(max_bytes: usize, id: &str) -> Self {
         Self {
             max_bytes,
-            mark: Some(0),
+            bom_bytes_read: Some(0),
             line: Vec::new(),
             after_cr: false,
             kind: String::new(),
             data: String::new(),
             id: id.to_owned(),
-            new_id: false,
+            id_was_set: false,
             retry: None,
         }
     }
 
-    /// Reads the next piece.
-    pub(super) fn feed(&mut self, piece: &[u8], sink: &mut impl Sink) -> Result<(), EventTooLong> {
-        let mut rest = self.skip_byte_order_mark(piece);
+    /// Reads the next chunk.
+    pub(super) fn feed(&mut self, chunk: &[u8], sink: &mut impl Sink) -> Result<(), EventTooLong> {
+        let mut rest = self.skip_byte_order_mark(chunk);
         while !rest.is_empty() {
             if mem::take(&mut self.after_cr) && rest[0] == b'\n' {
                 rest = &rest[1..];
@@ -107,7 +107,7 @@ impl Parser {
     /// Ends the stream. An incomplete block is dropped, except for its `retry`.
     pub(super) fn finish(&mut self, sink: &mut impl Sink) {
         if let Some(retry) = self.retry.take() {
-            sink.update(FieldUpdate {
+            sink.on_update(FieldUpdate {
                 id: None,
                 retry: Some(retry),
             });
@@ -115,23 +115,25 @@ impl Parser {
     }
 
     /// Skips a byte order mark at the beginning of the stream.
-    fn skip_byte_order_mark<'p>(&mut self, piece: &'p [u8]) -> &'p [u8] {
-        let Some(seen) = self.mark else { return piece };
+    fn skip_byte_order_mark<'p>(&mut self, chunk: &'p [u8]) -> &'p [u8] {
+        let Some(seen) = self.bom_bytes_read else {
+            return chunk;
+        };
         let awaited = &BYTE_ORDER_MARK[seen..];
-        let same = piece.iter().zip(awaited).take_while(|(a, b)| a == b);
+        let same = chunk.iter().zip(awaited).take_while(|(a, b)| a == b);
         let same = same.count();
         if same == awaited.len() {
-            self.mark = None;
-            return &piece[same..];
+            self.bom_bytes_read = None;
+            return &chunk[same..];
         }
-        if same == piece.len() {
-            self.mark = Some(seen + same);
+        if same == chunk.len() {
+            self.bom_bytes_read = Some(seen + same);
             return &[];
         }
         // It was no byte order mark but the beginning of a line.
-        self.mark = None;
+        self.bom_bytes_read = None;
         self.line.extend_from_slice(&BYTE_ORDER_MARK[..seen]);
-        piece
+        chunk
     }
 
     fn append_to_line(&mut self, part: &[u8]) -> Result<(), EventTooLong> {
@@ -175,7 +177,7 @@ impl Parser {
             b"id" if is_sendable(value) => {
                 self.id.clear();
                 push_text(&mut self.id, value);
-                self.new_id = true;
+                self.id_was_set = true;
             }
             b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
                 let digits = str::from_utf8(value).unwrap_or_default();
@@ -188,18 +190,18 @@ impl Parser {
 
     fn dispatch(&mut self, sink: &mut impl Sink) {
         let update = FieldUpdate {
-            id: mem::take(&mut self.new_id).then_some(&self.id),
+            id: mem::take(&mut self.id_was_set).then_some(&self.id),
             retry: self.retry.take(),
         };
         if let Some(data) = self.data.strip_suffix('\n') {
-            sink.event(Event {
+            sink.on_event(Event {
                 kind: &self.kind,
                 data,
                 update,
             });
             self.data.clear();
         } else if update != FieldUpdate::default() {
-            sink.update(update);
+            sink.on_update(update);
         }
         self.kind.clear();
     }

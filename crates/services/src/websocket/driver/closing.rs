@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use moorline_core::error::Failure;
 use tokio::time::Instant;
 
-use super::{Driver, NO_CODE, STEPS, abnormal_close};
+use super::{Driver, MAX_STEPS_PER_POLL, NO_CODE, abnormal_close};
 use crate::websocket::{
     error::{closed_failure, connection_lost, protocol_failure},
     protocol_error::ProtocolError,
@@ -50,7 +50,7 @@ impl Driver {
         if !written && self.write_error.is_none() {
             return Ok(());
         }
-        let known = self.known_end(written);
+        let known = self.take_known_end(written);
         match (known, &self.write_error) {
             (Some(end), _) => Err(end),
             (None, Some(error)) if self.read_pending => Err(abnormal_close(connection_lost(error))),
@@ -59,7 +59,7 @@ impl Driver {
     }
 
     /// The close event, if the reason of the end is known.
-    pub(super) fn known_end(&mut self, clean: bool) -> Option<CloseEvent> {
+    pub(super) fn take_known_end(&mut self, clean: bool) -> Option<CloseEvent> {
         if let Some((code, reason)) = self.close_received.take() {
             return Some(CloseEvent {
                 code: code.unwrap_or(NO_CODE),
@@ -157,7 +157,7 @@ impl Driver {
         }
         let _ = self.stream.poll_flush(context);
         let mut sink = [0; 4096];
-        for _ in 0..STEPS {
+        for _ in 0..MAX_STEPS_PER_POLL {
             match self.stream.poll_read(context, &mut sink) {
                 Poll::Ready(Ok(read)) if read > 0 => {}
                 Poll::Ready(_) => return true,

@@ -25,7 +25,7 @@ use super::{
     heartbeat::{Heartbeat, HeartbeatAction},
     permessage_deflate::Agreement,
     protocol_error::ProtocolError,
-    receiver::{Control, Received, Receiver},
+    receiver::{Control, ReceivedFrames, Receiver},
     shared::Shared,
     stream::SocketStream,
 };
@@ -36,9 +36,9 @@ const READ_BYTES: usize = 64 * 1024;
 /// The most bytes of one write, which holds the lock that senders wait for.
 const WRITE_BYTES: usize = 64 * 1024;
 /// The number of steps after which the task yields.
-const STEPS: usize = 32;
+const MAX_STEPS_PER_POLL: usize = 32;
 /// The sleep of the timer where no deadline is set.
-const IDLE: Duration = Duration::from_hours(1);
+const NO_DEADLINE_SLEEP: Duration = Duration::from_hours(1);
 /// The close code when there was no close frame, and when it had no code.
 const NO_CLOSE_FRAME: u16 = 1006;
 const NO_CODE: u16 = 1005;
@@ -52,12 +52,12 @@ pub(super) struct Driver {
     stream: SocketStream,
     shared: Arc<Shared>,
     receiver: Receiver,
-    received: Received,
+    received: ReceivedFrames,
     compressor: Option<Compressor>,
     /// Received bytes that are not parsed yet.
-    unread: Vec<u8>,
+    unparsed: Vec<u8>,
     /// Whether they can be parsed further before the next read.
-    more: bool,
+    can_parse_more: bool,
     needs_flush: bool,
     /// Writing failed; what was received before is still read.
     write_error: Option<io::Error>,
@@ -83,7 +83,7 @@ impl Driver {
     pub(super) fn new(
         config: &Config,
         stream: SocketStream,
-        early: Vec<u8>,
+        leading_bytes: Vec<u8>,
         compression: Option<Agreement>,
         shared: Arc<Shared>,
     ) -> Self {
@@ -93,10 +93,10 @@ impl Driver {
             stream,
             shared,
             receiver: Receiver::new(config.max_message, compression.as_ref().map(Inflater::new)),
-            received: Received::default(),
+            received: ReceivedFrames::default(),
             compressor: compression.map(|agreement| Compressor::new(&agreement, threshold)),
-            more: !early.is_empty(),
-            unread: early,
+            can_parse_more: !leading_bytes.is_empty(),
+            unparsed: leading_bytes,
             needs_flush: false,
             write_error: None,
             read_pending: false,
@@ -104,7 +104,7 @@ impl Driver {
             ping_timeout: config.ping_timeout,
             close_timeout: config.close_timeout,
             deadline: None,
-            timer: Box::pin(sleep_until(now + IDLE)),
+            timer: Box::pin(sleep_until(now + NO_DEADLINE_SLEEP)),
             close_sent: false,
             close_received: None,
             protocol_error: None,
@@ -189,13 +189,13 @@ impl Driver {
         buffer: &mut Vec<u8>,
         context: &mut Context<'_>,
     ) -> Result<bool, CloseEvent> {
-        let kept = self.unread.len();
+        let kept = self.unparsed.len();
         if buffer.len() < kept + READ_BYTES {
             buffer.resize(kept + READ_BYTES, 0);
         }
-        buffer[..kept].copy_from_slice(&self.unread);
+        buffer[..kept].copy_from_slice(&self.unparsed);
         let mut end = kept;
-        if !self.more {
+        if !self.can_parse_more {
             match self
                 .stream
                 .poll_read(context, &mut buffer[kept..kept + READ_BYTES])
@@ -212,9 +212,9 @@ impl Driver {
         }
         match self.receiver.feed(&buffer[..end], &mut self.received) {
             Ok(fed) => {
-                self.unread.clear();
-                self.unread.extend_from_slice(&buffer[fed.consumed..end]);
-                self.more = fed.more;
+                self.unparsed.clear();
+                self.unparsed.extend_from_slice(&buffer[fed.consumed..end]);
+                self.can_parse_more = fed.can_parse_more;
             }
             Err(error) => {
                 let deadline = Instant::now() + self.close_timeout;
@@ -254,11 +254,11 @@ impl Driver {
     fn tick(&mut self, context: &mut Context<'_>) -> Result<bool, CloseEvent> {
         let now = Instant::now();
         if self.deadline.is_some_and(|deadline| now >= deadline) {
-            let end = self.known_end(false);
+            let end = self.take_known_end(false);
             return Err(end.unwrap_or_else(|| abnormal_close(unanswered_close(self.close_timeout))));
         }
-        let progress = self.shared.send_state().queue.progress();
-        let next = match self.heartbeat.poll(now.into_std(), progress) {
+        let peer_read_count = self.shared.send_state().queue.peer_read_count();
+        let next = match self.heartbeat.poll(now.into_std(), peer_read_count) {
             HeartbeatAction::Dead => return Err(abnormal_close(peer_silent(self.ping_timeout))),
             HeartbeatAction::Ping => {
                 self.shared
@@ -271,7 +271,7 @@ impl Driver {
         };
         let next = match (next, self.deadline) {
             (Some(next), Some(deadline)) => next.min(deadline),
-            (next, deadline) => next.or(deadline).unwrap_or(now + IDLE),
+            (next, deadline) => next.or(deadline).unwrap_or(now + NO_DEADLINE_SLEEP),
         };
         Ok(self.wait_until(next, context))
     }
@@ -297,7 +297,7 @@ impl Future for Driver {
             .receive_queue
             .waker()
             .register(context.waker());
-        for _ in 0..STEPS {
+        for _ in 0..MAX_STEPS_PER_POLL {
             if driver.shared.is_terminated() {
                 driver.end(abnormal_close(closed_failure(NO_CLOSE_FRAME)));
                 return Poll::Ready(());

@@ -26,7 +26,7 @@ pub(super) enum Control {
 
 /// The messages and control frames that were read.
 #[derive(Debug, Default)]
-pub(super) struct Received {
+pub(super) struct ReceivedFrames {
     pub(super) batch: Batch,
     pub(super) controls: Vec<Control>,
 }
@@ -37,7 +37,7 @@ pub(super) struct FeedResult {
     /// The number of bytes consumed; the rest must be fed again, with the bytes after it.
     pub(super) consumed: usize,
     /// Whether the rest can be parsed without further bytes.
-    pub(super) more: bool,
+    pub(super) can_parse_more: bool,
 }
 
 /// Reads frames, assembles messages, and refuses violations of the protocol as early as possible.
@@ -47,7 +47,7 @@ pub(super) struct Receiver {
     /// The data frame that is being read.
     frame: Option<OpenFrame>,
     /// The message it belongs to.
-    message: Option<Message>,
+    message: Option<PartialMessage>,
     closed: bool,
 }
 
@@ -57,12 +57,12 @@ struct OpenFrame {
     last: bool,
 }
 
-struct Message {
-    text: bool,
+struct PartialMessage {
+    is_text: bool,
     compressed: bool,
     bytes: Vec<u8>,
     /// The number of bytes that are valid UTF-8.
-    checked: usize,
+    valid_up_to: usize,
 }
 
 impl Receiver {
@@ -80,7 +80,7 @@ impl Receiver {
     pub(super) fn feed(
         &mut self,
         input: &[u8],
-        into: &mut Received,
+        into: &mut ReceivedFrames,
     ) -> Result<FeedResult, ProtocolError> {
         let mut at = 0;
         let limit = into.batch.cost() + self.buffered_bytes() + YIELD_BYTES;
@@ -94,7 +94,8 @@ impl Receiver {
                 return Ok(FeedResult {
                     consumed: at,
                     // A frame without a payload ends without a byte more.
-                    more: !rest.is_empty() || self.frame.is_some_and(|open| open.remaining == 0),
+                    can_parse_more: !rest.is_empty()
+                        || self.frame.is_some_and(|open| open.remaining == 0),
                 });
             }
             let taken = match self.frame {
@@ -118,7 +119,7 @@ impl Receiver {
     fn begin_frame(
         &mut self,
         rest: &[u8],
-        into: &mut Received,
+        into: &mut ReceivedFrames,
     ) -> Result<Option<usize>, ProtocolError> {
         let Some(header) = Header::read(rest, self.inflater.is_some())? else {
             return Ok(None);
@@ -129,14 +130,14 @@ impl Receiver {
                 let Some(payload) = body.get(..header.payload as usize) else {
                     return Ok(None);
                 };
-                self.control(header.kind, payload, into)?;
+                self.receive_control(header.kind, payload, into)?;
                 return Ok(Some(header.length + payload.len()));
             }
             FrameKind::Continuation if self.message.is_none() => {
-                return Err(ProtocolError::CONTINUATION);
+                return Err(ProtocolError::UNEXPECTED_CONTINUATION);
             }
             FrameKind::Text | FrameKind::Binary if self.message.is_some() => {
-                return Err(ProtocolError::INTERRUPTED);
+                return Err(ProtocolError::EXPECTED_CONTINUATION);
             }
             _ => {}
         }
@@ -145,7 +146,7 @@ impl Receiver {
             // The fast path: a message of one complete frame.
             if let Some(payload) = body.get(..header.payload as usize) {
                 if header.kind == FrameKind::Text {
-                    let text = str::from_utf8(payload).map_err(|_| ProtocolError::UTF8)?;
+                    let text = str::from_utf8(payload).map_err(|_| ProtocolError::INVALID_UTF8)?;
                     into.batch.push_text(text);
                 } else {
                     into.batch.push_binary(payload);
@@ -154,11 +155,11 @@ impl Receiver {
             }
         }
         if self.message.is_none() {
-            self.message = Some(Message {
-                text: header.kind == FrameKind::Text,
+            self.message = Some(PartialMessage {
+                is_text: header.kind == FrameKind::Text,
                 compressed: header.compressed,
                 bytes: Vec::with_capacity(header.payload.min(MAX_PREALLOCATED_BYTES) as usize),
-                checked: 0,
+                valid_up_to: 0,
             });
         }
         self.frame = Some(OpenFrame {
@@ -178,7 +179,7 @@ impl Receiver {
             });
         let over = header.payload > (self.max_message - before) as u64;
         if over && !compressed {
-            return Err(ProtocolError::MESSAGE_LENGTH);
+            return Err(ProtocolError::MESSAGE_TOO_LARGE);
         }
         Ok(())
     }
@@ -187,7 +188,7 @@ impl Receiver {
         &mut self,
         open: OpenFrame,
         rest: &[u8],
-        into: &mut Received,
+        into: &mut ReceivedFrames,
     ) -> Result<Option<usize>, ProtocolError> {
         if open.remaining > 0 && rest.is_empty() {
             return Ok(None);
@@ -217,20 +218,20 @@ impl Receiver {
         Ok(Some(taken))
     }
 
-    fn append_payload(&mut self, piece: &[u8]) -> Result<(), ProtocolError> {
+    fn append_payload(&mut self, chunk: &[u8]) -> Result<(), ProtocolError> {
         let Some(message) = &mut self.message else {
             return Ok(());
         };
         match &mut self.inflater {
             Some(inflater) if message.compressed => {
-                inflater.feed(piece, &mut message.bytes, self.max_message)?;
+                inflater.feed(chunk, &mut message.bytes, self.max_message)?;
             }
-            _ => message.bytes.extend_from_slice(piece),
+            _ => message.bytes.extend_from_slice(chunk),
         }
         message.check_text()
     }
 
-    fn finish_message(&mut self, into: &mut Received) -> Result<(), ProtocolError> {
+    fn finish_message(&mut self, into: &mut ReceivedFrames) -> Result<(), ProtocolError> {
         let Some(mut message) = self.message.take() else {
             return Ok(());
         };
@@ -238,18 +239,18 @@ impl Receiver {
             inflater.finish(&mut message.bytes, self.max_message)?;
             message.check_text()?;
         }
-        if message.text && message.checked < message.bytes.len() {
-            return Err(ProtocolError::UTF8);
+        if message.is_text && message.valid_up_to < message.bytes.len() {
+            return Err(ProtocolError::INVALID_UTF8);
         }
-        into.batch.push_message(message.bytes, message.text);
+        into.batch.push_message(message.bytes, message.is_text);
         Ok(())
     }
 
-    fn control(
+    fn receive_control(
         &mut self,
         kind: FrameKind,
         payload: &[u8],
-        into: &mut Received,
+        into: &mut ReceivedFrames,
     ) -> Result<(), ProtocolError> {
         into.controls.push(match kind {
             FrameKind::Ping => {
@@ -269,20 +270,20 @@ impl Receiver {
 fn consumed_all(consumed: usize) -> FeedResult {
     FeedResult {
         consumed,
-        more: false,
+        can_parse_more: false,
     }
 }
 
-impl Message {
+impl PartialMessage {
     /// Checks the bytes since the last call; a character may be incomplete at the end.
     fn check_text(&mut self) -> Result<(), ProtocolError> {
-        if !self.text {
+        if !self.is_text {
             return Ok(());
         }
-        match str::from_utf8(&self.bytes[self.checked..]) {
-            Ok(_) => self.checked = self.bytes.len(),
-            Err(error) if error.error_len().is_some() => return Err(ProtocolError::UTF8),
-            Err(error) => self.checked += error.valid_up_to(),
+        match str::from_utf8(&self.bytes[self.valid_up_to..]) {
+            Ok(_) => self.valid_up_to = self.bytes.len(),
+            Err(error) if error.error_len().is_some() => return Err(ProtocolError::INVALID_UTF8),
+            Err(error) => self.valid_up_to += error.valid_up_to(),
         }
         Ok(())
     }
@@ -293,14 +294,14 @@ fn read_close(payload: &[u8]) -> Result<Control, ProtocolError> {
         return if payload.is_empty() {
             Ok(Control::Close(None, String::new()))
         } else {
-            Err(ProtocolError::CONTROL_LENGTH)
+            Err(ProtocolError::INVALID_CONTROL_LENGTH)
         };
     };
     let code = u16::from_be_bytes(*code);
     if !close_code_is_allowed(code) {
-        return Err(ProtocolError::CLOSE_CODE);
+        return Err(ProtocolError::INVALID_CLOSE_CODE);
     }
-    let reason = str::from_utf8(reason).map_err(|_| ProtocolError::UTF8)?;
+    let reason = str::from_utf8(reason).map_err(|_| ProtocolError::INVALID_UTF8)?;
     Ok(Control::Close(Some(code), reason.to_owned()))
 }
 

@@ -25,15 +25,19 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// Feeds `bytes` in pieces, as a driver does.
-fn feed(receiver: &mut Receiver, bytes: &[u8], piece: usize) -> Result<Received, ProtocolError> {
-    let mut got = Received::default();
-    let mut unread = Vec::new();
+fn feed(
+    receiver: &mut Receiver,
+    bytes: &[u8],
+    piece: usize,
+) -> Result<ReceivedFrames, ProtocolError> {
+    let mut got = ReceivedFrames::default();
+    let mut unparsed = Vec::new();
     for part in bytes.chunks(piece) {
-        unread.extend_from_slice(part);
+        unparsed.extend_from_slice(part);
         loop {
-            let fed = receiver.feed(&unread, &mut got)?;
-            unread.drain(..fed.consumed);
-            if !fed.more {
+            let fed = receiver.feed(&unparsed, &mut got)?;
+            unparsed.drain(..fed.consumed);
+            if !fed.can_parse_more {
                 break;
             }
         }
@@ -41,7 +45,7 @@ fn feed(receiver: &mut Receiver, bytes: &[u8], piece: usize) -> Result<Received,
     Ok(got)
 }
 
-fn refused(bytes: &[u8]) -> ProtocolError {
+fn protocol_error_of(bytes: &[u8]) -> ProtocolError {
     feed(&mut Receiver::new(1000, None), bytes, 1).unwrap_err()
 }
 
@@ -104,23 +108,23 @@ proptest! {
 fn each_violation_has_its_own_error() {
     let begun = frame(1, b"a");
     let table = [
-        (frame(0x80, b""), ProtocolError::CONTINUATION),
+        (frame(0x80, b""), ProtocolError::UNEXPECTED_CONTINUATION),
         (
             [begun.clone(), frame(0x81, b"")].concat(),
-            ProtocolError::INTERRUPTED,
+            ProtocolError::EXPECTED_CONTINUATION,
         ),
-        (frame(0x88, &[3]), ProtocolError::CONTROL_LENGTH),
-        (frame(0x88, &[3, 0xed]), ProtocolError::CLOSE_CODE),
-        (frame(0x88, &[3, 0xe8, 0xff]), ProtocolError::UTF8),
-        (frame(0x82, &[0; 1001]), ProtocolError::MESSAGE_LENGTH),
+        (frame(0x88, &[3]), ProtocolError::INVALID_CONTROL_LENGTH),
+        (frame(0x88, &[3, 0xed]), ProtocolError::INVALID_CLOSE_CODE),
+        (frame(0x88, &[3, 0xe8, 0xff]), ProtocolError::INVALID_UTF8),
+        (frame(0x82, &[0; 1001]), ProtocolError::MESSAGE_TOO_LARGE),
         (
             [frame(2, &[0; 999]), frame(0x80, &[0; 2])].concat(),
-            ProtocolError::MESSAGE_LENGTH,
+            ProtocolError::MESSAGE_TOO_LARGE,
         ),
-        (frame(0x81, &[0xc3]), ProtocolError::UTF8),
+        (frame(0x81, &[0xc3]), ProtocolError::INVALID_UTF8),
     ];
     for (bytes, violation) in table {
-        assert_eq!(refused(&bytes), violation);
+        assert_eq!(protocol_error_of(&bytes), violation);
     }
 }
 
@@ -130,14 +134,14 @@ fn text_is_refused_at_its_first_wrong_byte() {
     let mut wire = frame(1, &[b'x'; 200]);
     wire.truncate(10);
     wire.extend([0xed, 0xa0]);
-    assert_eq!(refused(&wire), ProtocolError::UTF8);
+    assert_eq!(protocol_error_of(&wire), ProtocolError::INVALID_UTF8);
 }
 
 #[test]
 fn a_large_message_is_refused_before_it_comes() {
     assert_eq!(
-        refused(&[0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0]),
-        ProtocolError::MESSAGE_LENGTH
+        protocol_error_of(&[0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0]),
+        ProtocolError::MESSAGE_TOO_LARGE
     );
 }
 

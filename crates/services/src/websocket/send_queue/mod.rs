@@ -13,17 +13,17 @@ use super::{
 };
 
 /// The capacity above which an empty buffer is freed.
-const KEPT_BYTES: usize = 64 * 1024;
+const MAX_KEPT_BYTES: usize = 64 * 1024;
 /// The most pongs in the queue, for a peer that sends pings and does not read.
 const MAX_UNREAD_PONGS: u32 = 1000;
 
-/// The waiter for messages: notified when they are written, or of their delivery when the connection ends.
-pub(super) type Waiter = oneshot::Sender<Result<(), Delivery>>;
+/// Tells who waits for messages that they are written, or their delivery when the connection ends.
+pub(super) type DeliverySender = oneshot::Sender<Result<(), Delivery>>;
 
 /// A message before it is a frame.
 pub(super) struct Message {
     pub(super) bytes: Bytes,
-    pub(super) text: bool,
+    pub(super) is_text: bool,
 }
 
 /// The result of a push.
@@ -38,7 +38,7 @@ pub(super) enum PushResult {
 struct PendingMessage {
     ticket: u64,
     message: Message,
-    waiter: Waiter,
+    delivery_sender: DeliverySender,
 }
 
 /// The queue of one connection.
@@ -56,7 +56,7 @@ pub(super) struct SendQueue {
     /// Whether the system takes no more at the moment.
     blocked: bool,
     /// The number of times it took more after that, each of which proves that the peer reads.
-    progress: u64,
+    peer_read_count: u64,
     /// The ranges of the messages that are frames, in the stream of all bytes.
     frame_ranges: VecDeque<(u64, u64)>,
     /// The last frame is queued: nothing becomes a frame any more.
@@ -67,8 +67,8 @@ pub(super) struct SendQueue {
     /// Messages accepted and messages written since the beginning.
     accepted_messages: u64,
     written_messages: u64,
-    /// The waiters for the messages from this number to that.
-    waiters: VecDeque<(u64, u64, Waiter)>,
+    /// Each for the messages from this number to that.
+    delivery_senders: VecDeque<(u64, u64, DeliverySender)>,
     /// Messages that wait for room.
     pending: VecDeque<PendingMessage>,
     tickets: u64,
@@ -86,48 +86,52 @@ impl SendQueue {
             unread_pongs: 0,
             written: 0,
             blocked: false,
-            progress: 0,
+            peer_read_count: 0,
             frame_ranges: VecDeque::new(),
             closed: false,
             uncompressed: VecDeque::new(),
             uncompressed_bytes: 0,
             accepted_messages: 0,
             written_messages: 0,
-            waiters: VecDeque::new(),
+            delivery_senders: VecDeque::new(),
             pending: VecDeque::new(),
             tickets: 0,
         }
     }
 
     /// Accepts a message when there is room, and none is pending.
-    pub(super) fn push(&mut self, bytes: &[u8], text: bool) -> PushResult {
+    pub(super) fn push(&mut self, bytes: &[u8], is_text: bool) -> PushResult {
         if self.closed || !self.pending.is_empty() || !self.has_room(bytes.len()) {
             return PushResult::Full;
         }
         if self.compress {
             self.accept_uncompressed(Message {
                 bytes: Bytes::copy_from_slice(bytes),
-                text,
+                is_text,
             });
         } else {
-            self.accept_frame(bytes, text, false);
+            self.accept_frame(bytes, is_text, false);
         }
         PushResult::Accepted
     }
 
     /// Queues a message without regard to the room: it is accepted in order. The ticket cancels it until then.
-    pub(super) fn push_pending(&mut self, message: Message, waiter: Waiter) -> u64 {
+    pub(super) fn push_pending(
+        &mut self,
+        message: Message,
+        delivery_sender: DeliverySender,
+    ) -> u64 {
         self.tickets += 1;
         if self.closed {
-            let _ = waiter.send(Err(Delivery::None));
+            let _ = delivery_sender.send(Err(Delivery::None));
             return self.tickets;
         }
         self.pending.push_back(PendingMessage {
             ticket: self.tickets,
             message,
-            waiter,
+            delivery_sender,
         });
-        self.admit();
+        self.accept_pending();
         self.tickets
     }
 
@@ -138,13 +142,16 @@ impl SendQueue {
         self.pending.len() < before
     }
 
-    /// Notifies `waiter` when all that was accepted so far is written.
-    pub(super) fn notify_when_written(&mut self, waiter: Waiter) {
+    /// Notifies `delivery_sender` when all that was accepted so far is written.
+    pub(super) fn notify_when_written(&mut self, delivery_sender: DeliverySender) {
         if self.written_messages == self.accepted_messages {
-            let _ = waiter.send(Ok(()));
+            let _ = delivery_sender.send(Ok(()));
         } else {
-            self.waiters
-                .push_back((self.written_messages + 1, self.accepted_messages, waiter));
+            self.delivery_senders.push_back((
+                self.written_messages + 1,
+                self.accepted_messages,
+                delivery_sender,
+            ));
         }
     }
 
@@ -183,13 +190,13 @@ impl SendQueue {
     pub(super) fn push_compressed(
         &mut self,
         payload: &[u8],
-        text: bool,
+        is_text: bool,
         compressed: bool,
         size: usize,
     ) {
         self.uncompressed_bytes -= size;
         if !self.closed {
-            self.write_frame(payload, text, compressed);
+            self.write_frame(payload, is_text, compressed);
         }
     }
 
@@ -214,22 +221,22 @@ impl SendQueue {
     }
 
     /// The number of times the peer has shown that it reads.
-    pub(super) fn progress(&self) -> u64 {
-        self.progress
+    pub(super) fn peer_read_count(&self) -> u64 {
+        self.peer_read_count
     }
 
     /// Counts bytes as written.
     pub(super) fn advance(&mut self, bytes: usize) {
         self.head += bytes;
         self.written += bytes as u64;
-        self.progress += u64::from(std::mem::take(&mut self.blocked));
+        self.peer_read_count += u64::from(std::mem::take(&mut self.blocked));
         if self.head == self.buffer.len() {
             self.written_messages += self.frame_ranges.len() as u64;
             self.frame_ranges.clear();
             self.head = 0;
             self.unread_pongs = 0;
             self.buffer.clear();
-            if self.buffer.capacity() > KEPT_BYTES {
+            if self.buffer.capacity() > MAX_KEPT_BYTES {
                 self.buffer = Vec::new();
             }
         } else {
@@ -242,36 +249,36 @@ impl SendQueue {
                 self.frame_ranges.pop_front();
                 self.written_messages += 1;
             }
-            if self.head > KEPT_BYTES && self.head * 2 > self.buffer.len() {
+            if self.head > MAX_KEPT_BYTES && self.head * 2 > self.buffer.len() {
                 self.buffer.drain(..self.head);
                 self.head = 0;
             }
         }
         while self
-            .waiters
+            .delivery_senders
             .front()
             .is_some_and(|(_, last, _)| *last <= self.written_messages)
         {
-            if let Some((_, _, waiter)) = self.waiters.pop_front() {
-                let _ = waiter.send(Ok(()));
+            if let Some((_, _, delivery_sender)) = self.delivery_senders.pop_front() {
+                let _ = delivery_sender.send(Ok(()));
             }
         }
-        self.admit();
+        self.accept_pending();
     }
 
-    /// Ends the queue: every waiter gets the delivery of its messages.
+    /// Ends the queue: everyone who waits gets the delivery of their messages.
     pub(super) fn end(&mut self) {
         // Some bytes of the first incomplete message may be written.
         let first = self.frame_ranges.front();
         let begun = self.written_messages
             + u64::from(first.is_some_and(|(start, _)| *start < self.written));
-        for (first, _, waiter) in self.waiters.drain(..) {
+        for (first, _, delivery_sender) in self.delivery_senders.drain(..) {
             let delivery = if first > begun {
                 Delivery::None
             } else {
                 Delivery::Unknown
             };
-            let _ = waiter.send(Err(delivery));
+            let _ = delivery_sender.send(Err(delivery));
         }
         self.closed = true;
         self.reject_pending();
@@ -282,7 +289,7 @@ impl SendQueue {
 
     fn reject_pending(&mut self) {
         for pending in self.pending.drain(..) {
-            let _ = pending.waiter.send(Err(Delivery::None));
+            let _ = pending.delivery_sender.send(Err(Delivery::None));
         }
     }
 
@@ -292,13 +299,15 @@ impl SendQueue {
         messages == 0 || (messages < self.config.messages && pending + bytes <= self.config.bytes)
     }
 
-    fn admit(&mut self) {
+    fn accept_pending(&mut self) {
         while let Some(next) = self.pending.front() {
             if !self.has_room(next.message.bytes.len()) {
                 break;
             }
             let Some(PendingMessage {
-                message, waiter, ..
+                message,
+                delivery_sender,
+                ..
             }) = self.pending.pop_front()
             else {
                 break;
@@ -306,10 +315,13 @@ impl SendQueue {
             if self.compress {
                 self.accept_uncompressed(message);
             } else {
-                self.accept_frame(&message.bytes, message.text, false);
+                self.accept_frame(&message.bytes, message.is_text, false);
             }
-            self.waiters
-                .push_back((self.accepted_messages, self.accepted_messages, waiter));
+            self.delivery_senders.push_back((
+                self.accepted_messages,
+                self.accepted_messages,
+                delivery_sender,
+            ));
         }
     }
 
@@ -324,13 +336,13 @@ impl SendQueue {
         self.uncompressed.push_back(message);
     }
 
-    fn accept_frame(&mut self, payload: &[u8], text: bool, compressed: bool) {
+    fn accept_frame(&mut self, payload: &[u8], is_text: bool, compressed: bool) {
         self.accepted_messages += 1;
-        self.write_frame(payload, text, compressed);
+        self.write_frame(payload, is_text, compressed);
     }
 
-    fn write_frame(&mut self, payload: &[u8], text: bool, compressed: bool) {
-        let kind = if text { Data::Text } else { Data::Binary };
+    fn write_frame(&mut self, payload: &[u8], is_text: bool, compressed: bool) {
+        let kind = if is_text { Data::Text } else { Data::Binary };
         let start = self.position();
         self.frames
             .write(&mut self.buffer, OpCode::Data(kind), compressed, payload);
@@ -339,7 +351,7 @@ impl SendQueue {
 }
 
 /// The failure of a message that was not written.
-pub(super) fn undelivered(failure: &Failure, delivery: Delivery) -> Failure {
+pub(super) fn undelivered_failure(failure: &Failure, delivery: Delivery) -> Failure {
     failure
         .clone()
         .with_delivery(delivery)

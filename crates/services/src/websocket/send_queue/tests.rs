@@ -6,11 +6,20 @@ fn queue(messages: usize, bytes: usize) -> SendQueue {
     SendQueue::new(SendQueueConfig { messages, bytes }, false)
 }
 
-fn wait(queue: &mut SendQueue, text: &'static str) -> oneshot::Receiver<Result<(), Delivery>> {
-    let (waiter, told) = oneshot::channel();
+fn push_pending(
+    queue: &mut SendQueue,
+    text: &'static str,
+) -> oneshot::Receiver<Result<(), Delivery>> {
+    let (delivery_sender, delivery) = oneshot::channel();
     let bytes = Bytes::from_static(text.as_bytes());
-    queue.push_pending(Message { bytes, text: true }, waiter);
-    told
+    queue.push_pending(
+        Message {
+            bytes,
+            is_text: true,
+        },
+        delivery_sender,
+    );
+    delivery
 }
 
 #[test]
@@ -19,8 +28,8 @@ fn messages_beyond_the_limit_wait_in_order() {
     assert_eq!(queue.push(b"one", true), PushResult::Accepted);
     assert_eq!(queue.push(b"two", true), PushResult::Accepted);
     assert_eq!(queue.push(b"three", true), PushResult::Full);
-    let mut third = wait(&mut queue, "three");
-    let mut fourth = wait(&mut queue, "four");
+    let mut third = push_pending(&mut queue, "three");
+    let mut fourth = push_pending(&mut queue, "four");
     let one = queue.bytes().len() / 2;
     queue.advance(one);
     assert_eq!(
@@ -32,8 +41,8 @@ fn messages_beyond_the_limit_wait_in_order() {
     queue.advance(queue.bytes().len());
     // What waited was accepted as soon as there was room, and now is written too.
     queue.advance(queue.bytes().len());
-    for waiter in [&mut third, &mut fourth] {
-        assert_eq!(waiter.try_recv(), Ok(Ok(())));
+    for delivery in [&mut third, &mut fourth] {
+        assert_eq!(delivery.try_recv(), Ok(Ok(())));
     }
     assert!(queue.is_empty());
 }
@@ -48,8 +57,8 @@ fn one_message_may_be_larger_than_the_whole_bound() {
 #[test]
 fn nothing_was_delivered_only_where_no_byte_was_written() {
     let mut queue = queue(1, 1000);
-    let mut first = wait(&mut queue, "first");
-    let mut second = wait(&mut queue, "second");
+    let mut first = push_pending(&mut queue, "first");
+    let mut second = push_pending(&mut queue, "second");
     queue.advance(3);
     queue.end();
     assert_eq!(first.try_recv(), Ok(Err(Delivery::Unknown)));
@@ -62,18 +71,24 @@ fn nothing_was_delivered_only_where_no_byte_was_written() {
         },
         false,
     );
-    let mut waiter = wait(&mut unwritten, "x");
+    let mut delivery = push_pending(&mut unwritten, "x");
     unwritten.end();
-    assert_eq!(waiter.try_recv(), Ok(Err(Delivery::None)));
+    assert_eq!(delivery.try_recv(), Ok(Err(Delivery::None)));
 }
 
 #[test]
 fn a_message_can_be_cancelled_until_it_is_accepted() {
     let mut queue = queue(1, 1000);
     assert_eq!(queue.push(b"one", true), PushResult::Accepted);
-    let (waiter, _told) = oneshot::channel();
+    let (delivery_sender, _delivery) = oneshot::channel();
     let bytes = Bytes::from_static(b"two");
-    let ticket = queue.push_pending(Message { bytes, text: true }, waiter);
+    let ticket = queue.push_pending(
+        Message {
+            bytes,
+            is_text: true,
+        },
+        delivery_sender,
+    );
     assert!(queue.cancel(ticket));
     assert!(!queue.cancel(ticket));
     let frame = queue.bytes().len();
@@ -97,11 +112,11 @@ fn a_control_frame_goes_between_messages() {
 #[test]
 fn a_message_that_began_before_the_buffer_was_moved_has_begun() {
     let mut queue = queue(2, 1 << 20);
-    let large: &'static str = Box::leak("x".repeat(2 * KEPT_BYTES).into_boxed_str());
-    let mut first = wait(&mut queue, large);
-    let mut second = wait(&mut queue, "second");
+    let large: &'static str = Box::leak("x".repeat(2 * MAX_KEPT_BYTES).into_boxed_str());
+    let mut first = push_pending(&mut queue, large);
+    let mut second = push_pending(&mut queue, "second");
     // So much that what is written is cut off the buffer.
-    queue.advance(KEPT_BYTES * 3 / 2);
+    queue.advance(MAX_KEPT_BYTES * 3 / 2);
     assert_eq!(queue.head, 0);
     queue.end();
     assert_eq!(first.try_recv(), Ok(Err(Delivery::Unknown)));
@@ -112,10 +127,10 @@ fn a_message_that_began_before_the_buffer_was_moved_has_begun() {
 fn nothing_follows_the_close_frame() {
     let mut queue = queue(1, 1000);
     queue.push(b"one", true);
-    let mut pending = wait(&mut queue, "two");
+    let mut pending = push_pending(&mut queue, "two");
     queue.push_close(b"");
     assert_eq!(pending.try_recv(), Ok(Err(Delivery::None)));
-    let mut late = wait(&mut queue, "three");
+    let mut late = push_pending(&mut queue, "three");
     assert_eq!(late.try_recv(), Ok(Err(Delivery::None)));
     let all = queue.bytes().len();
     queue.advance(all);

@@ -12,14 +12,14 @@ use proptest::prelude::*;
 
 use super::{
     super::{Event, FieldUpdate, Parser, Sink},
-    standard::{Parsed, cases, parsed},
+    standard::{ParsedItem, cases, parse},
 };
 
-/// Answers every request with the same pieces.
+/// Answers every request with the same chunks.
 #[derive(Clone)]
-struct Recorded(Vec<Bytes>);
+struct RecordedTransport(Vec<Bytes>);
 
-impl HttpTransport for Recorded {
+impl HttpTransport for RecordedTransport {
     fn request(&self, _: Request<Option<Bytes>>) -> ResponseFuture {
         let body: ByteStream = Box::pin(stream::iter(self.0.clone().into_iter().map(Ok)));
         Box::pin(async move { Ok(Response::new(body)) })
@@ -27,21 +27,21 @@ impl HttpTransport for Recorded {
 }
 
 /// The events by the crate until it fails, and whether it failed.
-fn parse_with_client(pieces: &[&[u8]]) -> (Vec<Parsed>, bool) {
-    let pieces = pieces.iter().map(|piece| Bytes::copy_from_slice(piece));
+fn parse_with_client(chunks: &[&[u8]]) -> (Vec<ParsedItem>, bool) {
+    let chunks = chunks.iter().map(|chunk| Bytes::copy_from_slice(chunk));
     let client = ClientBuilder::for_url("http://localhost/")
         .unwrap()
         .reconnect(ReconnectOptions::reconnect(false).build())
-        .build_with_transport(Recorded(pieces.collect()));
+        .build_with_transport(RecordedTransport(chunks.collect()));
     let (mut parsed_items, mut broke) = (Vec::new(), false);
     let recorder = async {
         let mut events = client.stream();
         while let Some(event) = events.next().await {
             match event {
                 Ok(SSE::Event(event)) => {
-                    parsed_items.extend(event.retry.map(Parsed::Retry));
+                    parsed_items.extend(event.retry.map(ParsedItem::Retry));
                     let id = event.id.unwrap_or_default();
-                    parsed_items.push(Parsed::Event(event.event_type, event.data, id));
+                    parsed_items.push(ParsedItem::Event(event.event_type, event.data, id));
                 }
                 Ok(_) | Err(Error::Eof | Error::UnexpectedEof) => {}
                 Err(_) => broke = true,
@@ -55,12 +55,12 @@ fn parse_with_client(pieces: &[&[u8]]) -> (Vec<Parsed>, bool) {
     (parsed_items, broke)
 }
 
-fn parse_with_both(stream: &[u8]) -> (Vec<Parsed>, (Vec<Parsed>, bool)) {
-    (parsed([stream]), parse_with_client(&[stream]))
+fn parse_with_both(stream: &[u8]) -> (Vec<ParsedItem>, (Vec<ParsedItem>, bool)) {
+    (parse([stream]), parse_with_client(&[stream]))
 }
 
-fn message(data: &str) -> Parsed {
-    Parsed::Event("message".to_owned(), data.to_owned(), String::new())
+fn message(data: &str) -> ParsedItem {
+    ParsedItem::Event("message".to_owned(), data.to_owned(), String::new())
 }
 
 /// Complete fields, so that most streams made of them contain events.
@@ -92,7 +92,7 @@ proptest! {
         // Incomplete events are excluded: the `retry` of one counts here, and not in the crate.
         let stream = [&stream[..], b"\n\n"].concat();
         let (first, last) = stream.split_at(cut.index(stream.len()));
-        prop_assert_eq!(parse_with_client(&[first, last]), (parsed([first, last]), false));
+        prop_assert_eq!(parse_with_client(&[first, last]), (parse([first, last]), false));
     }
 }
 
@@ -101,13 +101,13 @@ proptest! {
 fn known_deviations_of_the_crate() {
     // The crate loses a `retry` without an event.
     let (ours, theirs) = parse_with_both(b"retry: 500\n\ndata:a\n\n");
-    assert_eq!(ours, [Parsed::Retry(500), message("a")]);
+    assert_eq!(ours, [ParsedItem::Retry(500), message("a")]);
     assert_eq!(theirs, (vec![message("a")], false));
     // An id without an event is lost as well when nothing follows.
     let (ours, theirs) = parse_with_both(b"id: 7\n\n");
     assert_eq!(
         (ours, theirs),
-        (vec![Parsed::Id("7".to_owned())], (vec![], false))
+        (vec![ParsedItem::Id("7".to_owned())], (vec![], false))
     );
     // An unknown field, alone in its block, ends the stream; so do a type, a bad time or a bad id.
     for stream in [
@@ -126,7 +126,7 @@ fn known_deviations_of_the_crate() {
     // The crate takes a sign for a digit.
     let (ours, theirs) = parse_with_both(b"retry: +5\ndata: a\n\n");
     assert_eq!(ours, [message("a")]);
-    assert_eq!(theirs, (vec![Parsed::Retry(5), message("a")], false));
+    assert_eq!(theirs, (vec![ParsedItem::Retry(5), message("a")], false));
 }
 
 /// The cheapest use of an event: its data, appended.
@@ -134,10 +134,10 @@ fn known_deviations_of_the_crate() {
 struct Text(String);
 
 impl Sink for Text {
-    fn event(&mut self, event: Event<'_>) {
+    fn on_event(&mut self, event: Event<'_>) {
         self.0.push_str(event.data);
     }
-    fn update(&mut self, _: FieldUpdate<'_>) {}
+    fn on_update(&mut self, _: FieldUpdate<'_>) {}
 }
 
 /// `cargo test --release … -- --ignored --nocapture duration`: the time of an event in each parser.
@@ -146,18 +146,18 @@ impl Sink for Text {
 fn duration_per_event() {
     let block = b"id: 1234\ndata: {\"n\":1234,\"text\":\"some event payload here\"}\n\n";
     let stream = block.repeat(200_000);
-    let pieces: Vec<&[u8]> = stream.chunks(16 << 10).collect();
+    let chunks: Vec<&[u8]> = stream.chunks(16 << 10).collect();
     for _ in 0..3 {
         let began = std::time::Instant::now();
         let mut text = Text::default();
         let mut parser = Parser::new(1 << 20, "");
-        for piece in &pieces {
+        for chunk in &chunks {
             text.0.clear();
-            parser.feed(piece, &mut text).unwrap();
+            parser.feed(chunk, &mut text).unwrap();
         }
         let ours = began.elapsed() / 200_000;
         let began = std::time::Instant::now();
-        assert_eq!(parse_with_client(&pieces).0.len(), 200_000);
+        assert_eq!(parse_with_client(&chunks).0.len(), 200_000);
         println!(
             "ours {ours:?}, theirs {:?} an event",
             began.elapsed() / 200_000

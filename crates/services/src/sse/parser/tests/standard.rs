@@ -6,7 +6,7 @@ use super::super::{Event, EventTooLong, FieldUpdate, Parser, Sink};
 
 /// An item that a stream was parsed into.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Parsed {
+pub(super) enum ParsedItem {
     /// Type, data, and the last event id as it is then.
     Event(String, String, String),
     Retry(u64),
@@ -15,7 +15,7 @@ pub(super) enum Parsed {
 
 #[derive(Default)]
 pub(super) struct Recorder {
-    pub(super) parsed_items: Vec<Parsed>,
+    pub(super) parsed_items: Vec<ParsedItem>,
     id: String,
 }
 
@@ -24,38 +24,39 @@ impl Recorder {
         if let Some(id) = update.id {
             id.clone_into(&mut self.id);
         }
-        self.parsed_items.extend(update.retry.map(Parsed::Retry));
+        self.parsed_items
+            .extend(update.retry.map(ParsedItem::Retry));
     }
 }
 
 impl Sink for Recorder {
-    fn event(&mut self, Event { kind, data, update }: Event<'_>) {
+    fn on_event(&mut self, Event { kind, data, update }: Event<'_>) {
         self.record(update);
         let kind = if kind.is_empty() { "message" } else { kind };
         let (kind, data) = (kind.to_owned(), data.to_owned());
         self.parsed_items
-            .push(Parsed::Event(kind, data, self.id.clone()));
+            .push(ParsedItem::Event(kind, data, self.id.clone()));
     }
 
-    fn update(&mut self, update: FieldUpdate<'_>) {
+    fn on_update(&mut self, update: FieldUpdate<'_>) {
         self.record(update);
         if update.id.is_some() {
-            self.parsed_items.push(Parsed::Id(self.id.clone()));
+            self.parsed_items.push(ParsedItem::Id(self.id.clone()));
         }
     }
 }
 
-pub(super) fn parsed<'p>(pieces: impl IntoIterator<Item = &'p [u8]>) -> Vec<Parsed> {
+pub(super) fn parse<'p>(chunks: impl IntoIterator<Item = &'p [u8]>) -> Vec<ParsedItem> {
     let (mut parser, mut recorder) = (Parser::new(1 << 20, ""), Recorder::default());
-    for piece in pieces {
-        parser.feed(piece, &mut recorder).unwrap();
+    for chunk in chunks {
+        parser.feed(chunk, &mut recorder).unwrap();
     }
     parser.finish(&mut recorder);
     recorder.parsed_items
 }
 
 /// Section 9.2.6, sentence by sentence, over the whole stream at once.
-fn parse_by_standard(stream: &[u8]) -> Vec<Parsed> {
+fn parse_by_standard(stream: &[u8]) -> Vec<ParsedItem> {
     let text = String::from_utf8_lossy(stream).into_owned();
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
@@ -63,20 +64,20 @@ fn parse_by_standard(stream: &[u8]) -> Vec<Parsed> {
     // A line without an end does not count.
     lines.pop();
     let (mut parsed_items, mut kind, mut data) = (Vec::new(), String::new(), String::new());
-    let (mut id, mut new_id, mut retry) = (String::new(), false, None);
+    let (mut id, mut id_was_set, mut retry) = (String::new(), false, None);
     for line in lines {
         if line.is_empty() {
-            parsed_items.extend(retry.take().map(Parsed::Retry));
+            parsed_items.extend(retry.take().map(ParsedItem::Retry));
             if data.is_empty() {
-                if new_id {
-                    parsed_items.push(Parsed::Id(id.clone()));
+                if id_was_set {
+                    parsed_items.push(ParsedItem::Id(id.clone()));
                 }
             } else {
                 data.pop();
                 let kind = if kind.is_empty() { "message" } else { &kind };
-                parsed_items.push(Parsed::Event(kind.to_owned(), data.clone(), id.clone()));
+                parsed_items.push(ParsedItem::Event(kind.to_owned(), data.clone(), id.clone()));
             }
-            new_id = false;
+            id_was_set = false;
             kind.clear();
             data.clear();
             continue;
@@ -91,7 +92,7 @@ fn parse_by_standard(stream: &[u8]) -> Vec<Parsed> {
                 .all(|it| it == '\t' || it >= ' ' && it != '\u{7f}') =>
             {
                 value.clone_into(&mut id);
-                new_id = true;
+                id_was_set = true;
             }
             "retry" if !value.is_empty() && value.chars().all(|it| it.is_ascii_digit()) => {
                 retry = Some(value.parse().unwrap_or(u64::MAX));
@@ -99,25 +100,25 @@ fn parse_by_standard(stream: &[u8]) -> Vec<Parsed> {
             _ => {}
         }
     }
-    parsed_items.extend(retry.map(Parsed::Retry));
+    parsed_items.extend(retry.map(ParsedItem::Retry));
     parsed_items
 }
 
-fn event(kind: &str, data: &str, id: &str) -> Parsed {
-    Parsed::Event(kind.to_owned(), data.to_owned(), id.to_owned())
+fn event(kind: &str, data: &str, id: &str) -> ParsedItem {
+    ParsedItem::Event(kind.to_owned(), data.to_owned(), id.to_owned())
 }
 
-fn message(data: &str) -> Parsed {
+fn message(data: &str) -> ParsedItem {
     event("message", data, "")
 }
 
 #[test]
 fn the_standards_own_examples() {
     let stocks = b"data: YHOO\ndata: +2\ndata: 10\n\n";
-    assert_eq!(parsed([&stocks[..]]), [message("YHOO\n+2\n10")]);
+    assert_eq!(parse([&stocks[..]]), [message("YHOO\n+2\n10")]);
     let ids = b": test stream\n\ndata: first event\nid: 1\n\ndata:second event\nid\n\ndata:  third event\n";
     assert_eq!(
-        parsed([&ids[..]]),
+        parse([&ids[..]]),
         [
             event("message", "first event", "1"),
             message("second event")
@@ -125,18 +126,18 @@ fn the_standards_own_examples() {
         "the third is not complete"
     );
     assert_eq!(
-        parsed([&b"data\n\ndata\ndata\n\ndata:"[..]]),
+        parse([&b"data\n\ndata\ndata\n\ndata:"[..]]),
         [message(""), message("\n")]
     );
     assert_eq!(
-        parsed([&b"data:test\n\ndata: test\n\n"[..]]),
+        parse([&b"data:test\n\ndata: test\n\n"[..]]),
         [message("test"), message("test")]
     );
 }
 
 #[test]
 fn each_rule_by_itself() {
-    let table: [(&[u8], Vec<Parsed>); 16] = [
+    let table: [(&[u8], Vec<ParsedItem>); 16] = [
         (b"\xef\xbb\xbfdata:a\n\n", vec![message("a")]),
         // Only one, and only at the beginning.
         (b"\xef\xbb\xbf\xef\xbb\xbfdata:a\n\n", vec![]),
@@ -157,7 +158,7 @@ fn each_rule_by_itself() {
         ),
         (
             b"id:1\n\ndata:b\n\n",
-            vec![Parsed::Id("1".into()), event("message", "b", "1")],
+            vec![ParsedItem::Id("1".into()), event("message", "b", "1")],
         ),
         (
             b"id:1\ndata:a\n\nid:2\0\ndata:b\n\n",
@@ -166,10 +167,10 @@ fn each_rule_by_itself() {
         (b"id:1\ndata:a\n\nid:2\n", vec![event("message", "a", "1")]),
         (
             b"retry:5\nretry:+6\nretry: 7 \nretry:-1\nretry\nretry:1e3\n\n",
-            vec![Parsed::Retry(5)],
+            vec![ParsedItem::Retry(5)],
         ),
         (b"retry: 010", vec![]),
-        (b"retry: 010\n", vec![Parsed::Retry(10)]),
+        (b"retry: 010\n", vec![ParsedItem::Retry(10)]),
         (
             b"Data:a\n data:a\ndata :a\nfoo\nfoo:bar\n:data:a\n\n",
             vec![],
@@ -181,7 +182,7 @@ fn each_rule_by_itself() {
     ];
     for (stream, expected) in table {
         let shown = stream.escape_ascii();
-        assert_eq!(parsed([stream]), expected, "{shown}");
+        assert_eq!(parse([stream]), expected, "{shown}");
         assert_eq!(
             parse_by_standard(stream),
             expected,
@@ -189,7 +190,7 @@ fn each_rule_by_itself() {
         );
     }
     let huge = b"retry: 99999999999999999999\n\n";
-    assert_eq!(parsed([&huge[..]]), [Parsed::Retry(u64::MAX)]);
+    assert_eq!(parse([&huge[..]]), [ParsedItem::Retry(u64::MAX)]);
 }
 
 #[test]
@@ -279,16 +280,16 @@ proptest! {
 
     #[test]
     fn any_stream_is_parsed_as_the_standard_does(stream in fragments(&FRAGMENTS)) {
-        prop_assert_eq!(parsed([&stream[..]]), parse_by_standard(&stream));
+        prop_assert_eq!(parse([&stream[..]]), parse_by_standard(&stream));
     }
 
     #[test]
     fn cuts_change_nothing(stream in fragments(&FRAGMENTS)) {
-        let whole = parsed([&stream[..]]);
-        prop_assert_eq!(&parsed(stream.chunks(1)), &whole);
+        let whole = parse([&stream[..]]);
+        prop_assert_eq!(&parse(stream.chunks(1)), &whole);
         for cut in 0..=stream.len() {
             let (first, last) = stream.split_at(cut);
-            prop_assert_eq!(&parsed([first, last]), &whole, "cut at {}", cut);
+            prop_assert_eq!(&parse([first, last]), &whole, "cut at {}", cut);
         }
     }
 }

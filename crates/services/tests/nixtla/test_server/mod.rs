@@ -53,31 +53,31 @@ impl Reply {
 type Handler = dyn Fn(&ReceivedRequest, usize) -> Reply + Send + Sync;
 
 /// The server. A panic in its handler fails the test.
-pub(crate) struct Double {
+pub(crate) struct TestServer {
     pub(crate) url: String,
     requests: Arc<Mutex<Vec<ReceivedRequest>>>,
     panicked: Arc<AtomicBool>,
 }
 
-impl Double {
+impl TestServer {
     /// Starts a server; `handler` gets each request and how many came before it.
     pub(crate) async fn start(
         handler: impl Fn(&ReceivedRequest, usize) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let double = Self {
+        let server = Self {
             url: format!("http://{}", listener.local_addr().unwrap()),
             requests: Arc::default(),
             panicked: Arc::default(),
         };
         let handler: Arc<Handler> = Arc::new(handler);
-        let (requests, panicked) = (Arc::clone(&double.requests), Arc::clone(&double.panicked));
+        let (requests, panicked) = (Arc::clone(&server.requests), Arc::clone(&server.panicked));
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let talk = talk(socket, Arc::clone(&handler), Arc::clone(&requests));
+                let serving = serve_connection(socket, Arc::clone(&handler), Arc::clone(&requests));
                 let panicked = Arc::clone(&panicked);
                 tokio::spawn(async move {
-                    if tokio::spawn(talk)
+                    if tokio::spawn(serving)
                         .await
                         .is_err_and(|error| error.is_panic())
                     {
@@ -86,7 +86,7 @@ impl Double {
                 });
             }
         });
-        double
+        server
     }
 
     /// Every request so far.
@@ -101,16 +101,20 @@ impl Double {
     }
 }
 
-impl Drop for Double {
+impl Drop for TestServer {
     fn drop(&mut self) {
         assert!(
             !self.panicked.load(Ordering::SeqCst) || std::thread::panicking(),
-            "the double panicked"
+            "the handler of the test server panicked"
         );
     }
 }
 
-async fn talk(socket: TcpStream, handler: Arc<Handler>, all: Arc<Mutex<Vec<ReceivedRequest>>>) {
+async fn serve_connection(
+    socket: TcpStream,
+    handler: Arc<Handler>,
+    all: Arc<Mutex<Vec<ReceivedRequest>>>,
+) {
     let mut socket = BufReader::new(socket);
     while let Some(request) = read(&mut socket).await {
         let before = {

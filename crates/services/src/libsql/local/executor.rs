@@ -1,4 +1,4 @@
-//! The engine of a local connection: statements, transactions and waits for locks.
+//! The executor of a local connection: statements, transactions and waits for locks.
 
 use std::{
     sync::Arc,
@@ -15,23 +15,23 @@ use crate::libsql::{
         LocalTarget, Status,
         authorizer::{Authorizer, BusyTimeout},
         inline_rules::InlineRules,
-        rows::{Discarded, ResultRows},
-        statements::{Prepared, Statements},
+        rows::{DiscardingSink, ResultRows},
+        statement_cache::{PreparedStatement, StatementCache},
     },
     operation::{Operation, Results},
     result::{IntMode, ResultText},
-    statement::{Statement, TransactionMode, arguments},
+    statement::{Statement, TransactionMode, positional_arguments},
 };
 
 /// The engine does not look at an interrupt while it waits for a lock, so it waits in slices of this.
 pub(super) const LOCK_SLICE: Duration = Duration::from_millis(20);
 /// The longest busy timeout of the engine, which counts milliseconds in 32 bits.
-const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
+const MAX_BUSY_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// One open connection with its prepared statements.
-pub struct Engine {
+pub struct StatementExecutor {
     pub(super) connection: Connection,
-    pub(super) statements: Statements,
+    pub(super) statement_cache: StatementCache,
     pub(super) authorizer: Arc<Authorizer>,
     pub(super) busy_timeout: Duration,
     pub(super) inline: InlineRules,
@@ -39,7 +39,7 @@ pub struct Engine {
     tainted: bool,
 }
 
-impl Engine {
+impl StatementExecutor {
     /// Sets the connection up: waiting for locks, and write-ahead logging for files.
     pub(in crate::libsql) fn new(
         mut connection: Connection,
@@ -47,21 +47,21 @@ impl Engine {
         status: Arc<Status>,
     ) -> Outcome<Self> {
         connection.set_busy_timeout(LOCK_SLICE.min(target.busy_timeout));
-        let mut engine = Self {
+        let mut executor = Self {
             authorizer: Authorizer::install(&mut connection),
             connection,
-            statements: Statements::default(),
+            statement_cache: StatementCache::default(),
             busy_timeout: target.busy_timeout,
             inline: InlineRules::new(target.inline, target.in_memory()),
             status,
             tainted: false,
         };
         // Opening is lazy: touch the database, so that a failure shows here.
-        engine.run("SELECT 1 FROM sqlite_schema LIMIT 1")?;
+        executor.run("SELECT 1 FROM sqlite_schema LIMIT 1")?;
         if !target.in_memory() {
-            engine.set_up_file()?;
+            executor.set_up_file()?;
         }
-        Ok(engine)
+        Ok(executor)
     }
 
     /// Turns write-ahead logging on.
@@ -78,7 +78,7 @@ impl Engine {
     }
 
     fn run(&mut self, sql: &str) -> Outcome<()> {
-        self.execute(&Statement::plain(sql), IntMode::Text)
+        self.execute(&Statement::without_args(sql), IntMode::Text)
             .map(drop)
     }
 
@@ -94,7 +94,7 @@ impl Engine {
 
     /// Rolls back an unfinished statement or transaction.
     pub fn reset(&mut self) {
-        self.statements.clear(&mut self.connection);
+        self.statement_cache.clear(&mut self.connection);
         self.roll_back();
     }
 
@@ -156,21 +156,22 @@ impl Engine {
         self.update_inline_rules();
         let mut prepared = self.prepare(&statement.sql)?;
         let outcome = self.run_prepared(&mut prepared, statement, mode);
-        self.statements
+        self.statement_cache
             .put(&mut self.connection, &statement.sql, prepared);
         outcome
     }
 
     fn run_prepared(
         &mut self,
-        prepared: &mut Prepared,
+        prepared: &mut PreparedStatement,
         statement: &Statement,
         mode: IntMode,
     ) -> Outcome<ResultText> {
         let before = self.connection.total_changes();
         let began = Instant::now();
         let mut rows = ResultRows::new(mode);
-        let arguments = arguments(&self.connection, &prepared.statement, &statement.args)?;
+        let arguments =
+            positional_arguments(&self.connection, &prepared.statement, &statement.args)?;
         self.connection
             .run(&prepared.statement, &arguments, &mut rows)
             .map_err(|error| match error {
@@ -193,7 +194,11 @@ impl Engine {
 
     /// The number of rows that `prepared` changed, and the rowid of the one that it inserted last; `before` is the total
     /// before it ran.
-    pub(super) fn changes_since(&self, before: u64, prepared: &Prepared) -> (u64, Option<i64>) {
+    pub(super) fn changes_since(
+        &self,
+        before: u64,
+        prepared: &PreparedStatement,
+    ) -> (u64, Option<i64>) {
         let changed = self.connection.total_changes() != before;
         let affected = if changed {
             self.connection.changes()
@@ -211,7 +216,7 @@ impl Engine {
         statements: &[Statement],
         int_mode: IntMode,
     ) -> Outcome<Vec<ResultText>> {
-        self.run(mode.begin())?;
+        self.run(mode.begin_sql())?;
         let outcome = self.run_all(statements, int_mode).and_then(|results| {
             self.run("COMMIT")?;
             Ok(results)
@@ -226,7 +231,7 @@ impl Engine {
     fn roll_back(&mut self) {
         if self.in_transaction() {
             // A failure means that the engine has rolled back already, or that the pool will close us.
-            let _ = self.attempt(&Statement::plain("ROLLBACK"), IntMode::Text);
+            let _ = self.attempt(&Statement::without_args("ROLLBACK"), IntMode::Text);
         }
     }
 
@@ -249,7 +254,7 @@ impl Engine {
     pub fn migrate(&mut self, statements: &[Statement], mode: IntMode) -> Outcome<Vec<ResultText>> {
         self.run("PRAGMA foreign_keys = off")?;
         let outcome = self.batch(TransactionMode::Deferred, statements, mode);
-        let on = Statement::plain("PRAGMA foreign_keys = on");
+        let on = Statement::without_args("PRAGMA foreign_keys = on");
         // What the migration came to is what the caller must know; without foreign keys no caller may go on.
         self.tainted |= self.attempt(&on, IntMode::Text).is_err();
         outcome
@@ -265,12 +270,12 @@ impl Engine {
 
     /// Runs a script of several statements without arguments.
     pub fn sequence(&mut self, script: &str) -> Outcome<()> {
-        self.statements.clear(&mut self.connection);
+        self.statement_cache.clear(&mut self.connection);
         // Inside the script the engine itself waits for locks: it cannot be run a second time.
         let timeout = if self.status.is_locked_out() {
             Duration::ZERO
         } else {
-            self.busy_timeout.min(LONGEST_WAIT)
+            self.busy_timeout.min(MAX_BUSY_TIMEOUT)
         };
         self.connection.set_busy_timeout(timeout);
         let outcome = self.run_script(script);
@@ -289,7 +294,7 @@ impl Engine {
             let Some(statement) = statement else {
                 continue;
             };
-            let outcome = self.connection.run(&statement, &[], &mut Discarded);
+            let outcome = self.connection.run(&statement, &[], &mut DiscardingSink);
             self.connection.finalize(statement);
             outcome.map_err(|error| match error {
                 RunError::Engine(error) => engine_failure(error),

@@ -16,9 +16,9 @@ pub(crate) struct Argument<T> {
     value: std::result::Result<T, Plain>,
 }
 
-impl<T: Single> Argument<T> {
+impl<T: ArgumentType> Argument<T> {
     /// The value; `name` is the argument's name for users.
-    pub(crate) fn named(self, name: &str) -> Result<T> {
+    pub(crate) fn value_or_throw(self, name: &str) -> Result<T> {
         self.value.map_err(|given| {
             let error = OptionError::wrong_type(name, T::EXPECTED, &given);
             to_js_error(&Env::from_raw(self.env), error)
@@ -27,7 +27,7 @@ impl<T: Single> Argument<T> {
 }
 
 /// A type that an [`Argument`] may have.
-pub(crate) trait Single: Sized {
+pub(crate) trait ArgumentType: Sized {
     /// The words for it in messages.
     const EXPECTED: &'static str;
 
@@ -40,7 +40,7 @@ pub(crate) trait Single: Sized {
     ) -> Result<std::result::Result<Self, Plain>>;
 }
 
-impl Single for String {
+impl ArgumentType for String {
     const EXPECTED: &'static str = "a string";
 
     unsafe fn read(
@@ -54,12 +54,12 @@ impl Single for String {
                 let text = read_text(env, value, &mut Budget::default())?;
                 return Ok(text.map_err(|excess| Plain::Excess(Box::new(excess))));
             }
-            other(env, value, kind)
+            describe_wrong_type(env, value, kind)
         }
     }
 }
 
-impl Single for f64 {
+impl ArgumentType for f64 {
     const EXPECTED: &'static str = "a number";
 
     unsafe fn read(
@@ -72,12 +72,12 @@ impl Single for f64 {
             if kind == sys::ValueType::napi_number {
                 return f64::from_napi_value(env, value).map(Ok);
             }
-            other(env, value, kind)
+            describe_wrong_type(env, value, kind)
         }
     }
 }
 
-impl<T: Single> Single for Option<T> {
+impl<T: ArgumentType> ArgumentType for Option<T> {
     const EXPECTED: &'static str = T::EXPECTED;
 
     unsafe fn read(
@@ -94,7 +94,7 @@ impl<T: Single> Single for Option<T> {
 }
 
 /// Describes a value of a wrong type. An object is not looked into.
-unsafe fn other<T>(
+unsafe fn describe_wrong_type<T>(
     env: sys::napi_env,
     value: sys::napi_value,
     kind: sys::napi_valuetype,
@@ -117,7 +117,7 @@ impl<T> TypeName for Argument<T> {
 
 impl<T> ValidateNapiValue for Argument<T> {}
 
-impl<T: Single> FromNapiValue for Argument<T> {
+impl<T: ArgumentType> FromNapiValue for Argument<T> {
     unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
         let mut kind = 0;
         // SAFETY: napi passes the running call's environment and one of its arguments.

@@ -9,7 +9,7 @@ use napi::{
     check_status, sys,
 };
 
-use super::view::{copied, read_text, view_bytes};
+use super::view::{copy_bytes, read_text, view_bytes};
 
 /// The most elements that memory is allocated for in advance, since a length alone proves nothing.
 const EXPECTED_ELEMENTS: usize = 1024;
@@ -171,7 +171,7 @@ impl Reader {
                 return Ok(Plain::Date(ms));
             }
             if let Some(bytes) = view_bytes(env, value)? {
-                return Ok(Plain::Bytes(copied(bytes, &mut self.budget)?));
+                return Ok(Plain::Bytes(copy_bytes(bytes, &mut self.budget)?));
             }
             check_status!(sys::napi_is_typedarray(env, value, &raw mut is))?;
             if is {

@@ -95,18 +95,18 @@ pub fn libsql_batch(
     run(&env, pool, lease, operation, timeout_ms, cancel.as_ref())
 }
 
-/// Runs a script of several statements without arguments; `within` the transaction that is open.
+/// Runs a script of several statements without arguments; where `in_transaction`, in the transaction that is open.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn libsql_sequence(
     env: Env,
     pool: Handle<LibsqlPool>,
     lease: Option<f64>,
     script: RawArgument,
-    within: bool,
+    in_transaction: bool,
     timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let wrap = if within {
+    let wrap = if in_transaction {
         Operation::ContinueSequence
     } else {
         Operation::Sequence

@@ -17,8 +17,8 @@ use crate::bridge::failure_json;
 /// The answer to a call that may not go, which `lib/resilience/runner.ts` acts on.
 pub(super) fn encode_not_admitted(answer: NotAdmitted) -> Json {
     match answer {
-        NotAdmitted::Wait { id, pause } => json!({ "id": id, "waitMs": ms(pause) }),
-        NotAdmitted::Queue { id, at_most } => json!({ "id": id, "queueMs": at_most.map(ms) }),
+        NotAdmitted::Wait { id, pause } => json!({ "id": id, "waitMs": ceil_ms(pause) }),
+        NotAdmitted::Queue { id, at_most } => json!({ "id": id, "queueMs": at_most.map(ceil_ms) }),
         NotAdmitted::Refused(failure) => json!({ "refused": failure_json(failure) }),
         NotAdmitted::Unknown => Json::Null,
     }
@@ -30,7 +30,7 @@ pub(super) fn encode_policy(calls: &CallTable) -> Json {
         "name": calls.name(),
         "options": describe::policy(calls.config()),
         "optionsDiffer": calls.config_differs(),
-        "attemptMs": calls.longest_attempt().map(ms),
+        "attemptTimeoutMs": calls.longest_attempt().map(ceil_ms),
     })
 }
 
@@ -53,6 +53,6 @@ pub(super) fn encode_breaker(name: &str, snapshot: &Snapshot, anchor: Anchor) ->
 }
 
 /// The whole milliseconds, rounded up: a timer that fires early would find the call not admitted yet.
-pub(super) fn ms(duration: Duration) -> f64 {
+pub(super) fn ceil_ms(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).ceil()
 }

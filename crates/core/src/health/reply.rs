@@ -33,12 +33,12 @@ impl CheckReply {
         Self::with(Status::Unhealthy, Some(error.into()))
     }
 
-    /// The reply in the form in which `lib/` passes it: `statuses` and `healthy`, or `parts`, each with these members
-    /// and its path `at`; an `error`, and `metadata` as JSON text.
+    /// The reply in the form in which `lib/` passes it: `statuses` and `healthy`, or `members`, each with these keys
+    /// and its `path`; an `error`, and `metadata` as JSON text.
     pub fn read(value: &Plain) -> Self {
         let metadata = text(value, "metadata").and_then(|json| serde_json::from_str(json).ok());
-        let reply = match member(value, "parts") {
-            Some(Plain::List(parts)) => Self::of_parts(parts),
+        let reply = match member(value, "members") {
+            Some(Plain::List(members)) => Self::of_members(members),
             _ => Self::describe(flag(value), statuses(value)).with_error(text(value, "error")),
         };
         reply.with_metadata(metadata)
@@ -69,18 +69,18 @@ impl CheckReply {
         }
     }
 
-    /// The worst status of the parts, with the paths of those that are not healthy. Unknown statuses, such as that of
-    /// an order in a row of a table, are ignored; parts without any known status are healthy.
-    fn of_parts(parts: &[Plain]) -> Self {
+    /// The worst status of the members, with the paths of those that are not healthy. Unknown statuses, such as that of
+    /// an order in a row of a table, are ignored; members without any known status are healthy.
+    fn of_members(members: &[Plain]) -> Self {
         let mut worst = Status::Healthy;
         let mut unhealthy = Vec::new();
-        for part in parts {
-            let (error, statuses) = (text(part, "error"), statuses(part));
+        for member in members {
+            let (error, statuses) = (text(member, "error"), statuses(member));
             let known = statuses
                 .iter()
                 .filter(|status| is_known(status))
                 .map(status_of);
-            let flag = flag(part).map(|healthy| Self::of(healthy).outcome);
+            let flag = flag(member).map(|healthy| Self::of(healthy).outcome);
             let outcome = known.fold(flag, Option::max);
             let outcome = outcome.or(error.map(|_| Status::Unhealthy));
             let Some(outcome) = outcome.filter(|outcome| *outcome != Status::Healthy) else {
@@ -88,11 +88,11 @@ impl CheckReply {
             };
             worst = worst.max(outcome);
             if unhealthy.len() < MAX_LISTED {
-                let at = text(part, "at").unwrap_or_default();
+                let path = text(member, "path").unwrap_or_default();
                 let reason = error.map(str::to_owned);
                 let reason = reason.or_else(|| statuses.first().and_then(show));
                 unhealthy.push(format!(
-                    "{at}: {}",
+                    "{path}: {}",
                     reason.as_deref().unwrap_or("not healthy")
                 ));
             }
@@ -200,8 +200,8 @@ mod tests {
         Plain::Map(members.collect())
     }
 
-    fn part(at: &str, members: &[(&str, Plain)]) -> Plain {
-        map(&[&[("at", word(at))], members].concat())
+    fn member_status(path: &str, members: &[(&str, Plain)]) -> Plain {
+        map(&[&[("path", word(path))], members].concat())
     }
 
     #[test]
@@ -251,23 +251,23 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_named_by_path_and_the_worst_counts() {
+    fn members_are_named_by_path_and_the_worst_counts() {
         let status = |status: Plain| ("statuses", Plain::List(vec![status]));
-        let parts = Plain::List(vec![
-            part("0", &[("healthy", Plain::Bool(true))]),
-            part("db", &[status(word("down"))]),
-            part(
+        let members = Plain::List(vec![
+            member_status("0", &[("healthy", Plain::Bool(true))]),
+            member_status("db", &[status(word("down"))]),
+            member_status(
                 "cache",
                 &[status(word("degraded")), ("error", word("slow"))],
             ),
-            part("order", &[status(word("shipped"))]),
-            part("row", &[status(Plain::Number(3.0))]),
+            member_status("order", &[status(word("shipped"))]),
+            member_status("row", &[status(Plain::Number(3.0))]),
         ]);
-        let reply = CheckReply::read(&map(&[("parts", parts)]));
+        let reply = CheckReply::read(&map(&[("members", members)]));
         assert_eq!(reply.outcome, Status::Unhealthy);
         assert_eq!(reply.error.as_deref(), Some("db: down; cache: slow"));
-        let rows = Plain::List(vec![part("0", &[status(word("shipped"))])]);
-        let reply = CheckReply::read(&map(&[("parts", rows)]));
+        let rows = Plain::List(vec![member_status("0", &[status(word("shipped"))])]);
+        let reply = CheckReply::read(&map(&[("members", rows)]));
         assert_eq!((reply.outcome, reply.error), (Status::Healthy, None));
     }
 }

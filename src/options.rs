@@ -8,7 +8,12 @@ use crate::bridge::to_js_error;
 
 /// Throws the error of the key at `path` that is none of the `known` ones.
 #[napi(catch_unwind)]
-pub fn option_unknown(env: Env, path: String, key: String, known: Vec<String>) -> Result<()> {
+pub fn reject_unknown_option(
+    env: Env,
+    path: String,
+    key: String,
+    known: Vec<String>,
+) -> Result<()> {
     let known: Vec<_> = known.iter().map(String::as_str).collect();
     Err(to_js_error(&env, OptionError::unknown(&path, &key, &known)))
 }

@@ -101,7 +101,7 @@ describe('the end', () => {
     const server = await autoClose(stream((response) => response.end('id: 3\ndata: bye\n\nid: 4\ndata: unfinished')));
     const client = open({ url: server.url });
     await client.transport.connect();
-    assert.deepEqual(await client.closed(), { stopped: false });
+    assert.deepEqual(await client.closed(), { isFinal: false });
     assert.deepEqual([client.events.length, client.transport.lastEventId], [1, '3']);
   });
 
@@ -114,8 +114,8 @@ describe('the end', () => {
     );
     const client = open({ url: server.url });
     await client.transport.connect();
-    const { stopped, error } = await client.closed();
-    assert.deepEqual([stopped, error?.kind, error?.retryable], [false, 'disconnected', true]);
+    const { isFinal, error } = await client.closed();
+    assert.deepEqual([isFinal, error?.kind, error?.retryable], [false, 'disconnected', true]);
     assert.deepEqual([error?.operation, error?.delivery], ['receive', 'answered']);
   });
 
@@ -124,8 +124,8 @@ describe('the end', () => {
     const server = await autoClose(serveRaw((socket) => void socket.write(`${head}nonsense\r\n`)));
     const client = open({ url: server.url });
     await client.transport.connect();
-    const { stopped, error } = await client.closed();
-    assert.deepEqual([stopped, error?.kind, error?.retryable], [true, 'protocol', false]);
+    const { isFinal, error } = await client.closed();
+    assert.deepEqual([isFinal, error?.kind, error?.retryable], [true, 'protocol', false]);
   });
 
   test('close ends it at once, also while it is heard, and once', async () => {
@@ -135,7 +135,7 @@ describe('the end', () => {
     await eventually(() => client.events.length > 0);
     client.transport.close();
     client.transport.close();
-    assert.deepEqual(client.closes, [{ stopped: true }]);
+    assert.deepEqual(client.closes, [{ isFinal: true }]);
     assert.equal(client.transport.isOpen, false);
     await eventually(() => server.open() === 0);
     await client.transport.connect();

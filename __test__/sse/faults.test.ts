@@ -54,9 +54,9 @@ describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
 
   /** The kind of the error that ends the stream within its idle timeout after `since`. */
   async function closeKind(since = performance.now()): Promise<string> {
-    const { stopped, error } = await client.closed();
+    const { isFinal, error } = await client.closed();
     assert.ok(performance.now() - since < TIMEOUT_MS + SLACK_MS);
-    assert.equal(stopped, false);
+    assert.equal(isFinal, false);
     assert.equal(error?.operation, 'receive');
     assert.equal(error.retryable, true);
     client.events.forEach(({ data, lastEventId }, n) =>

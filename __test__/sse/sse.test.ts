@@ -64,7 +64,7 @@ describe('events', () => {
     for (const path of ['/lf', '/crlf', '/cr', '/lf?bom', '/crlf?bom', '/cr?bom']) {
       const client = open({ url: server.url + path });
       await client.transport.connect();
-      assert.deepEqual(await client.closed(), { stopped: false }, path);
+      assert.deepEqual(await client.closed(), { isFinal: false }, path);
       assert.deepEqual(fieldsOf(client), EVENTS, path);
       assert.deepEqual([client.transport.lastEventId, client.transport.retryMs], ['9', 2500]);
     }
@@ -302,8 +302,8 @@ describe('limits', () => {
       const server = await autoClose(stream((response) => response.write(`data: small\n\n${giant}`)));
       const client = open({ url: server.url, maxEventBytes: 1000 });
       await client.transport.connect();
-      const { stopped, error } = await client.closed();
-      assert.deepEqual([stopped, error?.kind, error?.code], [true, 'protocol', 'ERR_MOORLINE_EVENT_TOO_LARGE']);
+      const { isFinal, error } = await client.closed();
+      assert.deepEqual([isFinal, error?.kind, error?.code], [true, 'protocol', 'ERR_MOORLINE_EVENT_TOO_LARGE']);
       assert.deepEqual(
         client.events.map(({ data }) => data),
         ['small'],
@@ -319,7 +319,7 @@ describe('limits', () => {
     );
     const client = open({ url: server.url });
     await client.transport.connect();
-    assert.deepEqual(await client.closed(), { stopped: false });
+    assert.deepEqual(await client.closed(), { isFinal: false });
     assert.deepEqual(
       client.events.map(({ data }) => data.length),
       [large.length, 5],
@@ -341,11 +341,11 @@ describe('limits', () => {
     const client = open({ url: server.url, idleTimeoutMs: 300 });
     await client.transport.connect();
     const began = performance.now();
-    const { stopped, error } = await client.closed();
+    const { isFinal, error } = await client.closed();
     assert.ok(last - began > 800, 'each byte was a sign of life');
     const silence = performance.now() - last;
     assert.ok(silence > 290 && silence < 300 + SLACK_MS, `${silence} ms`);
-    assert.deepEqual([stopped, error?.kind, error?.retryable], [false, 'timeout', true]);
+    assert.deepEqual([isFinal, error?.kind, error?.retryable], [false, 'timeout', true]);
     assert.deepEqual([error?.service, error?.operation, error?.detail?.['limit']], ['sse', 'receive', 'keepAlive']);
     await eventually(() => server.open() === 0);
   });

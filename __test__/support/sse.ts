@@ -8,11 +8,11 @@ import { eventually } from './eventually';
 import { type Running, serve } from './http';
 import { dist } from './paths';
 
-export const { Deliveries, EventStreamCursor, EventStreamTransport, SSEEvent } = require(
+export const { Acknowledgements, EventStreamCursor, EventStreamTransport, SSEEvent } = require(
   join(dist, 'sse', 'transport.js'),
 ) as typeof Sse;
 export type EventStreamTransport = Sse.EventStreamTransport;
-export type Deliveries = Sse.Deliveries;
+export type Acknowledgements = Sse.Acknowledgements;
 
 /** A transport, and everything it delivered. */
 export interface RecordedStream {
@@ -20,15 +20,15 @@ export interface RecordedStream {
   events: Sse.SSEEvent[];
   /** How many events came with each wake-up. */
   batches: number[];
-  closes: Sse.EventStreamClosed[];
+  closes: Sse.EventStreamEnd[];
   /** Waits for the end of the stream. */
-  closed(): Promise<Sse.EventStreamClosed>;
+  closed(): Promise<Sse.EventStreamEnd>;
 }
 
 export function record(options: Sse.EventStreamOptions): RecordedStream {
   const events: Sse.SSEEvent[] = [];
   const batches: number[] = [];
-  const closes: Sse.EventStreamClosed[] = [];
+  const closes: Sse.EventStreamEnd[] = [];
   const transport = new EventStreamTransport(options, {
     onEvents(batch) {
       batches.push(batch.length);

@@ -16,7 +16,7 @@ const { SocketTransport } = require(join(dist, 'websocket', 'transport.js')) as 
 export class RecordedSocket {
   readonly transport: WebSocket.SocketTransport;
   messages: (string | Buffer)[] = [];
-  closed: WebSocket.SocketClosed[] = [];
+  closed: WebSocket.SocketCloseEvent[] = [];
   pings = 0;
   batches = 0;
   onMessage: (message: string | Buffer) => void = () => undefined;

@@ -1,12 +1,12 @@
 import { CircuitBreakerError, closedFailure, MoorlineError } from '../runtime/error';
 import { makeAbortController, performance } from '../runtime/node';
-import type { RunnerRules } from '../resilience/runner';
+import type { RunnerOptions } from '../resilience/runner';
 import { invalidType, numberMistake } from '../runtime/argument-error';
 import { readableError } from '../runtime/error-message';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { isAborted } from '../runtime/abort';
 import { wrapOverrides, isOpen, isOverridden } from './overrides';
-import type { Attempts } from './recovery/attempts';
+import type { CallRecord } from './call-record';
 import { recoveryRunner, ConnectionPolicies } from './policies';
 import { resolveConfig, type ConnectionConfig } from './config/config';
 import { failedCheck, timeoutFailure, failureMessage } from './error';
@@ -22,12 +22,12 @@ export interface ConnectOptions {
   retry?: boolean | undefined;
 }
 
-const CONNECT: KnownOptions<ConnectOptions> = { retry: true };
+const CONNECT_OPTIONS: KnownOptions<ConnectOptions> = { retry: true };
 
 /** A call that has begun, and the lifetime in which it did. */
 interface BegunCall {
   lifetime: AbortSignal;
-  attempts: Attempts;
+  callRecord: CallRecord;
 }
 
 /**
@@ -65,15 +65,15 @@ export abstract class BaseConnection extends ObservableConnection {
     const { healthCheckInterval, healthCheckTimeout } = this.config;
     this.#check = new PeriodicCheck(this.connectionId, healthCheckInterval, healthCheckTimeout + 1000);
     this.connectionPolicies = new ConnectionPolicies(this.config, this.hasTransport, {
-      until: () => this.lifetime,
+      lifetime: () => this.lifetime,
       onRetry: (facts) => this.reportRetry(facts),
     });
     this.connectionPolicies.onBreakerState(this, BaseConnection.#onBreakerState);
     if (this.hasTransport) this.connectionLog.warnUncheckedCertificates();
     wrapOverrides(this, BaseConnection.prototype, {
-      connect: (original) => this.#opening.run(() => this.#open(original)),
-      disconnect: (original) => this.#end(original),
-      healthCheck: (original) => this.#recordCheck(original),
+      connect: (implementation) => this.#opening.run(() => this.#open(implementation)),
+      disconnect: (implementation) => this.#endLifetime(implementation),
+      healthCheck: (implementation) => this.#runAndRecordCheck(implementation),
     });
   }
 
@@ -82,20 +82,20 @@ export abstract class BaseConnection extends ObservableConnection {
    * repeats an attempt that may succeed later, with `retryCount`, `retryDelay` and `backoffMultiplier`.
    */
   async connect(options: ConnectOptions = {}): Promise<boolean> {
-    checkOptions('options', options, CONNECT);
+    checkOptions('options', options, CONNECT_OPTIONS);
     const { retry = false } = options;
     if (typeof retry !== 'boolean') throw invalidType('options.retry', 'a boolean', retry);
-    const once = () => this.connectImpl({ retry });
+    const openOnce = () => this.connectImpl({ retry });
     // A transport of ours tells its own failures from the breaker's, and repeats by itself.
     const repeats = retry && !this.hasTransport;
-    const open = () => this.#open(once, repeats);
+    const open = () => this.#open(openOnce, repeats);
     return this.#isCalledByOverride('connect') ? open() : this.#opening.run(open);
   }
 
   /** Closes the connection. A `receive` that waits returns `null`. A second call has no effect. */
   async disconnect(): Promise<boolean> {
-    const original = () => this.disconnectImpl();
-    return this.#isCalledByOverride('disconnect') ? this.#close(original) : this.#end(original);
+    const implementation = () => this.disconnectImpl();
+    return this.#isCalledByOverride('disconnect') ? this.#close(implementation) : this.#endLifetime(implementation);
   }
 
   /** Closes the connection, waits for `retryDelay`, and opens it again. Returns false when it is closed meanwhile. */
@@ -119,9 +119,9 @@ export abstract class BaseConnection extends ObservableConnection {
 
   /** Sends `data`. Returns false when it could not be sent, was refused, or the circuit breaker is open. */
   async send(data: unknown): Promise<any> {
-    const send = (attempts: Attempts) => {
-      attempts.bytes = this.messageBytes(data);
-      return this.connectionPolicies.run(() => attempts.time(() => this.sendImpl(data)));
+    const send = (callRecord: CallRecord) => {
+      callRecord.bytes = this.messageBytes(data);
+      return this.connectionPolicies.run(() => callRecord.runAttempt(() => this.sendImpl(data)));
     };
     return this.recordOutcome('send', send, false);
   }
@@ -140,7 +140,7 @@ export abstract class BaseConnection extends ObservableConnection {
     const mistake = numberMistake('timeoutMs', timeoutMs, (ms) => ms >= 1, '≥ 1');
     // The caller's mistake says nothing about the connection.
     if (mistake) return failedCheck(this.connectionId, performance.now(), mistake.message);
-    return this.#recordCheck(() => this.#runCheck(timeoutMs));
+    return this.#runAndRecordCheck(() => this.#runCheck(timeoutMs));
   }
 
   /** Opens the connection; false or an error means that it could not be opened. */
@@ -185,41 +185,41 @@ export abstract class BaseConnection extends ObservableConnection {
     return undefined;
   }
 
-  /** @internal Records the outcome of `call`; returns `failed` instead of an error. */
+  /** @internal Records the outcome of `call`; returns `valueOnFailure` instead of an error. */
   protected async recordOutcome<T, F>(
     context: string,
-    call: (attempts: Attempts) => Promise<T>,
-    failed: F,
+    call: (callRecord: CallRecord) => Promise<T>,
+    valueOnFailure: F,
     signal?: AbortSignal,
-    { lifetime, attempts }: BegunCall = { lifetime: this.lifetime, attempts: this.beginCall() },
+    { lifetime, callRecord }: BegunCall = { lifetime: this.lifetime, callRecord: this.beginCall() },
   ): Promise<T | F> {
     try {
-      const value = await call(attempts);
-      this.record(attempts, value !== false && !attempts.isServiceFailure);
+      const value = await call(callRecord);
+      this.record(callRecord, value !== false && !callRecord.isServiceFailure);
       return value;
     } catch (thrown) {
       const error = readableError(thrown);
       // A call that was refused, or given up, says nothing about the other side.
-      if (isAborted(signal) || (lifetime.aborted && error === lifetime.reason)) return failed;
+      if (isAborted(signal) || (lifetime.aborted && error === lifetime.reason)) return valueOnFailure;
       if (error instanceof CircuitBreakerError) {
         this.reportBreakerRefusal(error, context);
-        return failed;
+        return valueOnFailure;
       }
       if (error instanceof MoorlineError && error.kind === 'rate-limited' && error.service === 'resilience') {
         this.emitEvent('rate_limited', { severity: 'warning', message: error.message, data: { context } });
-        return failed;
+        return valueOnFailure;
       }
       // The caller's mistake says nothing about the other side.
-      if (!this.hasTransport || error instanceof MoorlineError) this.record(attempts, false, error);
+      if (!this.hasTransport || error instanceof MoorlineError) this.record(callRecord, false, error);
       this.reportFailure(error, context);
-      return failed;
+      return valueOnFailure;
     }
   }
 
-  /** @internal Repeats what opens it until that succeeds, `retryCount` times at most; `life` ends it. */
-  protected runWithRetries<T>(open: () => Promise<T>, lifetime: AbortSignal): Promise<T> {
-    const rules: RunnerRules = { onRetry: (facts) => this.reportRetry(facts) };
-    return recoveryRunner('connect', this.config, rules).run(open, lifetime);
+  /** @internal Repeats what opens it until that succeeds, `retryCount` times at most; `lifetime` ends it. */
+  protected openWithRetries<T>(open: () => Promise<T>, lifetime: AbortSignal): Promise<T> {
+    const options: RunnerOptions = { onRetry: (facts) => this.reportRetry(facts) };
+    return recoveryRunner('connect', this.config, options).run(open, lifetime);
   }
 
   /** @internal Goes over to `fallbackUrl`, where there is one and the connection knows how. */
@@ -246,16 +246,16 @@ export abstract class BaseConnection extends ObservableConnection {
     this.reportFailure(error, 'connect');
   }
 
-  /** Opens it by `original`, unless it is disconnected meanwhile. */
-  async #open(original: () => unknown, repeats = false): Promise<boolean> {
+  /** Opens it by `implementation`, unless it is disconnected meanwhile. */
+  async #open(implementation: () => unknown, repeats = false): Promise<boolean> {
     const { lifetime } = this;
     if (this.#closing.running) await this.#closing.running;
     if (this.state === ConnectionState.CONNECTED && (await isOpen(this))) return !lifetime.aborted;
     if (lifetime.aborted) return false;
     this.enter(ConnectionState.CONNECTING);
     try {
-      const once = () => this.#openOnce(original, lifetime);
-      await (repeats ? this.runWithRetries(once, lifetime) : once());
+      const openOnce = () => this.#openOnce(implementation, lifetime);
+      await (repeats ? this.openWithRetries(openOnce, lifetime) : openOnce());
     } catch (thrown) {
       const error = readableError(thrown);
       // An override may have called the base's method, which reported it.
@@ -275,18 +275,18 @@ export abstract class BaseConnection extends ObservableConnection {
   }
 
   /** Opens it, or throws. */
-  async #openOnce(original: () => unknown, lifetime: AbortSignal): Promise<void> {
+  async #openOnce(implementation: () => unknown, lifetime: AbortSignal): Promise<void> {
     // A listener of the event may have closed it.
     lifetime.throwIfAborted();
-    const opened = this.hasTransport ? await original() : await this.#openWithTimeout(original, lifetime);
+    const opened = this.hasTransport ? await implementation() : await this.#openWithTimeout(implementation, lifetime);
     if (!opened) throw new Error('The connection was refused');
   }
 
-  /** Returns the answer of `original` in time; closes what it opens too late. */
-  async #openWithTimeout(original: () => unknown, lifetime: AbortSignal): Promise<unknown> {
+  /** Returns the answer of `implementation` in time; closes what it opens too late. */
+  async #openWithTimeout(implementation: () => unknown, lifetime: AbortSignal): Promise<unknown> {
     let isWaiting = true;
     const open = async () => {
-      const opened = await original();
+      const opened = await implementation();
       const isUnwanted = this.state === ConnectionState.DISCONNECTED || this.state === ConnectionState.ERROR;
       if (opened && !isWaiting && isUnwanted) await this.disconnectImpl();
       return opened;
@@ -302,23 +302,23 @@ export abstract class BaseConnection extends ObservableConnection {
   }
 
   /** Ends the current lifetime, begins another, and closes what was open. */
-  #end(original: () => unknown): Promise<boolean> {
+  #endLifetime(implementation: () => unknown): Promise<boolean> {
     this.#check.stop();
     this.#opening.forget();
     const previous = this.#lifetimeController;
     this.#lifetimeController = makeAbortController();
     const fields = { service: this.config.connectionType, operation: 'disconnect', delivery: 'unknown' } as const;
     previous.abort(closedFailure('the connection was closed', fields));
-    return this.#closing.run(() => this.#close(original));
+    return this.#closing.run(() => this.#close(implementation));
   }
 
-  async #close(original: () => unknown): Promise<boolean> {
+  async #close(implementation: () => unknown): Promise<boolean> {
     const open = this.state !== ConnectionState.DISCONNECTED;
     if (open) this.enter(ConnectionState.DISCONNECTING);
     let closed = false;
     let problem: unknown;
     try {
-      closed = Boolean(await original());
+      closed = Boolean(await implementation());
     } catch (error) {
       problem = error;
       this.reportFailure(error, 'disconnect');
@@ -334,7 +334,7 @@ export abstract class BaseConnection extends ObservableConnection {
   }
 
   async #runCheck(timeoutMs: number): Promise<ConnectionHealthCheck> {
-    const started = performance.now();
+    const startedAt = performance.now();
     let answer: boolean | Record<string, unknown> = false;
     let errorMessage = 'The connection is not healthy';
     try {
@@ -351,28 +351,29 @@ export abstract class BaseConnection extends ObservableConnection {
       connectionId: this.connectionId,
       timestamp: Date.now(),
       isHealthy,
-      responseTime: performance.now() - started,
+      responseTime: performance.now() - startedAt,
       ...(!isHealthy && { errorMessage }),
       ...(details && { details }),
     };
   }
 
-  /** Records a check, unless the connection was closed while it was under way. */
-  async #recordCheck(check: () => unknown): Promise<ConnectionHealthCheck> {
+  /** Runs a check and records it, unless the connection was closed while it was under way. */
+  async #runAndRecordCheck(check: () => unknown): Promise<ConnectionHealthCheck> {
     const { lifetime } = this;
-    const started = performance.now();
-    const failed = (errorMessage: string) => {
-      const result = failedCheck(this.connectionId, started, errorMessage);
+    const startedAt = performance.now();
+    const recordFailedCheck = (errorMessage: string) => {
+      const result = failedCheck(this.connectionId, startedAt, errorMessage);
       if (!lifetime.aborted) this.recordCheck(result);
       return result;
     };
     try {
       const result: unknown = await check();
-      if (typeof result !== 'object' || result === null) return failed('The health check returned no result');
+      if (typeof result !== 'object' || result === null)
+        return recordFailedCheck('The health check returned no result');
       if (!lifetime.aborted) this.recordCheck(result as ConnectionHealthCheck);
       return result as ConnectionHealthCheck;
     } catch (error) {
-      return failed(failureMessage(error));
+      return recordFailedCheck(failureMessage(error));
     }
   }
 

@@ -37,9 +37,9 @@ export function failureMessage(thrown: unknown): string {
   return thrown instanceof MoorlineError ? thrown.message : messageWithCauses(thrown);
 }
 
-/** The result of a check that was begun at `started` and gave none. */
-export function failedCheck(connectionId: string, started: number, errorMessage: string): ConnectionHealthCheck {
-  const responseTime = performance.now() - started;
+/** The result of a check that was begun at `startedAt` and gave none. */
+export function failedCheck(connectionId: string, startedAt: number, errorMessage: string): ConnectionHealthCheck {
+  const responseTime = performance.now() - startedAt;
   return { connectionId, timestamp: Date.now(), isHealthy: false, responseTime, errorMessage };
 }
 
@@ -89,7 +89,7 @@ export class StatusError extends MoorlineError {
     return native.policyWeight(this.kind, this.delivery, this.response.status) > 0;
   }
 
-  /** Throws one where the answer counts as a failure; `again` says whether the request may be sent twice. */
+  /** Throws one where the answer counts as a failure; `isReplayable` says whether the request may be sent twice. */
   static check(response: HTTPResponse, isReplayable: boolean): void {
     const { 'retry-after': after, 'retry-after-ms': afterMs } = response.headers as Record<string, string | undefined>;
     const record = failureRecord(native.httpResponseFailure(response.status, isReplayable, after, afterMs));

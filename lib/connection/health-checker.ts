@@ -1,6 +1,6 @@
 import { HealthMonitor, type HealthCheckOptions, type HealthCheckResult } from '../health/monitor';
-import type { HealthCheckFunction } from '../health/answer';
-import { numberMistake, wrongType } from '../runtime/argument-error';
+import type { HealthCheckFunction } from '../health/check-reply';
+import { numberMistake, invalidTypeRedacted } from '../runtime/argument-error';
 import type { ConnectionHealthCheck } from './model';
 
 /**
@@ -38,7 +38,7 @@ export class HealthChecker {
     errorMessage?: string,
     details?: Record<string, unknown>,
   ): ConnectionHealthCheck {
-    if (typeof isHealthy !== 'boolean') throw wrongType('isHealthy', 'a boolean', isHealthy);
+    if (typeof isHealthy !== 'boolean') throw invalidTypeRedacted('isHealthy', 'a boolean', isHealthy);
     const isInRange = (ms: number) => ms >= 0 && ms < Infinity;
     const mistake = numberMistake('responseTime', responseTime, isInRange, 'finite and ≥ 0');
     if (mistake) throw mistake;
@@ -68,8 +68,9 @@ export class HealthChecker {
    */
   add(id: string, check: HealthCheckFunction): void {
     // What is no function is refused where it is registered.
-    const described = typeof check === 'function' ? async (asked: Asked) => plain(await check(asked)) : check;
-    this.#monitor.register(id, described);
+    const monitorCheck =
+      typeof check === 'function' ? async (options: CheckOptions) => toMonitorResult(await check(options)) : check;
+    this.#monitor.register(id, monitorCheck);
   }
 
   /** Removes a check. Returns whether it existed. */
@@ -89,12 +90,12 @@ export class HealthChecker {
   }
 }
 
-type Asked = Parameters<HealthCheckFunction>[0];
+type CheckOptions = Parameters<HealthCheckFunction>[0];
 
 /** A connection's own words in those of the monitor. */
-function plain(said: unknown): unknown {
-  if (typeof said !== 'object' || said === null || !('isHealthy' in said)) return said;
-  const { isHealthy, errorMessage, details } = said as Partial<ConnectionHealthCheck>;
+function toMonitorResult(result: unknown): unknown {
+  if (typeof result !== 'object' || result === null || !('isHealthy' in result)) return result;
+  const { isHealthy, errorMessage, details } = result as Partial<ConnectionHealthCheck>;
   return { isHealthy, error: errorMessage, metadata: details };
 }
 

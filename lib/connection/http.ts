@@ -1,27 +1,27 @@
-import { CALL, type CallOptions } from '../runtime/native-call';
+import { CALL_OPTIONS, type CallOptions } from '../runtime/native-call';
 import { toMoorlineError, MoorlineError } from '../runtime/error';
 import { performance, type URL } from '../runtime/node';
-import { HTTPResponse, prepare, type PreparedRequest } from '../http/transport';
+import { HTTPResponse, prepareRequest, type PreparedRequest } from '../http/transport';
 import { defectiveAttempt, firstAttempt, isAnswer, PolicyTransport, type FirstAttempt } from '../http/policy-transport';
 import { isReadOnce } from '../http/body';
 import { checkOptions } from '../runtime/known-options';
 import { native } from '../runtime/native';
 import { isAborted } from '../runtime/abort';
 import { isOpen } from './overrides';
-import type { Attempts } from './recovery/attempts';
+import type { CallRecord } from './call-record';
 import { BaseConnection } from './base';
 import { checkCustomOptions, handleOf, requireUrl, type ConnectionConfig } from './config/config';
 import { Fallback } from './recovery/fallback';
 import { isUnreachable, StatusError } from './error';
 import { commonHeaders } from './config/headers';
 import { ConnectionType } from './model';
-import { BaseAddress } from './requests/address';
+import { BaseUrl } from './requests/base-url';
 import {
   checkRequest,
   type ConnectionRequest,
   isRepeatable,
   isRequest,
-  isSimple,
+  hasOnlyHeadAndBody,
   mergeHeaders,
   settingsOf,
 } from './requests/request';
@@ -31,7 +31,7 @@ export type { ConnectionRequest } from './requests/request';
 /** One call of `request`, `send` or `receive`. */
 interface RequestCall {
   request: ConnectionRequest;
-  attempts: Attempts;
+  callRecord: CallRecord;
   /** Nothing is sent any more after the `disconnect` that ends it. */
   lifetime: AbortSignal;
   startedAt: number;
@@ -67,7 +67,7 @@ type NoRequest<Data> = Data extends { method: string; url: string | URL } ? Sent
 export class HTTPConnection extends BaseConnection {
   readonly #fallback: Fallback;
   #transport: PolicyTransport | undefined;
-  #address: BaseAddress | undefined;
+  #baseUrl: BaseUrl | undefined;
 
   /** @throws TypeError `HTTP connection requires a URL` without a URL; TypeError, RangeError for an invalid option. */
   constructor(config: ConnectionConfig) {
@@ -84,13 +84,13 @@ export class HTTPConnection extends BaseConnection {
   override send(request: SentRequest<string>): Promise<HTTPResponse | boolean | null>;
   override send<Data>(data: NoRequest<Data>): Promise<boolean>;
   override async send(data: unknown): Promise<HTTPResponse | boolean | null> {
-    if (isRequest(data)) return this.recordOutcome('send', (attempts) => this.#request(data, attempts), null);
-    return this.recordOutcome('send', (attempts) => this.#post(data, attempts), false);
+    if (isRequest(data)) return this.recordOutcome('send', (callRecord) => this.#request(data, callRecord), null);
+    return this.recordOutcome('send', (callRecord) => this.#post(data, callRecord), false);
   }
 
   /** Whether the server accepted `data`. Refused credentials were reported already; any other refusal is an error. */
-  async #post(data: unknown, attempts: Attempts): Promise<boolean> {
-    const { ok, status } = await this.#request({ method: 'POST', body: data }, attempts);
+  async #post(data: unknown, callRecord: CallRecord): Promise<boolean> {
+    const { ok, status } = await this.#request({ method: 'POST', body: data }, callRecord);
     if (ok || native.httpRefusesCredentials(status)) return ok;
     throw toMoorlineError(native.httpRejection(status));
   }
@@ -111,7 +111,7 @@ export class HTTPConnection extends BaseConnection {
    * ```
    */
   async request(request: ConnectionRequest, options?: CallOptions): Promise<HTTPResponse> {
-    checkOptions('options', options, CALL);
+    checkOptions('options', options, CALL_OPTIONS);
     const signal = options?.signal;
     const { lifetime } = this;
     const startedAt = performance.now();
@@ -120,7 +120,7 @@ export class HTTPConnection extends BaseConnection {
     if (prepared) {
       try {
         const begun = this.#open().begin(prepared);
-        // Of one that is not admitted the step is read before anything is awaited: the next call replaces it.
+        // Why one is not admitted is read before anything is awaited: the next call replaces it.
         const outcome = begun && (await begun);
         if (isAnswer(outcome)) {
           this.reportOutcome(true, this.isObserved ? performance.now() - startedAt : undefined);
@@ -132,12 +132,12 @@ export class HTTPConnection extends BaseConnection {
       }
     }
     let thrown: { error: unknown } | undefined;
-    const call = (attempts: Attempts) =>
-      this.#send({ request, attempts, lifetime, startedAt, signal, first }).catch((error: unknown) => {
+    const call = (callRecord: CallRecord) =>
+      this.#send({ request, callRecord, lifetime, startedAt, signal, first }).catch((error: unknown) => {
         thrown = { error };
         throw error;
       });
-    const begun = { lifetime, attempts: this.beginCall(startedAt) };
+    const begun = { lifetime, callRecord: this.beginCall(startedAt) };
     const response = await this.recordOutcome('request', call, null, signal, begun);
     if (response) return response;
     // The caller's frames, which the policy in between has cut off.
@@ -153,15 +153,15 @@ export class HTTPConnection extends BaseConnection {
     const { lifetime } = this;
     if (!(await isOpen(this)) || lifetime.aborted) return null;
     // The request has the breaker around it, and may go to `fallbackUrl` when that is open.
-    return this.recordOutcome('receive', (attempts) => this.#receive(attempts), null);
+    return this.recordOutcome('receive', (callRecord) => this.#receive(callRecord), null);
   }
 
   protected override receiveImpl(): Promise<unknown> {
     return this.#receive(this.beginCall());
   }
 
-  async #receive(attempts: Attempts): Promise<unknown> {
-    const response = await this.#request({ method: 'GET' }, attempts);
+  async #receive(callRecord: CallRecord): Promise<unknown> {
+    const response = await this.#request({ method: 'GET' }, callRecord);
     let data: unknown;
     try {
       data = response.data;
@@ -196,7 +196,7 @@ export class HTTPConnection extends BaseConnection {
   }
 
   protected override healthCheckImpl(_timeoutMs: number, signal: AbortSignal): Promise<Record<string, unknown>> {
-    return this.#probe(this.#fallback.url, signal);
+    return this.#probe(this.#fallback.currentUrl, signal);
   }
 
   /** Whether it answers before `signal` is aborted. The caller sets the time limit. */
@@ -208,12 +208,12 @@ export class HTTPConnection extends BaseConnection {
     return { isHealthy: !native.httpIsServerError(status), status };
   }
 
-  #request(request: ConnectionRequest, attempts: Attempts): Promise<HTTPResponse> {
-    return this.#send({ request, attempts, lifetime: this.lifetime, startedAt: performance.now() });
+  #request(request: ConnectionRequest, callRecord: CallRecord): Promise<HTTPResponse> {
+    return this.#send({ request, callRecord, lifetime: this.lifetime, startedAt: performance.now() });
   }
 
   async #send(call: RequestCall): Promise<HTTPResponse> {
-    const { request, attempts } = call;
+    const { request, callRecord } = call;
     checkRequest(request);
     let statusError: StatusError | undefined;
     // A streamed response that is not returned would keep its connection.
@@ -231,7 +231,7 @@ export class HTTPConnection extends BaseConnection {
       return await this.#sendWithFallback(call, attempt);
     } catch (error) {
       if (error instanceof StatusError) {
-        attempts.isServiceFailure = error.blamesService;
+        callRecord.isServiceFailure = error.blamesService;
         return error.response;
       }
       discardResponse();
@@ -261,14 +261,14 @@ export class HTTPConnection extends BaseConnection {
 
   /** Sends it once. */
   async #attempt(call: RequestCall): Promise<HTTPResponse> {
-    const { request, attempts, lifetime, signal } = call;
+    const { request, callRecord, lifetime, signal } = call;
     const exchange = this.#takeFirst(call) ?? (await this.#exchangeOf(call));
     let response: HTTPResponse;
     try {
       response = await exchange();
-      attempts.recordResponse(response.status);
+      callRecord.recordResponse(response.status);
     } catch (error) {
-      attempts.recordFailure(error instanceof MoorlineError && !lifetime.aborted && !isAborted(signal));
+      callRecord.recordFailure(error instanceof MoorlineError && !lifetime.aborted && !isAborted(signal));
       // Part of it may have been read already.
       if (error instanceof MoorlineError && isReadOnce(request.body)) Reflect.set(error, 'retryable', false);
       throw error;
@@ -285,13 +285,13 @@ export class HTTPConnection extends BaseConnection {
     const take = call.first?.take;
     if (!take) return undefined;
     call.first!.take = undefined;
-    call.attempts.begin(call.startedAt);
+    call.callRecord.beginAttempt(call.startedAt);
     return take;
   }
 
   /** Prepares an attempt; what it returns sends the request. */
   async #exchangeOf(call: RequestCall): Promise<() => Promise<HTTPResponse>> {
-    const { request, attempts, lifetime, startedAt, signal } = call;
+    const { request, callRecord, lifetime, startedAt, signal } = call;
     // Nothing is sent any more for a call from before the last `disconnect`.
     lifetime.throwIfAborted();
     let common = commonHeaders(this.config, signal ? [lifetime, signal] : [lifetime]);
@@ -301,19 +301,19 @@ export class HTTPConnection extends BaseConnection {
     }
     const { method, query, body, stream } = request;
     const settings = settingsOf(request, startedAt);
-    const sent = { method, query, body, stream, settings, ...this.#addressed(request, common) };
-    attempts.begin();
+    const sent = { method, query, body, stream, settings, ...this.#resolveTarget(request, common) };
+    callRecord.beginAttempt();
     return () => this.#open().request(sent, { signal });
   }
 
   /** A request as it is sent, where it needs nothing but that; what is wrong with any other is found on its way. */
   #prepare(request: ConnectionRequest): PreparedRequest | undefined {
     const { customHeaders } = this.config;
-    if (this.#fallback.active || typeof customHeaders === 'function' || !isSimple(request)) return undefined;
+    if (this.#fallback.active || typeof customHeaders === 'function' || !hasOnlyHeadAndBody(request)) return undefined;
     try {
       const { method, query, body } = request;
       const common = commonHeaders(this.config, []) as Record<string, string>;
-      return prepare({ method, query, body, ...this.#addressed(request, common) });
+      return prepareRequest({ method, query, body, ...this.#resolveTarget(request, common) });
     } catch {
       return undefined;
     }
@@ -328,10 +328,10 @@ export class HTTPConnection extends BaseConnection {
   }
 
   /** The full URL and all headers of a request. */
-  #addressed({ url: path, headers }: ConnectionRequest, common: Record<string, string>) {
-    const base = this.#fallback.url;
-    if (this.#address?.base !== base) this.#address = new BaseAddress(base);
-    const { url, isSameOrigin } = this.#address.resolve(path);
+  #resolveTarget({ url: path, headers }: ConnectionRequest, common: Record<string, string>) {
+    const base = this.#fallback.currentUrl;
+    if (this.#baseUrl?.url !== base) this.#baseUrl = new BaseUrl(base);
+    const { url, isSameOrigin } = this.#baseUrl.resolve(path);
     return { url, headers: mergeHeaders(common, headers, isSameOrigin) };
   }
 }

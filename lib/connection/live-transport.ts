@@ -6,9 +6,9 @@ export interface LiveTransport {
   pause(): void;
   resume(): void;
   /** Sets whether messages go to handlers at once, or wait until they are asked for. */
-  setHandled(handled: boolean): void;
+  setHasHandlers(hasHandlers: boolean): void;
   /** Sets whether it keeps the process alive. */
-  setKeepAlive(alive: boolean): void;
+  setReferenced(referenced: boolean): void;
   /** Closes it for good; its listener is not called any more. */
   close(): Promise<void>;
 }
@@ -28,5 +28,5 @@ export interface TransportEnd {
   /** Whether it should not be opened again. */
   isFinal: boolean;
   /** Whether the server ended it properly, so that nothing is missing. */
-  isFinished: boolean;
+  isNormal: boolean;
 }

@@ -1,7 +1,7 @@
 import { inspect, type InspectOptions } from 'node:util';
 
 import { crypto, performance } from '../runtime/node';
-import { invalidType, outOfRange, wrongType } from '../runtime/argument-error';
+import { invalidType, outOfRange, invalidTypeRedacted } from '../runtime/argument-error';
 import { checkOptions } from '../runtime/known-options';
 import { native } from '../runtime/native';
 import type { BaseConnection } from './base';
@@ -83,7 +83,7 @@ export class ConnectionManager {
   /** Adds a connection to a group. A connection that was added before stays in its group. */
   addConnection(connection: BaseConnection, group = 'default'): void {
     if (typeof (connection as Partial<BaseConnection> | undefined)?.onEvent !== 'function')
-      throw wrongType('connection', 'a connection', connection);
+      throw invalidTypeRedacted('connection', 'a connection', connection);
     if (this.#members.has(connection.connectionId)) return;
     const unsubscribe = connection.onEvent((event) => this.#count(event));
     const recovering = new SingleFlight<boolean>();

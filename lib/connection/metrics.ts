@@ -1,9 +1,9 @@
 import { inspect, type InspectOptions } from 'node:util';
 
-import { numberMistake, wrongType } from '../runtime/argument-error';
+import { numberMistake, invalidTypeRedacted } from '../runtime/argument-error';
 import { native, type Handle } from '../runtime/native';
 import { LAST_DATE_MS } from '../runtime/timers';
-import { Attempts } from './recovery/attempts';
+import { CallRecord } from './call-record';
 import type { ConnectionTracker } from '../../dist/native';
 import type { ConnectionMetrics } from './model';
 
@@ -99,10 +99,11 @@ export class ConnectionMetricsTracker {
   record(responseTimeMs: number, success: boolean, errorType?: string, bytes?: number): void {
     // The moment when the request began must be one of a `Date`, too.
     checkNumber('responseTimeMs', responseTimeMs, LAST_DATE_MS);
-    if (typeof success !== 'boolean') throw wrongType('success', 'a boolean', success);
-    if (errorType !== undefined && typeof errorType !== 'string') throw wrongType('errorType', 'a string', errorType);
+    if (typeof success !== 'boolean') throw invalidTypeRedacted('success', 'a boolean', success);
+    if (errorType !== undefined && typeof errorType !== 'string')
+      throw invalidTypeRedacted('errorType', 'a string', errorType);
     if (bytes !== undefined) checkNumber('bytes', bytes, Number.MAX_SAFE_INTEGER);
-    native.connectionRecord(this.#tracker, responseTimeMs, success, errorType, bytes, responseTimeMs);
+    native.connectionRecordRequest(this.#tracker, responseTimeMs, success, errorType, bytes, responseTimeMs);
   }
 
   /** Returns the mean response time of the last attempts, in milliseconds. */
@@ -169,8 +170,8 @@ export class ConnectionMetricsTracker {
   }
 
   /** @internal A call begins. */
-  begin(startedAt?: number): Attempts {
-    return new Attempts(this.#tracker, startedAt);
+  begin(startedAt?: number): CallRecord {
+    return new CallRecord(this.#tracker, startedAt);
   }
 
   /** @internal The tracker, for calls that the addon counts by itself. */

@@ -6,7 +6,7 @@ import { Emitter } from '../runtime/emitter';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { readableError } from '../runtime/error-message';
 import { native, type Handle } from '../runtime/native';
-import type { Attempts } from './recovery/attempts';
+import type { CallRecord } from './call-record';
 import type { ResolvedConnectionConfig } from './config/config';
 import type { ConnectionEvent, ConnectionFacts } from './event';
 import { toError, eventFor } from './error';
@@ -26,7 +26,7 @@ export interface ConnectionEventOptions {
   message?: string | undefined;
 }
 
-const EVENT: KnownOptions<ConnectionEventOptions> = { data: true, severity: true, message: true };
+const EVENT_OPTIONS: KnownOptions<ConnectionEventOptions> = { data: true, severity: true, message: true };
 
 /** The state, health, events and metrics of a connection. */
 export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
@@ -114,7 +114,7 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
 
   /** Emits an event, also one of your own, to the handlers of `onEvent`. */
   emitEvent(eventType: string, options: ConnectionEventOptions = {}): void {
-    checkOptions('options', options, EVENT);
+    checkOptions('options', options, EVENT_OPTIONS);
     const { data, severity = 'info', message } = options;
     const event = {
       eventId: crypto().randomUUID(),
@@ -266,7 +266,7 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
   }
 
   /** @internal A call begins, or has begun at `startedAt`. */
-  protected beginCall(startedAt?: number): Attempts {
+  protected beginCall(startedAt?: number): CallRecord {
     return this.#metricsTracker.begin(startedAt);
   }
 
@@ -276,8 +276,8 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
   }
 
   /** @internal Records a call that has ended. */
-  protected record(attempts: Attempts, success: boolean, error?: unknown): void {
-    const { tookMs, attemptMs } = attempts.end(success, error === undefined ? undefined : toError(error).name);
+  protected record(callRecord: CallRecord, success: boolean, error?: unknown): void {
+    const { tookMs, attemptMs } = callRecord.endCall(success, error === undefined ? undefined : toError(error).name);
     this.reportOutcome(success, tookMs, attemptMs);
   }
 

@@ -2,7 +2,7 @@ type Verb = 'connect' | 'disconnect' | 'healthCheck';
 
 /** A connection, as far as its verbs can be written over. */
 type Verbs = { [V in Verb]: (...args: never) => Promise<unknown> } & { isConnected(): unknown };
-type Wrappers = { [V in Verb]: (original: () => unknown) => Promise<unknown> };
+type Wrappers = { [V in Verb]: (implementation: () => unknown) => Promise<unknown> };
 
 /** Verbs that classes of this package have overridden, and that do all that those of the base do. */
 const builtInVerbs = new WeakSet<object>();
@@ -26,12 +26,12 @@ export async function isOpen(connection: Verbs): Promise<boolean> {
   }
 }
 
-/** State, health and events also for a class that overrides the verbs themselves: each goes through `around`. */
+/** State, health and events also for a class that overrides the verbs themselves: each goes through its wrapper. */
 export function wrapOverrides(connection: Verbs, base: Verbs, wrappers: Wrappers): void {
   for (const verb of ['connect', 'disconnect', 'healthCheck'] as const) {
     if (!isOverridden(connection, base, verb)) continue;
-    const original = connection[verb] as unknown as (...args: unknown[]) => unknown;
-    const value = async (...args: unknown[]) => wrappers[verb](() => original.apply(connection, args));
+    const implementation = connection[verb] as unknown as (...args: unknown[]) => unknown;
+    const value = async (...args: unknown[]) => wrappers[verb](() => implementation.apply(connection, args));
     Object.defineProperty(connection, verb, { value, writable: true, configurable: true });
   }
 }

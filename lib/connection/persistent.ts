@@ -155,7 +155,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   /** Keeps the process alive while a message is waited for and may still come. */
   #updateKeepAlive(): void {
     const hasHandlers = this.#isReferenced && this.#onMessage.size > 0;
-    this.#liveTransport?.setKeepAlive(hasHandlers || (this.#isReferenced && this.#queue.hasWaiters));
+    this.#liveTransport?.setReferenced(hasHandlers || (this.#isReferenced && this.#queue.hasWaiters));
     const isNeeded = hasHandlers || (this.#isReferenced && this.#wakeIterators.size > 0);
     this.#keepAlive.set(isNeeded && !this.#liveTransport && this.#isOpening);
   }
@@ -219,10 +219,10 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     // A reconnection and a connect must not open it at the same time.
     const wasReconnecting = this.#reconnection.running;
     this.#reconnection.stop();
-    const open = () => this.#open(this.#fallback.url, lifetime);
-    const openWithRetries = () => (retry ? this.runWithRetries(open, lifetime) : open());
+    const open = () => this.#open(this.#fallback.currentUrl, lifetime);
+    const openByOptions = () => (retry ? this.openWithRetries(open, lifetime) : open());
     try {
-      await (this.#fallback.available ? policies.run(open) : policies.runUnderBreaker(openWithRetries));
+      await (this.#fallback.available ? policies.run(open) : policies.runUnderBreaker(openByOptions));
     } catch (error) {
       if (await this.#openFallback(error, lifetime)) return true;
       if (!lifetime.aborted) this.#endReason = { error };
@@ -233,12 +233,12 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     return true;
   }
 
-  /** Goes over to the other address, if there is one and `life` goes on. */
+  /** Goes over to the other address, if there is one and `lifetime` goes on. */
   async #openFallback(error: unknown, lifetime: AbortSignal): Promise<boolean> {
     if (lifetime.aborted || !this.#fallback.available) return false;
     this.#fallback.activate(messageOf(error));
     try {
-      await this.#open(this.#fallback.url, lifetime);
+      await this.#open(this.#fallback.currentUrl, lifetime);
       return true;
     } catch (error) {
       if (!lifetime.aborted) this.reportFailure(error, 'fallback');
@@ -299,10 +299,10 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   }
 
   /** The transport ended by itself. A listener of that may close the connection, which then stays closed. */
-  #onLost(error: MoorlineError, { isFinal, isFinished }: TransportEnd): void {
+  #onLost(error: MoorlineError, { isFinal, isNormal }: TransportEnd): void {
     const { lifetime } = this;
     this.#liveTransport = undefined;
-    this.#endReason = isFinished ? 'finished' : { error };
+    this.#endReason = isNormal ? 'finished' : { error };
     this.#queue.end();
     this.markClosed();
     this.reportFailure(error, 'connection');
@@ -339,7 +339,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     }
     this.enter(ConnectionState.CONNECTING);
     try {
-      await this.#open(this.#fallback.url, signal);
+      await this.#open(this.#fallback.currentUrl, signal);
     } catch (error) {
       if (!signal.aborted) this.reportConnectFailure(error);
       throw error;
@@ -387,7 +387,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   /** Pauses the transport while received messages are not taken. */
   #applyBackpressure(): void {
     const isFull = this.#onMessage.size === 0 ? this.#queue.isFull : this.#onMessage.isFull;
-    this.#liveTransport?.setHandled(this.#onMessage.size > 0);
+    this.#liveTransport?.setHasHandlers(this.#onMessage.size > 0);
     if (isFull) this.#liveTransport?.pause();
     else this.#liveTransport?.resume();
   }

@@ -1,6 +1,6 @@
 import { describe, onStateChange } from '../resilience/breaker';
 import { MoorlineError } from '../runtime/error';
-import { PolicyRunner, type Guarded, type RunnerRules } from '../resilience/runner';
+import { PolicyRunner, type Guarded, type RunnerOptions } from '../resilience/runner';
 import { native, type Handle } from '../runtime/native';
 import type { Policy as NativePolicy } from '../../dist/native';
 import { handleOf, type ResolvedConnectionConfig } from './config/config';
@@ -15,19 +15,19 @@ export class ConnectionPolicies {
   /**
    * @param hasTransport it speaks through a transport of ours, which keeps to `timeout` itself and knows what was
    * written when it was over. What fails there is a `MoorlineError`; everything else is the caller's mistake.
-   * @param hooks `until` gives the signal that ends the waits of calls that begin now.
+   * @param hooks `lifetime` gives the signal that ends the waits of calls that begin now.
    */
   constructor(
     config: Readonly<ResolvedConnectionConfig>,
     hasTransport: boolean,
-    hooks: Required<Pick<RunnerRules, 'until' | 'onRetry'>>,
+    hooks: Required<Pick<RunnerOptions, 'lifetime' | 'onRetry'>>,
   ) {
     this.#policy = policyOf(hasTransport ? 'transport' : 'hooks', config);
-    this.#runner = new PolicyRunner(this.#policy, describe(this.#policy).attemptMs, {
+    this.#runner = new PolicyRunner(this.#policy, describe(this.#policy).attemptTimeoutMs, {
       retryableExceptions: [isRepeatable],
       excludedExceptions: hasTransport ? [isCallerMistake] : undefined,
       hasOwnTimeout: hasTransport,
-      timeLimit: 'timeout',
+      timeoutOptionName: 'timeout',
       ...hooks,
     });
     const breaker = native.policyBreaker(this.#policy);
@@ -82,9 +82,9 @@ function policyOf(
 export function recoveryRunner(
   purpose: 'connect' | 'reconnection' | 'recovery',
   config: Readonly<ResolvedConnectionConfig>,
-  rules: RunnerRules,
+  options: RunnerOptions,
 ): PolicyRunner {
-  return new PolicyRunner(policyOf(purpose, config), null, rules);
+  return new PolicyRunner(policyOf(purpose, config), null, options);
 }
 
 /** Whether a repeat is safe. An error of another library does not say so, nor does an attempt that was cut off. */

@@ -2,10 +2,10 @@ import { call } from '../runtime/native-call';
 import { failureFields, MoorlineError } from '../runtime/error';
 import { Buffer } from '../runtime/node';
 import { log } from '../runtime/logger';
-import { checkId, EventStreamTransport, type EventStreamClosed, SSEEvent } from '../sse/transport';
+import { checkId, EventStreamTransport, type EventStreamEnd, SSEEvent } from '../sse/transport';
 import { withoutLogin } from '../http/url';
 import { EventStreamCursor, type EventStreamCursorOptions } from '../sse/cursor';
-import { Deliveries } from '../sse/deliveries';
+import { Acknowledgements } from '../sse/acknowledgements';
 import { checkCustomOptions, handleOf, requireUrl, type ConnectionConfig } from './config/config';
 import { commonHeaders } from './config/headers';
 import type { MessageOptions } from './messages/message-queue';
@@ -23,7 +23,7 @@ interface LiveStream extends LiveTransport {
 /** A cursor, and what decides where it stands. */
 interface Progress {
   cursor: EventStreamCursor;
-  deliveries: Deliveries;
+  acknowledgements: Acknowledgements;
   /** Given out by `receive`, and not known to be handled. */
   received: SSEEvent[];
 }
@@ -73,7 +73,7 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
 
   /** The id of the event after which the next connection continues; empty when there was none. */
   get lastEventId(): string {
-    const { retryFrom } = this.#progress?.deliveries ?? {};
+    const { retryFrom } = this.#progress?.acknowledgements ?? {};
     return retryFrom ?? (this.lastTransport as LiveStream | undefined)?.stream.lastEventId ?? this.#position ?? '';
   }
 
@@ -117,11 +117,11 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
   /** @internal */
   protected override onReceived(events: readonly SSEEvent[]): void {
     if (!this.#progress) return;
-    const { deliveries } = this.#progress;
+    const { acknowledgements } = this.#progress;
     const liveTransport = this.liveTransport as LiveStream | undefined;
-    if (liveTransport?.replaysFrom !== undefined) deliveries.restart(liveTransport.replaysFrom);
+    if (liveTransport?.replaysFrom !== undefined) acknowledgements.restart(liveTransport.replaysFrom);
     if (liveTransport) liveTransport.replaysFrom = undefined;
-    for (const event of events) SSEEvent.track(event, deliveries.add(event.lastEventId));
+    for (const event of events) SSEEvent.track(event, acknowledgements.add(event.lastEventId));
   }
 
   /** @internal */
@@ -148,15 +148,14 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
     this.#isClosed = false;
     const headers = await commonHeaders(this.config, [signal]);
     const lastEventId = await this.#resumeFrom(signal);
-    const { deliveries } = this.#progress ?? {};
-    const isReplay = deliveries?.retryFrom !== undefined;
-    if (!this.lastTransport) deliveries?.restart(lastEventId);
+    const { acknowledgements } = this.#progress ?? {};
+    const isReplay = acknowledgements?.retryFrom !== undefined;
+    if (!this.lastTransport) acknowledgements?.restart(lastEventId);
     const stream = new EventStreamTransport(
       { url, headers, lastEventId },
       {
         onEvents: (events) => listener.onMessages(events),
-        onClose: (closed) =>
-          listener.onLost(toError(closed, stream.retryMs), { isFinal: closed.stopped, isFinished: !closed.error }),
+        onClose: (end) => listener.onLost(toError(end, stream.retryMs), { isFinal: end.isFinal, isNormal: !end.error }),
       },
       handleOf(this.config),
       this.connectionTracker,
@@ -167,20 +166,20 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
       replaysFrom: isReplay ? lastEventId : undefined,
       pause: () => stream.pause(),
       resume: () => stream.resume(),
-      setHandled: () => undefined,
-      setKeepAlive: (alive) => (alive ? stream.ref() : stream.unref()),
+      setHasHandlers: () => undefined,
+      setReferenced: (referenced) => (referenced ? stream.ref() : stream.unref()),
       close: async () => stream.close(),
     };
   }
 
   #trackProgress(options: EventStreamCursorOptions): Progress {
     const cursor = new EventStreamCursor(options, (error) => this.#reportCursorError(error));
-    const deliveries = new Deliveries((position) => {
+    const acknowledgements = new Acknowledgements((position) => {
       cursor.keep(position);
       // After `disconnect` nothing else writes it.
       if (this.#isClosed) void cursor.flush().catch((error: MoorlineError) => this.#reportCursorError(error));
     });
-    return { cursor, deliveries, received: [] };
+    return { cursor, acknowledgements, received: [] };
   }
 
   #reportCursorError(error: MoorlineError): void {
@@ -226,7 +225,7 @@ function settle(event: SSEEvent, succeeded: boolean): void {
 }
 
 /** The error of a stream that ended, with the delay that the server asks for. */
-function toError({ error }: EventStreamClosed, retryMs: number | undefined): MoorlineError {
+function toError({ error }: EventStreamEnd, retryMs: number | undefined): MoorlineError {
   const message = error?.message ?? 'the server ended the event stream';
   const fields = failureFields(error?.kind ?? 'disconnected', {
     service: 'sse',

@@ -2,16 +2,16 @@ import { failure, MoorlineError } from '../runtime/error';
 import { Buffer, performance } from '../runtime/node';
 import { bodyOf } from '../http/body';
 import { headerPairs } from '../http/headers';
-import { invalidType, invalidValue, wrongType } from '../runtime/argument-error';
+import { invalidType, invalidValue, invalidTypeRedacted } from '../runtime/argument-error';
 import { native } from '../runtime/native';
-import { SocketTransport, type SocketClosed } from '../websocket/transport';
+import { SocketTransport, type SocketCloseEvent } from '../websocket/transport';
 import { markBuiltIn } from './overrides';
 import { checkCustomOptions, handleOf, requireUrl, type ConnectionConfig } from './config/config';
 import { commonHeaders } from './config/headers';
 import { PersistentConnection } from './persistent';
 import type { LiveTransport, TransportListener } from './live-transport';
 import { mayBeJson } from './messages/json';
-import type { Attempts } from './recovery/attempts';
+import type { CallRecord } from './call-record';
 import { ConnectionType } from './model';
 
 /** @internal */
@@ -108,12 +108,12 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
     const socket = (this.liveTransport as LiveSocket | undefined)?.socket;
     // What a subclass has overridden is called.
     const isOwn = this.sendImpl === WebSocketConnection.prototype.sendImpl;
-    const id = isOwn && !this.#isLimited ? (socket?.push(message) ?? -1) : -1;
+    const id = isOwn && !this.#isLimited ? (socket?.trySendCall(message) ?? -1) : -1;
     if (id < 0) return super.send(message) as Promise<boolean>;
     const { lifetime } = this;
     const startedAt = this.isObserved ? performance.now() : undefined;
     try {
-      await socket!.written;
+      await socket!.flushing;
     } catch (error) {
       return this.#goOn(message, { id, error, lifetime, startedAt });
     }
@@ -130,11 +130,11 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
       isFirst = false;
       return Promise.reject(error);
     };
-    const send = (attempts: Attempts) => {
-      attempts.bytes = this.messageBytes(message);
-      return this.connectionPolicies.runAdmitted(() => attempts.time(sendOnce), id, lifetime);
+    const send = (callRecord: CallRecord) => {
+      callRecord.bytes = this.messageBytes(message);
+      return this.connectionPolicies.runAdmitted(() => callRecord.runAttempt(sendOnce), id, lifetime);
     };
-    return this.recordOutcome('send', send, false, undefined, { lifetime, attempts: this.beginCall(startedAt) });
+    return this.recordOutcome('send', send, false, undefined, { lifetime, callRecord: this.beginCall(startedAt) });
   }
 
   protected override async sendImpl(message: unknown): Promise<boolean> {
@@ -183,31 +183,31 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
   ): Promise<LiveSocket> {
     const headers = await commonHeaders(this.config, [signal]);
     const protocols = this.config.customOptions['protocols'] as string[] | undefined;
-    let [isHandled, isListed, apart] = [false, false, 0];
-    const setListed = () => {
-      const listed = isHandled && this.#parses && apart === 0 && this.parse === WebSocketConnection.prototype.parse;
-      if (listed !== isListed) socket.listJson((isListed = listed));
+    let [hasHandlers, joinsJson, apart] = [false, false, 0];
+    const updateJoinsJson = () => {
+      const joins = hasHandlers && this.#parses && apart === 0 && this.parse === WebSocketConnection.prototype.parse;
+      if (joins !== joinsJson) socket.setJoinsJson((joinsJson = joins));
     };
     const socket: SocketTransport = new SocketTransport(
       { url, headers: Object.fromEntries(headerPairs(headers)), protocols },
       {
         onMessages: (messages) => {
-          if (apart > 0 && --apart === 0) setListed();
+          if (apart > 0 && --apart === 0) updateJoinsJson();
           listener.onMessages(messages);
         },
         onJsonList: (text, count) => {
-          const messages = () => native.websocketSplitList(text);
+          const messages = () => native.websocketSplitJoinedJson(text);
           const values = parseList(text);
           if (values?.length === count) return listener.onParsed(values, messages);
           apart = BATCHES_APART;
-          setListed();
+          updateJoinsJson();
           listener.onMessages(messages());
         },
         onClose: (closed) => {
           const { code, error } = closed;
-          const isFinished = !error && native.connectionIsNormalClose(code);
+          const isNormal = !error && native.connectionIsNormalClose(code);
           const isFinal = native.connectionIsFinalClose(code, error?.kind === 'protocol');
-          listener.onLost(toError(closed), { isFinal, isFinished });
+          listener.onLost(toError(closed), { isFinal, isNormal });
         },
       },
       handleOf(this.config),
@@ -218,11 +218,11 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
       socket,
       pause: () => socket.pause(),
       resume: () => socket.resume(),
-      setHandled: (handled) => {
-        isHandled = handled;
-        setListed();
+      setHasHandlers: (given) => {
+        hasHandlers = given;
+        updateJoinsJson();
       },
-      setKeepAlive: (alive) => (alive ? socket.ref() : socket.unref()),
+      setReferenced: (referenced) => (referenced ? socket.ref() : socket.unref()),
       close: () => socket.close(...this.#closeFrame),
     };
   }
@@ -236,7 +236,8 @@ function readsJson({ parse, text }: Readonly<Record<string, unknown>>): boolean 
     throw invalidType('options.customOptions.parse', 'a boolean', parse);
   }
   if (text === undefined) return parse ?? true;
-  if (text !== 'raw' && text !== 'json') throw wrongType('options.customOptions.text', "'json' or 'raw'", text);
+  if (text !== 'raw' && text !== 'json')
+    throw invalidTypeRedacted('options.customOptions.text', "'json' or 'raw'", text);
   if (parse !== undefined) throw invalidValue('options.customOptions.text cannot be combined with parse');
   return text === 'json';
 }
@@ -254,11 +255,11 @@ function encode(data: unknown): string | Uint8Array {
   if (data === null) return 'null';
   const { body, source } = bodyOf(data, 'data');
   // A message is sent whole.
-  if (body === undefined || source) throw wrongType('data', 'text, bytes or a JSON value', data);
+  if (body === undefined || source) throw invalidTypeRedacted('data', 'text, bytes or a JSON value', data);
   return body;
 }
 
-function toError({ code, reason, error }: SocketClosed): MoorlineError {
+function toError({ code, reason, error }: SocketCloseEvent): MoorlineError {
   if (error) return error;
   return failure('disconnected', `the server closed the connection: ${code}${reason && ` ${reason}`}`, {
     service: 'websocket',

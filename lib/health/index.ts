@@ -7,4 +7,4 @@ export {
   resetHealthMonitor,
 } from './monitor';
 export type { HealthCheckOptions, HealthCheckResult, HealthReport, HealthStats, HealthStatus } from './monitor';
-export type { HealthCheckFunction } from './answer';
+export type { HealthCheckFunction } from './check-reply';

@@ -2,7 +2,7 @@ import { inspect, type InspectOptions } from 'node:util';
 
 import { Emitter } from '../runtime/emitter';
 import { abortReason, clearTimeout, makeAbortController, performance } from '../runtime/node';
-import { runChecker, type Answer, type HealthCheckFunction } from './answer';
+import { runChecker, type CheckReply, type HealthCheckFunction } from './check-reply';
 import { invalidType, invalidValue } from '../runtime/argument-error';
 import { log } from '../runtime/logger';
 import { messageOf } from '../runtime/error-message';
@@ -164,20 +164,20 @@ export class HealthMonitor extends Emitter<HealthFacts> {
    * @throws TypeError for a name that is not registered.
    */
   async check(name: string): Promise<HealthCheckResult> {
-    const result = await this.#result(name);
+    const result = await this.#runCheck(name);
     if (result) return result;
     throw invalidValue(`Health checker '${name}' not registered`);
   }
 
   /** Runs all checks in parallel and returns a report. Never rejects, and takes no longer than the longest timeout. */
   async checkAll(): Promise<HealthReport> {
-    const started = performance.now();
-    await Promise.all(this.listCheckers().map((name) => this.#result(name)));
+    const startedAt = performance.now();
+    await Promise.all(this.listCheckers().map((name) => this.#runCheck(name)));
     const report = JSON.parse(native.healthReport(this.#monitor)) as NativeReport;
     return {
       status: report.status,
       timestamp: new Date(),
-      durationMs: performance.now() - started,
+      durationMs: performance.now() - startedAt,
       checks: report.checks.map(withDates),
       summary: report.summary,
     };
@@ -234,7 +234,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
   stop(): void {
     this.#started = false;
     clearTimeout(this.#timer);
-    native.healthStop(this.#monitor);
+    native.healthClearMetrics(this.#monitor);
   }
 
   /** The same as `stop`. */
@@ -256,16 +256,16 @@ export class HealthMonitor extends Emitter<HealthFacts> {
     if (dueMs === null) return;
     // A timer that fires before anything is due is set again.
     const onTimer = () => {
-      for (const name of native.healthDue(this.#monitor)) this.#begin(name);
+      for (const name of native.healthDue(this.#monitor)) this.#beginOrJoin(name);
       this.#schedule();
     };
     this.#timer = startTimer(onTimer, Math.ceil(dueMs)).unref();
   }
 
   /** The result of an awaited run; `undefined` when the name is, or has become, unknown. */
-  async #result(name: string): Promise<HealthCheckResult | undefined> {
+  async #runCheck(name: string): Promise<HealthCheckResult | undefined> {
     for (;;) {
-      const run = this.#begin(name);
+      const run = this.#beginOrJoin(name);
       if (!run) return undefined;
       run.timer?.ref();
       const result = await run.promise;
@@ -275,14 +275,14 @@ export class HealthMonitor extends Emitter<HealthFacts> {
   }
 
   /** Begins a run of a check, or finds the one in progress. */
-  #begin(name: string): Run | undefined {
+  #beginOrJoin(name: string): Run | undefined {
     const started = native.healthBegin(this.#monitor, name);
     const checker = this.#checkers.get(name);
     if (!started || !checker) return undefined;
-    return this.#runs.get(started.run) ?? this.#launch(name, checker, started.run, started.timeoutMs ?? Infinity);
+    return this.#runs.get(started.run) ?? this.#begin(name, checker, started.run, started.timeoutMs ?? Infinity);
   }
 
-  #launch(name: string, checker: HealthCheckFunction, id: number, timeoutMs: number): Run {
+  #begin(name: string, checker: HealthCheckFunction, id: number, timeoutMs: number): Run {
     const controller = makeAbortController();
     let settle!: (result: HealthCheckResult | undefined) => void;
     const promise = new Promise<HealthCheckResult | undefined>((resolve) => (settle = resolve));
@@ -303,7 +303,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
       this.#runs.delete(id);
       clearTimeout(run.timer);
       this.#schedule();
-      const { result, change } = JSON.parse(completed) as NativeCompleted;
+      const { result, change } = JSON.parse(completed) as NativeCompletedRun;
       const dated = withDates(result);
       settle(dated);
       this.#report(dated, change);
@@ -319,7 +319,7 @@ export class HealthMonitor extends Emitter<HealthFacts> {
     }
     this.#runs.set(id, run);
     runChecker(checker, controller.signal, name)
-      .then((answer) => this.#complete(name, id, answer))
+      .then((reply) => this.#complete(name, id, reply))
       // Something that cannot cross to the addon, such as a symbol for a status.
       .catch((error: unknown) => this.#complete(name, id, { healthy: false, error: messageOf(error) }))
       .then(end)
@@ -327,11 +327,11 @@ export class HealthMonitor extends Emitter<HealthFacts> {
     return run;
   }
 
-  #complete(name: string, id: number, answer: Answer): string | null {
-    return native.healthComplete(this.#monitor, name, id, answer);
+  #complete(name: string, id: number, reply: CheckReply): string | null {
+    return native.healthComplete(this.#monitor, name, id, reply);
   }
 
-  #report(result: HealthCheckResult, change: NativeCompleted['change']): void {
+  #report(result: HealthCheckResult, change: NativeCompletedRun['change']): void {
     const { name, error } = result;
     this.publish('health', () => ({ ...result, timestamp: result.timestamp.getTime() }));
     if (change) this.publish('state', () => ({ name, ...change }));
@@ -354,7 +354,7 @@ type NativeStats = Omit<HealthStats, 'lastCheck' | 'lastChange'> & {
   lastCheck: number | null;
   lastChange: number | null;
 };
-interface NativeCompleted {
+interface NativeCompletedRun {
   result: NativeResult;
   change: { from: HealthStatus | 'unknown'; to: HealthStatus } | null;
 }

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import { types } from 'node:util';
 
 import { Buffer, crypto, stream as streams } from '../runtime/node';
-import { invalidValue, wrongType } from '../runtime/argument-error';
+import { invalidValue, invalidTypeRedacted } from '../runtime/argument-error';
 import { asBytes } from '../runtime/shape';
 
 /** A body that comes piece by piece. */
@@ -72,14 +72,14 @@ const NOT_JSON: readonly ((value: unknown) => boolean)[] = [
 
 function jsonOf(body: unknown, path: string): BodyContent {
   const hasToJson = typeof (body as { toJSON?: unknown }).toJSON === 'function';
-  if (!hasToJson && NOT_JSON.some((is) => is(body))) throw wrongType(path, EXPECTED, body);
+  if (!hasToJson && NOT_JSON.some((is) => is(body))) throw invalidTypeRedacted(path, EXPECTED, body);
   let json: string | undefined;
   try {
     json = JSON.stringify(body) as string | undefined;
   } catch (cause) {
     throw Object.assign(invalidValue(`${path} cannot be serialized as JSON`), { cause });
   }
-  if (json === undefined) throw wrongType(path, EXPECTED, body);
+  if (json === undefined) throw invalidTypeRedacted(path, EXPECTED, body);
   return { body: json, type: 'application/json' };
 }
 
@@ -169,7 +169,7 @@ function multipart(form: FormData, path: string): BodyContent {
       if (value.size > 0) parts.push(value);
       text = '\r\n';
     } else {
-      throw wrongType(`${path}.${name}`, 'text or a Blob', value);
+      throw invalidTypeRedacted(`${path}.${name}`, 'text or a Blob', value);
     }
   }
   text += `--${boundary}--\r\n`;

@@ -1,4 +1,4 @@
-import { wrongType } from '../runtime/argument-error';
+import { invalidTypeRedacted } from '../runtime/argument-error';
 
 /** Headers of a request: an object (an array repeats the header), pairs, or a `Headers`. */
 export type HeadersInit =
@@ -27,7 +27,8 @@ export function headerPairs(headers: HeadersInit | undefined): [name: string, va
     pairs.push(pair);
   };
   if (headers === undefined) return pairs;
-  if (typeof headers !== 'object' || headers === null) throw wrongType(PATH, 'an object, pairs or Headers', headers);
+  if (typeof headers !== 'object' || headers === null)
+    throw invalidTypeRedacted(PATH, 'an object, pairs or Headers', headers);
   if (!(Symbol.iterator in headers)) {
     for (const name of Object.keys(headers)) add(name, headers[name]);
     return pairs;
@@ -35,7 +36,7 @@ export function headerPairs(headers: HeadersInit | undefined): [name: string, va
   let index = 0;
   for (const pair of headers as Iterable<unknown>) {
     if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== 'string') {
-      throw wrongType(`${PATH}[${index}]`, 'a pair of a name and a value', pair);
+      throw invalidTypeRedacted(`${PATH}[${index}]`, 'a pair of a name and a value', pair);
     }
     index += 1;
     add(pair[0], pair[1]);
@@ -49,13 +50,13 @@ export function headerPairs(headers: HeadersInit | undefined): [name: string, va
  */
 export function headerLines(headers: HeadersInit | undefined, type: string | undefined): string {
   let lines = '';
-  let typed = type === undefined;
+  let hasContentType = type === undefined;
   for (const [name, value] of headerPairs(headers)) {
-    if (name.length === 12 && name.toLowerCase() === 'content-type') typed = true;
+    if (name.length === 12 && name.toLowerCase() === 'content-type') hasContentType = true;
     if (name.includes(':')) throw invalidHeader(name, 'is not a valid header name', 'ERR_INVALID_ARG_VALUE');
-    lines += `\n${safe(name, name)}:${safe(value, name)}`;
+    lines += `\n${checkLineBreaks(name, name)}:${checkLineBreaks(value, name)}`;
   }
-  return typed ? lines : `${lines}\ncontent-type:${type}`;
+  return hasContentType ? lines : `${lines}\ncontent-type:${type}`;
 }
 
 const PATH = 'request.headers';
@@ -67,11 +68,11 @@ function isCookie(name: string): boolean {
 function headerText(name: string, value: unknown): string {
   if (typeof value === 'string') return value;
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
-  throw wrongType(`${PATH}.${JSON.stringify(name)}`, 'text, a number or a list of these', value);
+  throw invalidTypeRedacted(`${PATH}.${JSON.stringify(name)}`, 'text, a number or a list of these', value);
 }
 
 /** A line break would be another header. */
-function safe(text: string, name: string): string {
+function checkLineBreaks(text: string, name: string): string {
   if (!/[\r\n\0]/.test(text)) return text;
   throw invalidHeader(name, 'contains a line break or a NUL', 'ERR_INVALID_CHAR');
 }

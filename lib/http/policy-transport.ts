@@ -1,10 +1,10 @@
 import { HttpTransport, toRequestError, type PreparedRequest } from './transport';
 import { type EncodedResponse, HTTPResponse } from './response';
 import {
-  type ConnectionOptions,
+  type ResolvedConnectionConfig,
   type ConnectionTracker,
   type Handle,
-  type HttpCaller,
+  type PolicyEngine,
   native,
   type Policy,
 } from '../runtime/native';
@@ -25,21 +25,21 @@ type Outcome = EncodedResponse | [id: number, answer: EncodedResponse | undefine
  * a call that is admitted at once, and successful, crosses once.
  */
 export class PolicyTransport extends HttpTransport {
-  readonly #caller: Handle<HttpCaller>;
+  readonly #policyEngine: Handle<PolicyEngine>;
 
   constructor(
     policy: Handle<Policy>,
     tracker: Handle<ConnectionTracker>,
     name?: string,
-    connection?: Handle<ConnectionOptions>,
+    connection?: Handle<ResolvedConnectionConfig>,
   ) {
     super({}, name, connection);
-    this.#caller = native.httpCaller(this.engine, policy, tracker);
+    this.#policyEngine = native.httpPolicyEngine(this.engine, policy, tracker);
   }
 
   /** Makes the first attempt of a call, of whose `outcome` {@link isAnswer} says whether it is the end of the call. */
   begin({ head, body }: PreparedRequest): Promise<Outcome> | undefined {
-    return native.httpPolicyRequest(this.#caller, head, body);
+    return native.httpPolicyRequest(this.#policyEngine, head, body);
   }
 }
 

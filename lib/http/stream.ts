@@ -4,9 +4,9 @@ import type { ReadableStream } from 'node:stream/web';
 import { toMoorlineError } from '../runtime/error';
 import { Buffer, readableStream } from '../runtime/node';
 import { type BodySource, type StreamedBody } from './body';
-import { wrongType } from '../runtime/argument-error';
+import { invalidTypeRedacted } from '../runtime/argument-error';
 import { asBytes } from '../runtime/shape';
-import { type Handle, type HttpBodyQueue, type HttpBodyReader, native } from '../runtime/native';
+import { type Handle, type HttpBodyWriter, type HttpBodyReader, native } from '../runtime/native';
 import { isAborted, onAbort } from '../runtime/abort';
 
 /** @internal The upload of a request's body. */
@@ -18,7 +18,7 @@ export interface BodyUpload {
 }
 
 /** @internal Writes the chunks of `source` to a request, as fast as the server takes them. */
-export function upload(source: BodySource, queue: Handle<HttpBodyQueue>): BodyUpload {
+export function upload(source: BodySource, writer: Handle<HttpBodyWriter>): BodyUpload {
   let sourceError: { error: unknown } | undefined;
   let stopped = false;
   /** The stream that is being read. */
@@ -35,7 +35,7 @@ export function upload(source: BodySource, queue: Handle<HttpBodyQueue>): BodyUp
           complete = next.done === true;
           break;
         }
-        if (!(await native.httpBodyWrite(queue, bytesOf(next.value)))) break;
+        if (!(await native.httpBodyWrite(writer, bytesOf(next.value)))) break;
       }
     } catch (error) {
       // What a stream throws because it was destroyed is not its own.
@@ -43,13 +43,13 @@ export function upload(source: BodySource, queue: Handle<HttpBodyQueue>): BodyUp
       chunks = undefined;
     }
     if (complete) chunks = undefined;
-    native.httpBodyEnd(queue, complete);
+    native.httpBodyEnd(writer, complete);
     if (chunks) await iterator?.return?.();
   }
   async function writeAll(): Promise<void> {
     if (!source.repeatable) return writeOnce();
     // Once, and again for each redirect that wants the same body.
-    while (await native.httpBodyWanted(queue)) await writeOnce();
+    while (await native.httpBodyWaitUntilWanted(writer)) await writeOnce();
   }
   // What a source throws while it is closed is ignored.
   void writeAll().catch(() => undefined);
@@ -57,7 +57,7 @@ export function upload(source: BodySource, queue: Handle<HttpBodyQueue>): BodyUp
     failure: () => sourceError,
     stop() {
       stopped = true;
-      native.httpBodyEnd(queue, false);
+      native.httpBodyEnd(writer, false);
       // While a chunk is awaited only this reaches a stream of Node's.
       (chunks as Partial<Readable> | undefined)?.destroy?.();
     },
@@ -68,7 +68,7 @@ function bytesOf(chunk: unknown): Uint8Array {
   if (typeof chunk === 'string') return Buffer.from(chunk);
   const bytes = asBytes(chunk);
   if (bytes) return bytes;
-  throw wrongType('a piece of request.body', 'bytes or a string', chunk);
+  throw invalidTypeRedacted('a piece of request.body', 'bytes or a string', chunk);
 }
 
 /** The body of a streamed response. It can be read once, chunk by chunk, on demand. */

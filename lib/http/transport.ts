@@ -5,12 +5,12 @@ import { type HeadersInit, headerLines } from './headers';
 import { type EncodedResponse, HTTPResponse } from './response';
 import { upload } from './stream';
 import { type QueryInit, urlText, withQuery } from './url';
-import { invalidValue, wrongType } from '../runtime/argument-error';
+import { invalidValue, invalidTypeRedacted } from '../runtime/argument-error';
 import {
   type Cancel,
-  type ConnectionOptions,
+  type ResolvedConnectionConfig,
   type Handle,
-  type HttpBodyQueue,
+  type HttpBodyWriter,
   type HttpCallConfig,
   type HttpEngine,
   native,
@@ -108,20 +108,20 @@ export class HttpTransport {
    * @param name its connections are shown under in `metricsText()`.
    * @param connection gives the options that are not among `options`.
    */
-  constructor(options: HttpTransportOptions = {}, name?: string, connection?: Handle<ConnectionOptions>) {
+  constructor(options: HttpTransportOptions = {}, name?: string, connection?: Handle<ResolvedConnectionConfig>) {
     this.engine = native.httpOpen(options, name, connection);
   }
 
   async request(init: HttpRequest, options: { signal?: AbortSignal | undefined } = {}): Promise<HTTPResponse> {
-    const { url, head, body: content, source } = prepare(init);
-    const queue = source && openQueue(source);
-    const body = queue ?? content;
+    const { url, head, body: content, source } = prepareRequest(init);
+    const writer = source && openWriter(source);
+    const body = writer ?? content;
     const settings: Handle<HttpCallConfig> | undefined =
-      init.settings && native.httpCallOptions(this.engine, init.settings);
+      init.settings && native.httpCallConfig(this.engine, init.settings);
     const streamed = init.stream === true;
     const start = (cancel: Handle<Cancel> | undefined) =>
       native.httpRequest(this.engine, head, body, settings, cancel, streamed);
-    const bodyUpload = source && queue && upload(source, queue);
+    const bodyUpload = source && writer && upload(source, writer);
     try {
       // Without a signal nothing has to be raced, and this is the hot way.
       const answer = await (options.signal
@@ -167,7 +167,9 @@ export interface PreparedRequest {
 }
 
 /** @internal Checks a request and writes its head. */
-export function prepare(init: Pick<HttpRequest, 'method' | 'url' | 'headers' | 'query' | 'body'>): PreparedRequest {
+export function prepareRequest(
+  init: Pick<HttpRequest, 'method' | 'url' | 'headers' | 'query' | 'body'>,
+): PreparedRequest {
   const method = checkMethod(methodOf(init));
   const url = withQuery(urlText(init.url), init.query);
   const { body, type, source } = bodyOf(init.body, 'request.body');
@@ -181,8 +183,8 @@ export function toRequestError(rejection: unknown): unknown {
   return Object.assign(new TypeError(record.message), { code: record.code });
 }
 
-function openQueue({ repeatable, length }: BodySource): Handle<HttpBodyQueue> {
-  return repeatable && length !== undefined ? native.httpBodyRepeatable(length) : native.httpBodyOpen(length);
+function openWriter({ repeatable, length }: BodySource): Handle<HttpBodyWriter> {
+  return repeatable && length !== undefined ? native.httpBodyOpenRepeatable(length) : native.httpBodyOpen(length);
 }
 
 /** Discards a response that came too late; an unread stream would keep its connection. */
@@ -205,7 +207,7 @@ export const METHODS: ReadonlySet<string> = new Set([
 /** @internal The method of a request: those everybody knows in upper case, others as they are. */
 export function methodOf({ method, body }: Pick<HttpRequest, 'method' | 'body'>): string {
   if (method === undefined) return body === undefined || body === null ? 'GET' : 'POST';
-  if (typeof method !== 'string') throw wrongType('request.method', 'a string', method);
+  if (typeof method !== 'string') throw invalidTypeRedacted('request.method', 'a string', method);
   const known = method.toUpperCase();
   return METHODS.has(known) ? known : method;
 }

@@ -1,6 +1,6 @@
 import { URL, URLSearchParams } from '../runtime/node';
 import { isPlainObject } from '../runtime/shape';
-import { invalidValue, wrongType } from '../runtime/argument-error';
+import { invalidValue, invalidTypeRedacted } from '../runtime/argument-error';
 
 /** One value of a query; an array repeats its key. */
 type QueryValue = string | number | boolean | bigint | Date | null | undefined;
@@ -17,7 +17,7 @@ const PATH = 'request.query';
 export function urlText(url: unknown): string {
   if (typeof url === 'string') return url;
   const { href } = (url ?? {}) as { href?: unknown };
-  if (typeof href !== 'string') throw wrongType('request.url', 'a string or a URL', url);
+  if (typeof href !== 'string') throw invalidTypeRedacted('request.url', 'a string or a URL', url);
   return href;
 }
 
@@ -49,13 +49,13 @@ function* entriesOf(query: unknown): Iterable<[key: string, value: unknown, path
   }
   const pairs = query as Iterable<unknown> | null;
   if (typeof pairs !== 'object' || typeof pairs?.[Symbol.iterator] !== 'function') {
-    throw wrongType(PATH, 'an object, pairs or text', query);
+    throw invalidTypeRedacted(PATH, 'an object, pairs or text', query);
   }
   let index = 0;
   for (const pair of pairs) {
     const path = `${PATH}[${index++}]`;
     if (!Array.isArray(pair) || pair.length !== 2 || typeof pair[0] !== 'string') {
-      throw wrongType(path, 'a pair of a key and a value', pair);
+      throw invalidTypeRedacted(path, 'a pair of a key and a value', pair);
     }
     yield [pair[0], pair[1], path];
   }
@@ -64,7 +64,7 @@ function* entriesOf(query: unknown): Iterable<[key: string, value: unknown, path
 function valueText(value: unknown, path: string): string {
   if (value instanceof Date && !Number.isNaN(value.getTime())) return value.toISOString();
   if (!['string', 'number', 'boolean', 'bigint'].includes(typeof value)) {
-    throw wrongType(path, 'text, a number, a boolean, a Date or a list of these', value);
+    throw invalidTypeRedacted(path, 'text, a number, a boolean, a Date or a list of these', value);
   }
   return String(value);
 }

@@ -5,10 +5,10 @@ import type { InArgs, InStatement, IntMode, ResultSet, Row } from './result-set'
 import {
   acquire,
   type BatchStatement,
-  QUERY,
+  QUERY_OPTIONS,
   type QueryOptions,
-  Statements,
-  syncRefused,
+  StatementExecutor,
+  syncNotSupportedError,
   type TransactionMode,
 } from './statements';
 import { OpenTransaction, type Transaction } from './transaction';
@@ -98,28 +98,28 @@ export interface Client {
 
 class DatabaseClient implements Client {
   readonly #config: Config;
-  #statements: Statements | undefined;
+  #executor: StatementExecutor | undefined;
   readonly protocol: string;
 
   constructor(config: Config) {
     this.#config = config;
-    this.#statements = this.#connect();
-    [this.protocol] = native.libsqlDescribe(this.#statements.handle);
+    this.#executor = this.#openPool();
+    [this.protocol] = native.libsqlDescribe(this.#executor.handle);
   }
 
   get closed(): boolean {
-    return this.#statements === undefined;
+    return this.#executor === undefined;
   }
 
   execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>> {
     // Not async: a promise that is returned by another takes three turns of the microtask queue to settle it.
-    let statements: Statements;
+    let executor: StatementExecutor;
     try {
-      statements = this.#open('execute');
+      executor = this.#requireOpen('execute');
     } catch (error) {
       return Promise.reject(error);
     }
-    return statements.execute(statement, args, options);
+    return executor.execute(statement, args, options);
   }
 
   async batch<T = Row>(
@@ -127,59 +127,59 @@ class DatabaseClient implements Client {
     mode?: TransactionMode,
     options?: QueryOptions,
   ): Promise<ResultSet<T>[]> {
-    return this.#open('batch').batch(statements, mode, options);
+    return this.#requireOpen('batch').batch(statements, mode, options);
   }
 
   async migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]> {
-    return this.#open('migrate').batch(statements, 'migrate', options);
+    return this.#requireOpen('migrate').batch(statements, 'migrate', options);
   }
 
   async transaction(mode?: TransactionMode, options: QueryOptions = {}): Promise<Transaction> {
-    checkOptions('options', options, QUERY);
-    const statements = this.#open('transaction');
-    const { handle, intMode } = statements;
+    checkOptions('options', options, QUERY_OPTIONS);
+    const executor = this.#requireOpen('transaction');
+    const { handle, intMode } = executor;
     const lease = native.libsqlTake(handle) ?? (await acquire(handle, options.signal));
     const owner = {
-      isClosed: () => this.#statements !== statements,
+      isClosed: () => this.#executor !== executor,
       release: () => native.libsqlRelease(handle, lease),
     };
-    return OpenTransaction.begin(new Statements(handle, intMode, lease), mode, owner, options);
+    return OpenTransaction.begin(new StatementExecutor(handle, intMode, lease), mode, owner, options);
   }
 
   async executeMultiple(sql: string, options?: QueryOptions): Promise<void> {
-    return this.#open('executeMultiple').executeMultiple(sql, options);
+    return this.#requireOpen('executeMultiple').executeMultiple(sql, options);
   }
 
   async sync(): Promise<Replicated> {
-    this.#open('sync');
-    throw syncRefused();
+    this.#requireOpen('sync');
+    throw syncNotSupportedError();
   }
 
   close(): void {
-    const previous = this.#statements;
-    this.#statements = undefined;
+    const previous = this.#executor;
+    this.#executor = undefined;
     // Connections in use are aborted: a synchronous close cannot wait for their end.
     if (previous) void native.libsqlDrain(previous.handle, 0).catch(() => undefined);
   }
 
   reconnect(): void {
     this.close();
-    this.#statements = this.#connect();
+    this.#executor = this.#openPool();
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
 
-  #connect(): Statements {
+  #openPool(): StatementExecutor {
     const handle = native.libsqlOpen(this.#config, 'client', undefined, () => undefined);
     const [, , intMode] = native.libsqlDescribe(handle);
-    return new Statements(handle, intMode);
+    return new StatementExecutor(handle, intMode);
   }
 
-  #open(operation: string): Statements {
-    if (!this.#statements) throw closedError('The client is closed', operation);
-    return this.#statements;
+  #requireOpen(operation: string): StatementExecutor {
+    if (!this.#executor) throw closedError('The client is closed', operation);
+    return this.#executor;
   }
 }
 
@@ -215,11 +215,11 @@ export function createClient(config: Config): Client {
 
 function configError(message: string, code: string, url: unknown): LibsqlError {
   const fields = { operation: 'createClient', delivery: 'none', attempts: 0 } as const;
-  return new LibsqlError(`${code}: ${message}`, code, undefined, undefined, escapeError(url), fields);
+  return new LibsqlError(`${code}: ${message}`, code, undefined, undefined, malformedEscapeError(url), fields);
 }
 
 /** The error in the escapes of a URL, if there is one. */
-function escapeError(url: unknown): Error | undefined {
+function malformedEscapeError(url: unknown): Error | undefined {
   try {
     decodeURIComponent(String(url));
     return undefined;

@@ -1,14 +1,21 @@
 import { inspect, type InspectOptions } from 'node:util';
 
 import { deployment, LeakTracker } from '../runtime/leak-tracker';
-import { CALL, call, type CallOptions, weakListener } from '../runtime/native-call';
+import { CALL_OPTIONS, call, type CallOptions, weakListener } from '../runtime/native-call';
 import type { ErrorKind } from '../runtime/error';
 import { Emitter, type EventName } from '../runtime/emitter';
-import { wrongType } from '../runtime/argument-error';
+import { invalidTypeRedacted } from '../runtime/argument-error';
 import { checkOptions } from '../runtime/known-options';
 import { toLibsqlError } from './error';
 import { connectionIdOf, PooledClient } from './pooled-client';
-import { acquire, type BatchStatement, QUERY, type QueryOptions, Statements, type TransactionMode } from './statements';
+import {
+  acquire,
+  type BatchStatement,
+  QUERY_OPTIONS,
+  type QueryOptions,
+  StatementExecutor,
+  type TransactionMode,
+} from './statements';
 import { OpenTransaction, type Transaction } from './transaction';
 import { log } from '../runtime/logger';
 import { type Handle, type LibsqlPool, native } from '../runtime/native';
@@ -87,12 +94,12 @@ export interface TursoPoolStats {
 }
 
 /** The environment variables that stand for a configuration. */
-class Variables {
+class EnvironmentConfig {
   readonly INTENTVISION_DB_URL = process.env['INTENTVISION_DB_URL'];
   readonly INTENTVISION_DB_AUTH_TOKEN = process.env['INTENTVISION_DB_AUTH_TOKEN'];
 
   static fromProcess(): TursoPoolConfig {
-    return new Variables() as object as TursoPoolConfig;
+    return new EnvironmentConfig() as object as TursoPoolConfig;
   }
 }
 
@@ -138,7 +145,7 @@ type TursoFacts = {
  */
 export class TursoPool extends Emitter<TursoFacts> {
   readonly #handle: Handle<LibsqlPool>;
-  readonly #statements: Statements;
+  readonly #executor: StatementExecutor;
   readonly #protocol: string;
   readonly #url: string;
   readonly #leakTracker: LeakTracker | undefined;
@@ -150,13 +157,13 @@ export class TursoPool extends Emitter<TursoFacts> {
    */
   constructor(config: TursoPoolConfig) {
     super('libsql', 'pool');
-    const face = (config as unknown) instanceof Variables ? 'environment' : 'pool';
+    const optionStyle = (config as unknown) instanceof EnvironmentConfig ? 'environment' : 'pool';
     const listener = weakListener(this, TursoPool.#onNativeEvent);
-    this.#handle = native.libsqlOpen(config, face, deployment(), listener);
+    this.#handle = native.libsqlOpen(config, optionStyle, deployment(), listener);
     const [protocol, url, intMode] = native.libsqlDescribe(this.#handle);
     this.#protocol = protocol;
     this.#url = url;
-    this.#statements = new Statements(this.#handle, intMode);
+    this.#executor = new StatementExecutor(this.#handle, intMode);
     this.#leakTracker = native.libsqlReportsLeaks(this.#handle) ? new LeakTracker() : undefined;
   }
 
@@ -173,18 +180,18 @@ export class TursoPool extends Emitter<TursoFacts> {
    * `Pool is shutting down` (kind `closed`).
    */
   async getConnection(options?: CallOptions): Promise<PooledClient> {
-    checkOptions('options', options, CALL);
+    checkOptions('options', options, CALL_OPTIONS);
     options?.signal?.throwIfAborted();
     // Before anything is awaited, while the borrower is on the stack.
-    const captured = this.#leakTracker?.capture(this.getConnection);
+    const borrowerStack = this.#leakTracker?.capture(this.getConnection);
     const lease = native.libsqlTake(this.#handle) ?? (await acquire(this.#handle, options?.signal));
-    this.#leakTracker?.set(lease, captured);
-    return this.#clientOf(lease);
+    this.#leakTracker?.set(lease, borrowerStack);
+    return this.#lend(lease);
   }
 
-  #clientOf(lease: number): PooledClient {
-    const statements = new Statements(this.#handle, this.#statements.intMode, lease);
-    const client = new PooledClient(statements, lease, this.#protocol, () => this.releaseConnection(client));
+  #lend(lease: number): PooledClient {
+    const executor = new StatementExecutor(this.#handle, this.#executor.intMode, lease);
+    const client = new PooledClient(executor, lease, this.#protocol, () => this.releaseConnection(client));
     this.publish('acquire', () => ({ connectionId: client.connectionId }));
     return client;
   }
@@ -225,7 +232,7 @@ export class TursoPool extends Emitter<TursoFacts> {
    * ```
    */
   async withConnection<T>(use: (client: PooledClient) => T | Promise<T>, options?: CallOptions): Promise<T> {
-    if (typeof use !== 'function') throw wrongType('use', 'a function', use);
+    if (typeof use !== 'function') throw invalidTypeRedacted('use', 'a function', use);
     const client = await this.getConnection(options);
     try {
       return await use(client);
@@ -248,7 +255,7 @@ export class TursoPool extends Emitter<TursoFacts> {
    * ```
    */
   async execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>> {
-    return this.#statements.execute(statement, args, options);
+    return this.#executor.execute(statement, args, options);
   }
 
   /**
@@ -261,17 +268,17 @@ export class TursoPool extends Emitter<TursoFacts> {
     mode?: TransactionMode,
     options?: QueryOptions,
   ): Promise<ResultSet<T>[]> {
-    return this.#statements.batch(statements, mode, options);
+    return this.#executor.batch(statements, mode, options);
   }
 
   /** Runs the statements as `batch` does, with foreign keys switched off during it. */
   async migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]> {
-    return this.#statements.batch(statements, 'migrate', options);
+    return this.#executor.batch(statements, 'migrate', options);
   }
 
   /** Runs a script: several statements without arguments, separated by semicolons. */
   async executeMultiple(sql: string, options?: QueryOptions): Promise<void> {
-    return this.#statements.executeMultiple(sql, options);
+    return this.#executor.executeMultiple(sql, options);
   }
 
   /**
@@ -296,10 +303,10 @@ export class TursoPool extends Emitter<TursoFacts> {
    * @param mode Default: `write`.
    */
   async transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction> {
-    checkOptions('options', options, QUERY);
+    checkOptions('options', options, QUERY_OPTIONS);
     const client = await this.getConnection({ signal: options?.signal });
     const owner = { isClosed: () => client.closed, release: () => this.releaseConnection(client) };
-    return OpenTransaction.begin(client.statements, mode, owner, options);
+    return OpenTransaction.begin(client.executor, mode, owner, options);
   }
 
   /** Returns whether a connection can be borrowed and `SELECT 1` succeeds on it. Never rejects. */
@@ -357,7 +364,10 @@ export class TursoPool extends Emitter<TursoFacts> {
   }
 }
 
-const shared = singleton('libsql', (config?: TursoPoolConfig) => new TursoPool(config ?? Variables.fromProcess()));
+const shared = singleton(
+  'libsql',
+  (config?: TursoPoolConfig) => new TursoPool(config ?? EnvironmentConfig.fromProcess()),
+);
 
 /**
  * Returns the shared pool of this JavaScript environment. The first call creates it with `config`. Without `config` it reads

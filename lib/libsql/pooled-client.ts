@@ -4,8 +4,8 @@ import type { InArgs, InStatement, ResultSet, Row } from './result-set';
 import {
   type BatchStatement,
   type QueryOptions,
-  type Statements,
-  syncRefused,
+  type StatementExecutor,
+  syncNotSupportedError,
   type TransactionMode,
 } from './statements';
 import { OpenTransaction, type Transaction } from './transaction';
@@ -30,7 +30,7 @@ import { OpenTransaction, type Transaction } from './transaction';
  * ```
  */
 export class PooledClient {
-  readonly #statements: Statements;
+  readonly #executor: StatementExecutor;
   readonly #release: () => void;
   #released = false;
 
@@ -40,8 +40,8 @@ export class PooledClient {
   readonly protocol: string;
 
   /** @internal */
-  constructor(statements: Statements, lease: number, protocol: string, release: () => void) {
-    this.#statements = statements;
+  constructor(executor: StatementExecutor, lease: number, protocol: string, release: () => void) {
+    this.#executor = executor;
     this.#release = release;
     this.connectionId = connectionIdOf(lease);
     this.protocol = protocol;
@@ -54,7 +54,7 @@ export class PooledClient {
 
   /** Runs one statement and returns its result. */
   async execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>> {
-    return this.#open('execute').execute(statement, args, options);
+    return this.#requireOpen('execute').execute(statement, args, options);
   }
 
   /**
@@ -67,12 +67,12 @@ export class PooledClient {
     mode?: TransactionMode,
     options?: QueryOptions,
   ): Promise<ResultSet<T>[]> {
-    return this.#open('batch').batch(statements, mode, options);
+    return this.#requireOpen('batch').batch(statements, mode, options);
   }
 
   /** Runs the statements as `batch` does, with foreign keys switched off during it. */
   async migrate<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]> {
-    return this.#open('migrate').batch(statements, 'migrate', options);
+    return this.#requireOpen('migrate').batch(statements, 'migrate', options);
   }
 
   /**
@@ -82,18 +82,18 @@ export class PooledClient {
    */
   async transaction(mode?: TransactionMode, options?: QueryOptions): Promise<Transaction> {
     const owner = { isClosed: () => this.#released, release: () => undefined };
-    return OpenTransaction.begin(this.#open('transaction'), mode, owner, options);
+    return OpenTransaction.begin(this.#requireOpen('transaction'), mode, owner, options);
   }
 
   /** Runs a script: several statements without arguments, separated by semicolons. */
   async executeMultiple(sql: string, options?: QueryOptions): Promise<void> {
-    return this.#open('executeMultiple').executeMultiple(sql, options);
+    return this.#requireOpen('executeMultiple').executeMultiple(sql, options);
   }
 
   /** Always rejects: this build has no embedded replicas, so there is nothing to synchronize. */
   async sync(): Promise<never> {
-    this.#open('sync');
-    throw syncRefused();
+    this.#requireOpen('sync');
+    throw syncNotSupportedError();
   }
 
   /** Returns the connection to its pool, as `releaseConnection` does. */
@@ -108,24 +108,24 @@ export class PooledClient {
 
   /** @internal The pool it was borrowed from. */
   get pool(): Handle<LibsqlPool> {
-    return this.#statements.handle;
+    return this.#executor.handle;
   }
 
   /** @internal */
-  get statements(): Statements {
-    return this.#statements;
+  get executor(): StatementExecutor {
+    return this.#executor;
   }
 
   /** @internal Its lease, the first time. */
   markReleased(): number | undefined {
     if (this.#released) return undefined;
     this.#released = true;
-    return this.#statements.lease;
+    return this.#executor.lease;
   }
 
-  #open(operation: string): Statements {
+  #requireOpen(operation: string): StatementExecutor {
     if (this.#released) throw closedError('The connection was already released', operation);
-    return this.#statements;
+    return this.#executor;
   }
 }
 

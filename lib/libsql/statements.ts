@@ -18,20 +18,20 @@ export interface QueryOptions extends CallOptions {
 }
 
 /** @internal */
-export const QUERY: KnownOptions<QueryOptions> = { signal: true, timeoutMs: true };
+export const QUERY_OPTIONS: KnownOptions<QueryOptions> = { signal: true, timeoutMs: true };
 
 /** A statement of a batch: SQL, `{ sql, args }` or `[sql, args]`. */
 export type BatchStatement = InStatement | readonly [sql: string, args?: InArgs];
 
 /** Whether a statement is an object of which nothing is lost when its members are given one by one. */
-function hasPartsOnly(statement: InStatement): statement is Exclude<InStatement, string> {
+function hasOnlySqlAndArgs(statement: InStatement): statement is Exclude<InStatement, string> {
   if (typeof statement !== 'object' || statement === null) return false;
   for (const key of Object.keys(statement)) if (key !== 'sql' && key !== 'args') return false;
   return Object.hasOwn(statement, 'sql');
 }
 
 /** @internal The verbs of a connection, or of a pool that borrows one for each. */
-export class Statements {
+export class StatementExecutor {
   readonly handle: Handle<LibsqlPool>;
   readonly intMode: IntMode;
   /** The lease they run on; undefined borrows one for each call. */
@@ -44,7 +44,7 @@ export class Statements {
   }
 
   async execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>> {
-    checkOptions('options', options, QUERY);
+    checkOptions('options', options, QUERY_OPTIONS);
     const turn = nextTurn();
     if (turn) await turn;
     const { handle, lease, intMode } = this;
@@ -55,7 +55,7 @@ export class Statements {
       try {
         // Two values cross sooner than the object that they are members of.
         const answer =
-          args === undefined && hasPartsOnly(statement)
+          args === undefined && hasOnlySqlAndArgs(statement)
             ? native.libsqlExecute(handle, lease, statement.sql, statement.args, timeoutMs)
             : native.libsqlExecute(handle, lease, statement, args, timeoutMs);
         if (typeof answer !== 'string' && !Array.isArray(answer)) return readResult<T>(await answer, intMode);
@@ -78,7 +78,7 @@ export class Statements {
     mode: TransactionMode | 'migrate' | 'continue' | undefined,
     options: QueryOptions = {},
   ): Promise<ResultSet<T>[]> {
-    checkOptions('options', options, QUERY);
+    checkOptions('options', options, QUERY_OPTIONS);
     const turn = nextTurn();
     if (turn) await turn;
     const { handle, lease, intMode } = this;
@@ -91,7 +91,7 @@ export class Statements {
   }
 
   async begin(mode: TransactionMode | undefined, options: QueryOptions = {}): Promise<void> {
-    checkOptions('options', options, QUERY);
+    checkOptions('options', options, QUERY_OPTIONS);
     const turn = nextTurn();
     if (turn) await turn;
     const { handle, lease } = this;
@@ -102,13 +102,13 @@ export class Statements {
     );
   }
 
-  async executeMultiple(sql: string, options: QueryOptions = {}, within = false): Promise<void> {
-    checkOptions('options', options, QUERY);
+  async executeMultiple(sql: string, options: QueryOptions = {}, inTransaction = false): Promise<void> {
+    checkOptions('options', options, QUERY_OPTIONS);
     const turn = nextTurn();
     if (turn) await turn;
     const { handle, lease } = this;
     await call(
-      (cancel) => native.libsqlSequence(handle, lease, sql, within, options.timeoutMs, cancel),
+      (cancel) => native.libsqlSequence(handle, lease, sql, inTransaction, options.timeoutMs, cancel),
       options.signal,
       toLibsqlError,
     );
@@ -121,7 +121,7 @@ export function acquire(handle: Handle<LibsqlPool>, signal: AbortSignal | undefi
   return call((cancel) => native.libsqlAcquire(handle, cancel), signal, toLibsqlError, giveBack);
 }
 /** @internal */
-export function syncRefused(): LibsqlError {
+export function syncNotSupportedError(): LibsqlError {
   const reason = 'this build has no embedded replicas: there is nothing to synchronize';
   return new LibsqlError(`SYNC_NOT_SUPPORTED: ${reason}`, 'SYNC_NOT_SUPPORTED', undefined, undefined, undefined, {
     operation: 'sync',

@@ -2,7 +2,13 @@ import { checkOptions } from '../runtime/known-options';
 import { native } from '../runtime/native';
 import { closedError, LibsqlError } from './error';
 import type { InArgs, InStatement, ResultSet, Row } from './result-set';
-import { type BatchStatement, QUERY, type QueryOptions, type Statements, type TransactionMode } from './statements';
+import {
+  type BatchStatement,
+  QUERY_OPTIONS,
+  type QueryOptions,
+  type StatementExecutor,
+  type TransactionMode,
+} from './statements';
 
 /**
  * An interactive transaction. End it by `commit`, by `rollback`, or by `close`, which rolls back what was not committed;
@@ -42,28 +48,28 @@ export interface TransactionOwner {
 
 /** @internal A transaction on a connection of its owner. */
 export class OpenTransaction implements Transaction {
-  #statements: Statements | undefined;
+  #executor: StatementExecutor | undefined;
   readonly #owner: TransactionOwner;
 
-  private constructor(statements: Statements, owner: TransactionOwner) {
-    this.#statements = statements;
+  private constructor(executor: StatementExecutor, owner: TransactionOwner) {
+    this.#executor = executor;
     this.#owner = owner;
   }
 
   static async begin(
-    statements: Statements,
+    executor: StatementExecutor,
     mode: TransactionMode | undefined,
     owner: TransactionOwner,
     options?: QueryOptions,
   ): Promise<Transaction> {
     try {
-      await statements.begin(mode, options);
+      await executor.begin(mode, options);
       if (owner.isClosed()) throw closedError('The client was closed', 'transaction');
     } catch (error) {
       owner.release();
       throw error;
     }
-    return new OpenTransaction(statements, owner);
+    return new OpenTransaction(executor, owner);
   }
 
   get closed(): boolean {
@@ -71,19 +77,19 @@ export class OpenTransaction implements Transaction {
   }
 
   /** The connection, while the transaction is not closed. */
-  get #current(): Statements | undefined {
-    if (this.#owner.isClosed()) this.#statements = undefined;
-    return this.#statements;
+  get #current(): StatementExecutor | undefined {
+    if (this.#owner.isClosed()) this.#executor = undefined;
+    return this.#executor;
   }
 
-  #hasEnded({ handle, lease }: Statements): boolean {
-    return lease === undefined || native.libsqlHasEnded(handle, lease);
+  #hasEnded({ handle, lease }: StatementExecutor): boolean {
+    return lease === undefined || native.libsqlTransactionHasEnded(handle, lease);
   }
 
   async execute<T = Row>(statement: InStatement, args?: InArgs, options?: QueryOptions): Promise<ResultSet<T>> {
     const withArgs = args === undefined ? statement : ([statement, args] as BatchStatement);
     try {
-      const [result] = await this.#open('execute').batch<T>([withArgs], 'continue', options);
+      const [result] = await this.#requireOpen('execute').batch<T>([withArgs], 'continue', options);
       return result!;
     } catch (error) {
       throw asSingle(error);
@@ -91,22 +97,22 @@ export class OpenTransaction implements Transaction {
   }
 
   async batch<T = Row>(statements: readonly BatchStatement[], options?: QueryOptions): Promise<ResultSet<T>[]> {
-    return this.#open('batch').batch(statements, 'continue', options);
+    return this.#requireOpen('batch').batch(statements, 'continue', options);
   }
 
   async executeMultiple(sql: string, options?: QueryOptions): Promise<void> {
-    return this.#open('executeMultiple').executeMultiple(sql, options, true);
+    return this.#requireOpen('executeMultiple').executeMultiple(sql, options, true);
   }
 
   async commit(options?: QueryOptions): Promise<void> {
-    await this.#finish(this.#open('commit'), 'COMMIT', options);
+    await this.#finish(this.#requireOpen('commit'), 'COMMIT', options);
   }
 
   async rollback(options?: QueryOptions): Promise<void> {
     const current = this.#current;
     if (!current) return;
     if (!this.#hasEnded(current)) return this.#finish(current, 'ROLLBACK', options);
-    this.#statements = undefined;
+    this.#executor = undefined;
     this.#owner.release();
   }
 
@@ -123,18 +129,18 @@ export class OpenTransaction implements Transaction {
     await this.rollback();
   }
 
-  #open(operation: string): Statements {
+  #requireOpen(operation: string): StatementExecutor {
     const current = this.#current;
     if (current) return current;
     throw closedError('The transaction is closed', operation, 'TRANSACTION_CLOSED');
   }
 
-  async #finish(statements: Statements, sql: string, options?: QueryOptions): Promise<void> {
+  async #finish(executor: StatementExecutor, sql: string, options?: QueryOptions): Promise<void> {
     // A mistake of the caller's leaves the transaction as it is.
-    checkOptions('options', options, QUERY);
-    this.#statements = undefined;
+    checkOptions('options', options, QUERY_OPTIONS);
+    this.#executor = undefined;
     try {
-      await statements.batch([sql], 'continue', options);
+      await executor.batch([sql], 'continue', options);
     } catch (error) {
       throw asSingle(error);
     } finally {

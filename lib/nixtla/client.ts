@@ -6,7 +6,7 @@ import { Emitter } from '../runtime/emitter';
 import { checkOptions } from '../runtime/known-options';
 import { log } from '../runtime/logger';
 import { native, type Cancel, type Handle } from '../runtime/native';
-import { CALL_OPTIONS, type NixtlaCallOptions, NixtlaJob } from './job';
+import { NIXTLA_CALL_OPTIONS, type NixtlaCallOptions, NixtlaJob } from './job';
 import type {
   NixtlaAnomalyRequest,
   NixtlaAnomalyResponse,
@@ -273,7 +273,7 @@ export class NixtlaClient extends Emitter<NixtlaFacts> {
   }
 
   async #call<T>(options: NixtlaCallOptions = {}, start: NativeCall<T>): Promise<T> {
-    checkOptions('options', options, CALL_OPTIONS);
+    checkOptions('options', options, NIXTLA_CALL_OPTIONS);
     const { timeoutMs, signal } = options;
     try {
       return await call((cancel) => start(timeoutMs, cancel), signal);

@@ -10,7 +10,7 @@ export interface NixtlaCallOptions extends CallOptions {
 }
 
 /** @internal */
-export const CALL_OPTIONS: KnownOptions<NixtlaCallOptions> = { signal: true, timeoutMs: true };
+export const NIXTLA_CALL_OPTIONS: KnownOptions<NixtlaCallOptions> = { signal: true, timeoutMs: true };
 
 /**
  * A request that the service processes asynchronously; returned by `NixtlaClient.submit`.
@@ -39,7 +39,7 @@ export class NixtlaJob<Answer> {
 
   /** Returns the status that the service reports: `pending`, `running`, `succeeded`, `failed` or `cancelled`. */
   async status(options: NixtlaCallOptions = {}): Promise<string> {
-    checkOptions('options', options, CALL_OPTIONS);
+    checkOptions('options', options, NIXTLA_CALL_OPTIONS);
     return call((cancel) => native.nixtlaJobStatus(this.#job, options.timeoutMs, cancel), options.signal);
   }
 
@@ -50,14 +50,14 @@ export class NixtlaJob<Answer> {
    * ends only the wait; the job continues.
    */
   async result(options: NixtlaCallOptions = {}): Promise<Answer> {
-    checkOptions('options', options, CALL_OPTIONS);
+    checkOptions('options', options, NIXTLA_CALL_OPTIONS);
     const answer = await call((cancel) => native.nixtlaJobResult(this.#job, options.timeoutMs, cancel), options.signal);
     return JSON.parse(answer) as Answer;
   }
 
   /** Cancels the job. Returns `false` if the job had already ended. */
   async cancel(options: NixtlaCallOptions = {}): Promise<boolean> {
-    checkOptions('options', options, CALL_OPTIONS);
+    checkOptions('options', options, NIXTLA_CALL_OPTIONS);
     return call((cancel) => native.nixtlaJobCancel(this.#job, options.timeoutMs, cancel), options.signal);
   }
 }

@@ -51,7 +51,7 @@ export class LinkedSignal {
 }
 
 /** What an attempt fails with at its deadline. */
-export const TIMED_OUT = Symbol('late');
+export const TIMED_OUT = Symbol('timed out');
 
 /** One attempt while it runs. It may end twice (its answer comes after its deadline); the first end counts. */
 export class RunningAttempt implements Attempt, TimedTask {
@@ -101,12 +101,12 @@ export class RunningAttempt implements Attempt, TimedTask {
   }
 
   /** The same as a promise: at most for `ms`, unless that is -1, and until the abort. */
-  async settle<T>(work: (attempt: Attempt) => T | PromiseLike<T>, ms: number, abort?: LinkedSignal): Promise<T> {
-    abort?.throwIfAborted();
+  async run<T>(work: (attempt: Attempt) => T | PromiseLike<T>, ms: number, linkedSignal?: LinkedSignal): Promise<T> {
+    linkedSignal?.throwIfAborted();
     let timer: NodeJS.Timeout | undefined;
     try {
       return await new Promise<T>((resolve, reject) => {
-        if (abort) abort.interrupt = (reason) => this.fail(reason);
+        if (linkedSignal) linkedSignal.interrupt = (reason) => this.fail(reason);
         if (ms >= 0) timer = startTimer(() => this.expire(), ms);
         this.start(work, resolve, reject);
       });
@@ -127,7 +127,7 @@ export class RunningAttempt implements Attempt, TimedTask {
   }
 
   /** Takes note of its end; false when it had ended before. */
-  end(): boolean {
+  markEnded(): boolean {
     if (this.#isOver) return false;
     this.#isOver = true;
     this.#deadlines?.remove(this);

@@ -1,11 +1,11 @@
 import { inspect, type InspectOptions } from 'node:util';
 
-import { CALL, type CallOptions, weakListener } from '../runtime/native-call';
+import { CALL_OPTIONS, type CallOptions, weakListener } from '../runtime/native-call';
 import { checkClock, callerClock, type Clock, type CallerClock } from './clock';
 import { Emitter } from '../runtime/emitter';
 import { PolicyRunner, type Guarded } from './runner';
 import { log } from '../runtime/logger';
-import { invalidType, wrongType } from '../runtime/argument-error';
+import { invalidType, invalidTypeRedacted } from '../runtime/argument-error';
 import { readMatchers, type ErrorMatcher } from '../runtime/error-matcher';
 import { checkOptions } from '../runtime/known-options';
 import { native, type Handle } from '../runtime/native';
@@ -101,13 +101,13 @@ export function describe(policy: Handle<NativePolicy>) {
     name: string;
     options: Record<string, unknown>;
     optionsDiffer: boolean;
-    attemptMs: number | null;
+    attemptTimeoutMs: number | null;
   };
 }
 
 /** @internal Functions and error classes stay here; the rest is for the addon to judge. */
 export function splitBreaker(path: string, options: BreakerOptions) {
-  if (typeof options !== 'object' || options === null) throw wrongType(path, 'an object', options);
+  if (typeof options !== 'object' || options === null) throw invalidTypeRedacted(path, 'an object', options);
   const { excludedExceptions, failureWeight, ...data } = options;
   if (failureWeight !== undefined && typeof failureWeight !== 'function') {
     throw invalidType(`${path}.failureWeight`, 'a function', failureWeight);
@@ -182,12 +182,12 @@ export class CircuitBreaker extends Emitter<{ state: StateFacts }> {
   readonly name: string;
   readonly #policy: Handle<NativePolicy>;
   readonly #runner: PolicyRunner;
-  readonly #time: CallerClock | undefined;
+  readonly #clock: CallerClock | undefined;
   readonly #options: Record<string, unknown>;
 
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(name: string, options: CircuitBreakerOptions = {}) {
-    if (typeof options !== 'object' || options === null) throw wrongType('options', 'an object', options);
+    if (typeof options !== 'object' || options === null) throw invalidTypeRedacted('options', 'an object', options);
     const { clock, ...rest } = options;
     checkClock(clock);
     const { rules, data } = splitBreaker('options', rest);
@@ -196,8 +196,8 @@ export class CircuitBreaker extends Emitter<{ state: StateFacts }> {
     super('resilience', description.name);
     this.name = description.name;
     this.#policy = policy;
-    this.#time = callerClock(policy, clock);
-    this.#runner = new PolicyRunner(policy, null, { ...rules, time: this.#time });
+    this.#clock = callerClock(policy, clock);
+    this.#runner = new PolicyRunner(policy, null, { ...rules, clock: this.#clock });
     this.#options = description.options['breaker'] as Record<string, unknown>;
     if (description.optionsDiffer) warnOfOtherOptions(this.name);
     onStateChange(policy, this, CircuitBreaker.#onStateChange);
@@ -219,7 +219,7 @@ export class CircuitBreaker extends Emitter<{ state: StateFacts }> {
    * @throws CircuitBreakerError when the breaker refuses the call.
    */
   run<T>(fn: Guarded<T>, options?: CallOptions): Promise<T> {
-    checkOptions('options', options, CALL);
+    checkOptions('options', options, CALL_OPTIONS);
     return this.#runner.run(fn, options?.signal);
   }
 
@@ -260,7 +260,7 @@ export class CircuitBreaker extends Emitter<{ state: StateFacts }> {
   }
 
   #force(to: string): void {
-    this.#time?.sync();
+    this.#clock?.sync();
     native.breakerForce(this.#policy, to);
   }
 

@@ -1,4 +1,4 @@
-import { invalidValue, numberMistake, wrongType } from '../runtime/argument-error';
+import { invalidValue, numberMistake, invalidTypeRedacted } from '../runtime/argument-error';
 import { messageOf } from '../runtime/error-message';
 import { native, type Handle } from '../runtime/native';
 import { onRejection } from '../runtime/shape';
@@ -73,5 +73,5 @@ export function callerClock(policy: Handle<NativePolicy>, clock: Clock | undefin
 /** @internal */
 export function checkClock(clock: unknown): void {
   if (clock === undefined || typeof (clock as Partial<Clock> | null)?.now === 'function') return;
-  throw wrongType('options.clock', 'an object with now()', clock);
+  throw invalidTypeRedacted('options.clock', 'an object with now()', clock);
 }

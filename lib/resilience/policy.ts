@@ -11,11 +11,11 @@ import {
   type StateChange,
   type StateFacts,
 } from './breaker';
-import { CALL, type CallOptions } from '../runtime/native-call';
+import { CALL_OPTIONS, type CallOptions } from '../runtime/native-call';
 import { checkClock, callerClock, type Clock } from './clock';
 import { Emitter } from '../runtime/emitter';
 import { PolicyRunner, type Guarded } from './runner';
-import { wrongType } from '../runtime/argument-error';
+import { invalidTypeRedacted } from '../runtime/argument-error';
 import { readMatchers, type ErrorMatcher } from '../runtime/error-matcher';
 import { checkOptions } from '../runtime/known-options';
 import { native, type Handle } from '../runtime/native';
@@ -154,9 +154,9 @@ export class Policy extends Emitter<PolicyFacts> {
     this.name = description.name;
     this.#policy = policy;
     this.#options = description.options;
-    this.#runner = new PolicyRunner(policy, description.attemptMs, {
+    this.#runner = new PolicyRunner(policy, description.attemptTimeoutMs, {
       ...rules,
-      time: callerClock(policy, clock),
+      clock: callerClock(policy, clock),
       onRetry: (facts) => this.publish('retry', () => facts),
       onTimeout: (facts) => this.publish('timeout', () => facts),
     });
@@ -176,7 +176,7 @@ export class Policy extends Emitter<PolicyFacts> {
    * Aborting `signal` rejects at once with its reason, also between two attempts.
    */
   run<T>(fn: Guarded<T>, options?: CallOptions): Promise<T> {
-    checkOptions('options', options, CALL);
+    checkOptions('options', options, CALL_OPTIONS);
     return this.#runner.run(fn, options?.signal);
   }
 
@@ -205,7 +205,7 @@ export class Policy extends Emitter<PolicyFacts> {
 
 /** Functions and error classes stay here; the rest is for the addon to judge. */
 function split(options: PolicyOptions) {
-  if (!isObject(options as unknown)) throw wrongType('options', 'an object', options);
+  if (!isObject(options as unknown)) throw invalidTypeRedacted('options', 'an object', options);
   const { retry, breaker, clock, ...data } = options;
   checkClock(clock);
   const { retryableExceptions, ...retryData } = isObject(retry) ? retry : {};

@@ -15,7 +15,7 @@ import type { Policy as NativePolicy } from '../../dist/native';
 export type Guarded<T> = (attempt: Attempt) => T | PromiseLike<T>;
 
 /** The part of a policy that is JavaScript: which errors count, and its callbacks. */
-export interface RunnerRules {
+export interface RunnerOptions {
   excludedExceptions?: readonly ErrorMatcher[] | undefined;
   failureWeight?: ((error: unknown) => number) | undefined;
   retryableExceptions?: readonly ErrorMatcher[] | undefined;
@@ -24,17 +24,17 @@ export interface RunnerRules {
   /** Whether an attempt has a timeout of its own, whose error says what it was doing. */
   hasOwnTimeout?: boolean;
   /** What users call the time limit of an attempt, where that is not a policy's own option. */
-  timeLimit?: string;
+  timeoutOptionName?: string;
   /** Whether these calls run in the background: their pauses do not keep the process alive. */
   background?: boolean;
   /** The caller's clock, where the addon does not use its own. */
-  time?: CallerClock | undefined;
+  clock?: CallerClock | undefined;
   /** Returns the signal that ends the pauses and the waiting of a call that begins now, and all attempts but the first. */
-  until?: () => AbortSignal;
+  lifetime?: () => AbortSignal;
 }
 
 /** The answer of the addon to a call that is not admitted at once: refused, delayed or queued. */
-type Step = { refused: string } | { id: number; waitMs: number } | { id: number; queueMs: number | null };
+type NotAdmitted = { refused: string } | { id: number; waitMs: number } | { id: number; queueMs: number | null };
 
 /**
  * The loop around a function: asks the addon before each attempt, reports after it, and sleeps in between for as
@@ -42,10 +42,10 @@ type Step = { refused: string } | { id: number; waitMs: number } | { id: number;
  */
 export class PolicyRunner {
   readonly #policy: Handle<NativePolicy>;
-  readonly #rules: RunnerRules;
-  readonly #time: CallerClock | undefined;
+  readonly #options: RunnerOptions;
+  readonly #clock: CallerClock | undefined;
   /** How long a first attempt may take that had not to wait. */
-  readonly #attemptMs: number;
+  readonly #attemptTimeoutMs: number;
   readonly #deadlines: Deadlines | undefined;
   /** Calls in the bulkhead's queue, by number. */
   readonly #queued = new Map<number, () => void>();
@@ -53,13 +53,14 @@ export class PolicyRunner {
   readonly #limited = new Map<number, () => void>();
   #isWakeScheduled = false;
 
-  constructor(policy: Handle<NativePolicy>, attemptMs: number | null, rules: RunnerRules) {
+  constructor(policy: Handle<NativePolicy>, attemptTimeoutMs: number | null, options: RunnerOptions) {
     this.#policy = policy;
-    this.#rules = rules;
-    this.#attemptMs = attemptMs ?? Infinity;
-    const { time } = rules;
-    this.#time = time;
-    this.#deadlines = attemptMs === null ? undefined : new Deadlines(attemptMs, time && (() => time.now()));
+    this.#options = options;
+    this.#attemptTimeoutMs = attemptTimeoutMs ?? Infinity;
+    const { clock } = options;
+    this.#clock = clock;
+    this.#deadlines =
+      attemptTimeoutMs === null ? undefined : new Deadlines(attemptTimeoutMs, clock && (() => clock.now()));
   }
 
   /**
@@ -68,28 +69,32 @@ export class PolicyRunner {
    */
   run<T>(work: Guarded<T>, signal?: AbortSignal, timeoutMs?: number): Promise<T> {
     if (typeof work !== 'function') throw invalidType('fn', 'a function', work);
-    const until = this.#rules.until?.();
-    if (signal) return this.#abortable(signal, until, (abort) => this.#begin(work, abort, timeoutMs));
+    const lifetime = this.#options.lifetime?.();
+    if (signal)
+      return this.#runWithSignals(signal, lifetime, (linkedSignal) => this.#begin(work, linkedSignal, timeoutMs));
     let id: number;
     try {
       id = this.#admit(undefined, timeoutMs);
     } catch (error) {
       return Promise.reject(error);
     }
-    return this.runAdmitted(work, id, until);
+    return this.runAdmitted(work, id, lifetime);
   }
 
   /**
-   * Runs a call whose number, below 0 where it was not admitted, the addon has given; `until` ends its pauses and its
+   * Runs a call whose number, below 0 where it was not admitted, the addon has given; `lifetime` ends its pauses and its
    * waiting, and all attempts but the first.
    */
-  runAdmitted<T>(work: Guarded<T>, id: number, until: AbortSignal | undefined): Promise<T> {
-    if (id < 0) return this.#abortable(until, undefined, (abort) => this.#attempts(work, id, 1, undefined, abort));
+  runAdmitted<T>(work: Guarded<T>, id: number, lifetime: AbortSignal | undefined): Promise<T> {
+    if (id < 0)
+      return this.#runWithSignals(lifetime, undefined, (linkedSignal) =>
+        this.#runAttempts(work, id, 1, undefined, linkedSignal),
+      );
     // The usual case, a first attempt that may go and succeeds, makes nothing that it does not need.
     return new Promise((resolve, reject) => {
       const first = new RunningAttempt(1);
-      const settled = (value: T) => {
-        if (!first.end()) return;
+      const onSuccess = (value: T) => {
+        if (!first.markEnded()) return;
         try {
           this.#succeed(id);
         } catch (error) {
@@ -97,60 +102,73 @@ export class PolicyRunner {
         }
         resolve(value);
       };
-      const failed = (thrown: unknown) => {
-        if (!first.end()) return;
-        this.#abortable(until, undefined, (abort) => this.#recover(work, id, thrown, abort)).then(resolve, reject);
+      const onFailure = (thrown: unknown) => {
+        if (!first.markEnded()) return;
+        this.#runWithSignals(lifetime, undefined, (linkedSignal) =>
+          this.#retryAfterFirst(work, id, thrown, linkedSignal),
+        ).then(resolve, reject);
       };
-      first.start(work, settled, failed);
+      first.start(work, onSuccess, onFailure);
       if (this.#deadlines) first.addDeadline(this.#deadlines);
     });
   }
 
   /** Runs `call`, which the signals end, if there are any. */
-  async #abortable<T>(
+  async #runWithSignals<T>(
     signal: AbortSignal | undefined,
-    until: AbortSignal | undefined,
-    call: (abort: LinkedSignal | undefined) => Promise<T>,
+    lifetime: AbortSignal | undefined,
+    call: (linkedSignal: LinkedSignal | undefined) => Promise<T>,
   ): Promise<T> {
     // Awaited, or the caller would not be on the stack of errors.
     if (!signal) return await call(undefined);
-    const abort = new LinkedSignal(signal, until);
+    const linkedSignal = new LinkedSignal(signal, lifetime);
     try {
-      return await call(abort);
+      return await call(linkedSignal);
     } finally {
-      abort.stop();
+      linkedSignal.stop();
     }
   }
 
-  async #begin<T>(work: Guarded<T>, abort: LinkedSignal | undefined, timeoutMs: number | undefined): Promise<T> {
-    abort?.throwIfAborted();
-    return await this.#attempts(work, this.#admit(undefined, timeoutMs), 1, undefined, abort);
+  async #begin<T>(work: Guarded<T>, linkedSignal: LinkedSignal | undefined, timeoutMs: number | undefined): Promise<T> {
+    linkedSignal?.throwIfAborted();
+    return await this.#runAttempts(work, this.#admit(undefined, timeoutMs), 1, undefined, linkedSignal);
   }
 
   /** Goes on after a first attempt that failed. */
-  async #recover<T>(work: Guarded<T>, id: number, thrown: unknown, abort: LinkedSignal | undefined): Promise<T> {
+  async #retryAfterFirst<T>(
+    work: Guarded<T>,
+    id: number,
+    thrown: unknown,
+    linkedSignal: LinkedSignal | undefined,
+  ): Promise<T> {
     // From here on the caller is on the stack of errors, which it is not in a timer.
     await undefined;
-    const error = this.#toAttemptError(thrown, 1, this.#attemptMs);
-    return this.#attempts(work, await this.#retry(id, 1, error, abort), 2, error, abort);
+    const error = this.#toAttemptError(thrown, 1, this.#attemptTimeoutMs);
+    return this.#runAttempts(work, await this.#waitForRetry(id, 1, error, linkedSignal), 2, error, linkedSignal);
   }
 
   /** All attempts from the given one on; `last` is what the one before failed with. */
-  async #attempts<T>(work: Guarded<T>, id: number, number: number, last?: unknown, abort?: LinkedSignal): Promise<T> {
+  async #runAttempts<T>(
+    work: Guarded<T>,
+    id: number,
+    number: number,
+    last?: unknown,
+    linkedSignal?: LinkedSignal,
+  ): Promise<T> {
     for (; ; number++) {
-      if (id < 0) id = await this.#wait(abort, last);
-      this.#setTime(id);
-      const ms = this.#rules.hasOwnTimeout ? -1 : native.policyAttemptMs(this.#policy, id);
+      if (id < 0) id = await this.#waitForAdmission(linkedSignal, last);
+      this.#syncClock(id);
+      const ms = this.#options.hasOwnTimeout ? -1 : native.policyAttemptTimeoutMs(this.#policy, id);
       let value: T;
       try {
-        value = await new RunningAttempt(number).settle(work, ms, abort);
+        value = await new RunningAttempt(number).run(work, ms, linkedSignal);
       } catch (thrown) {
-        if (abort?.aborted) {
+        if (linkedSignal?.aborted) {
           this.#cancel(id);
-          throw abort.reason;
+          throw linkedSignal.reason;
         }
         last = this.#toAttemptError(thrown, number, ms);
-        id = await this.#retry(id, number, last, abort);
+        id = await this.#waitForRetry(id, number, last, linkedSignal);
         continue;
       }
       this.#succeed(id);
@@ -159,41 +177,41 @@ export class PolicyRunner {
   }
 
   /** After a failed attempt: sleeps until the next, and gives the call's number. */
-  async #retry(id: number, attempt: number, error: unknown, abort?: LinkedSignal): Promise<number> {
+  async #waitForRetry(id: number, attempt: number, error: unknown, linkedSignal?: LinkedSignal): Promise<number> {
     const delayMs = this.#fail(id, error);
     if (delayMs < 0) throw error;
     try {
-      this.#rules.onRetry?.({ attempt, delayMs, error });
-      await sleep(delayMs, abort, this.#rules.background);
+      this.#options.onRetry?.({ attempt, delayMs, error });
+      await sleep(delayMs, linkedSignal, this.#options.background);
     } catch (reason) {
       this.#cancel(id);
       throw reason;
     }
     const admitted = this.#admit(id);
-    // The step is read before anything is awaited: the next call replaces it.
-    return admitted < 0 ? this.#wait(abort, error) : admitted;
+    // Why it is not admitted is read before anything is awaited: the next call replaces it.
+    return admitted < 0 ? this.#waitForAdmission(linkedSignal, error) : admitted;
   }
 
   /** Waits until a call is admitted; throws when it is refused: `last`, if there was an attempt. */
-  async #wait(abort: LinkedSignal | undefined, last: unknown): Promise<number> {
+  async #waitForAdmission(linkedSignal: LinkedSignal | undefined, last: unknown): Promise<number> {
     let isLimited = false;
     try {
       for (;;) {
-        const step = JSON.parse(native.policyStep(this.#policy)) as Step;
-        if ('refused' in step) {
+        const answer = JSON.parse(native.policyNotAdmitted(this.#policy)) as NotAdmitted;
+        if ('refused' in answer) {
           // It may have held a place in the bulkhead when it was.
           this.#wakeQueued();
-          throw last ?? toMoorlineError(step.refused);
+          throw last ?? toMoorlineError(answer.refused);
         }
-        isLimited = 'waitMs' in step;
+        isLimited = 'waitMs' in answer;
         try {
-          if ('waitMs' in step) await this.#waitForTurn(this.#limited, step.id, step.waitMs, abort);
-          else await this.#waitForTurn(this.#queued, step.id, step.queueMs, abort);
+          if ('waitMs' in answer) await this.#waitForTurn(this.#limited, answer.id, answer.waitMs, linkedSignal);
+          else await this.#waitForTurn(this.#queued, answer.id, answer.queueMs, linkedSignal);
         } catch (reason) {
-          this.#cancel(step.id);
+          this.#cancel(answer.id);
           throw reason;
         }
-        const id = this.#admit(step.id);
+        const id = this.#admit(answer.id);
         if (id >= 0) return id;
       }
     } catch (reason) {
@@ -207,15 +225,15 @@ export class PolicyRunner {
     waiting: Map<number, () => void>,
     id: number,
     atMostMs: number | null,
-    abort: LinkedSignal | undefined,
+    linkedSignal: LinkedSignal | undefined,
   ): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     try {
       await new Promise<void>((resolve, reject) => {
-        abort?.throwIfAborted();
+        linkedSignal?.throwIfAborted();
         waiting.set(id, resolve);
         if (atMostMs !== null) timer = startTimer(resolve, atMostMs);
-        if (abort) abort.interrupt = reject;
+        if (linkedSignal) linkedSignal.interrupt = reject;
       });
     } finally {
       clearTimeout(timer);
@@ -242,15 +260,15 @@ export class PolicyRunner {
 
   /** The number of a call that may go, or -1. Without `id` a call begins, which is over after `timeoutMs`. */
   #admit(id?: number, timeoutMs?: number): number {
-    this.#setTime(id);
+    this.#syncClock(id);
     if (timeoutMs !== undefined) return native.policyAdmit(this.#policy, id, timeoutMs);
     return id === undefined ? native.policyAdmit(this.#policy) : native.policyAdmit(this.#policy, id);
   }
 
   /** Sets the time of the addon from the caller's clock, if there is one. A clock that fails ends the call. */
-  #setTime(id: number | undefined): void {
+  #syncClock(id: number | undefined): void {
     try {
-      this.#time?.sync();
+      this.#clock?.sync();
     } catch (error) {
       if (id !== undefined) this.#cancel(id);
       throw error;
@@ -258,7 +276,7 @@ export class PolicyRunner {
   }
 
   #succeed(id: number): void {
-    this.#setTime(id);
+    this.#syncClock(id);
     native.policySucceed(this.#policy, id);
     if (this.#queued.size > 0) this.#wakeQueued();
   }
@@ -275,10 +293,10 @@ export class PolicyRunner {
     let delayMs: number;
     try {
       // An error of the clock says nothing about the attempt.
-      if (this.#time?.isClockError(error)) throw error;
+      if (this.#clock?.isClockError(error)) throw error;
       const retryAfterMs = (error as { retryAfterMs?: unknown } | null | undefined)?.retryAfterMs;
       if (typeof retryAfterMs === 'number') waitMs = retryAfterMs;
-      this.#time?.sync();
+      this.#clock?.sync();
       const [weight, retryable] = [this.#weightOf(error), this.#isRetryable(error)];
       delayMs = native.policyFail(this.#policy, id, weight, retryable, waitMs);
     } catch (thrown) {
@@ -291,7 +309,7 @@ export class PolicyRunner {
   }
 
   #weightOf(error: unknown): number {
-    const { excludedExceptions, failureWeight } = this.#rules;
+    const { excludedExceptions, failureWeight } = this.#options;
     if (excludedExceptions && matches(excludedExceptions, error)) return 0;
     if (failureWeight) return checkWeight(failureWeight(error));
     if (error instanceof RetryError) return error.attempts;
@@ -301,7 +319,7 @@ export class PolicyRunner {
   }
 
   #isRetryable(error: unknown): boolean {
-    const { retryableExceptions } = this.#rules;
+    const { retryableExceptions } = this.#options;
     if (retryableExceptions) return matches(retryableExceptions, error);
     return error instanceof MoorlineError ? error.retryable : !isAbort(error);
   }
@@ -310,8 +328,8 @@ export class PolicyRunner {
   #toAttemptError(thrown: unknown, attempt: number, afterMs: number): unknown {
     let error = thrown;
     if (thrown === TIMED_OUT) {
-      error = toMoorlineError(native.policyTimedOut(this.#policy, afterMs, this.#rules.timeLimit));
-      this.#rules.onTimeout?.({ attempt, afterMs });
+      error = toMoorlineError(native.policyTimedOut(this.#policy, afterMs, this.#options.timeoutOptionName));
+      this.#options.onTimeout?.({ attempt, afterMs });
     }
     // One that its maker has frozen stays as it is, as does one that cannot be read.
     const read = readableError(error);
@@ -336,13 +354,13 @@ function isAbort(error: unknown): boolean {
 }
 
 /** Sleeps; an abort ends it at once and stops the timer. */
-function sleep(ms: number, abort: LinkedSignal | undefined, background = false): Promise<void> {
+function sleep(ms: number, linkedSignal: LinkedSignal | undefined, background = false): Promise<void> {
   return new Promise((resolve, reject) => {
-    abort?.throwIfAborted();
+    linkedSignal?.throwIfAborted();
     const timer = startTimer(resolve, ms);
     if (background) timer.unref();
-    if (!abort) return;
-    abort.interrupt = (reason) => {
+    if (!linkedSignal) return;
+    linkedSignal.interrupt = (reason) => {
       clearTimeout(timer);
       reject(reason);
     };

@@ -5,19 +5,19 @@
  * a URL with a password.
  */
 export function invalidType(path: string, expected: string, given: unknown): TypeError {
-  const received = typeof given === 'number' || typeof given === 'boolean' ? String(given) : kindOf(given);
+  const received = typeof given === 'number' || typeof given === 'boolean' ? String(given) : describeType(given);
   const error = new TypeError(`${path} must be ${expected}, got ${received}`);
   return Object.assign(error, { code: 'ERR_INVALID_ARG_TYPE' });
 }
 
 /** The same where a number, too, may be a secret: only its kind is shown. */
-export function wrongType(path: string, expected: string, given: unknown): TypeError {
-  return Object.assign(new TypeError(`${path} must be ${expected}, got ${kindOf(given)}`), {
+export function invalidTypeRedacted(path: string, expected: string, given: unknown): TypeError {
+  return Object.assign(new TypeError(`${path} must be ${expected}, got ${describeType(given)}`), {
     code: 'ERR_INVALID_ARG_TYPE',
   });
 }
 
-function kindOf(value: unknown): string {
+function describeType(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value !== 'object') return `a ${typeof value}`;
   const { constructor } = value;
@@ -47,6 +47,6 @@ export function numberMistake(
   isInRange: (number: number) => boolean,
   expected: string,
 ): Error | undefined {
-  if (typeof given !== 'number') return wrongType(path, 'a number', given);
+  if (typeof given !== 'number') return invalidTypeRedacted(path, 'a number', given);
   return isInRange(given) ? undefined : outOfRange(path, expected, given);
 }

@@ -1,4 +1,4 @@
-import { invalidType, invalidValue, wrongType } from './argument-error';
+import { invalidType, invalidValue, invalidTypeRedacted } from './argument-error';
 import { native } from './native';
 import { isPlainObject } from './shape';
 
@@ -16,11 +16,11 @@ export function checkOptions<Options extends object>(
   hints: Readonly<Record<string, string>> = {},
 ): void {
   if (given === undefined) return;
-  if (!isPlainObject(given)) throw wrongType(path, 'a plain object', given);
+  if (!isPlainObject(given)) throw invalidTypeRedacted(path, 'a plain object', given);
   for (const key of Object.keys(given)) {
     if (Object.hasOwn(known, key) || given[key] === undefined) continue;
     if (Object.hasOwn(hints, key)) throw invalidValue(`${path}.${key} is not a known option; ${hints[key]}`);
-    native.optionUnknown(`${path}.${key}`, key, Object.keys(known));
+    native.rejectUnknownOption(`${path}.${key}`, key, Object.keys(known));
   }
   const { signal } = given;
   if (signal !== undefined && Object.hasOwn(known, 'signal') && !isSignal(signal)) {

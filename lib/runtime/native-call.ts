@@ -13,7 +13,7 @@ export interface CallOptions {
 }
 
 /** @internal */
-export const CALL: KnownOptions<CallOptions> = { signal: true };
+export const CALL_OPTIONS: KnownOptions<CallOptions> = { signal: true };
 
 /**
  * Makes one native call: a failure becomes an error with the caller's stack, and an aborted signal rejects

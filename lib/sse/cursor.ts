@@ -1,6 +1,6 @@
 import { call } from '../runtime/native-call';
 import { toMoorlineError, type MoorlineError } from '../runtime/error';
-import { invalidValue, wrongType } from '../runtime/argument-error';
+import { invalidValue, invalidTypeRedacted } from '../runtime/argument-error';
 import { isPlainObject } from '../runtime/shape';
 import { native } from '../runtime/native';
 import { startTimer } from '../runtime/timers';
@@ -38,14 +38,16 @@ export class EventStreamCursor {
   #id: string | undefined;
 
   /**
-   * `onLost` is called for a write that failed while no call waited for it, and for a stored id that no request can carry.
-   * Nothing is opened yet.
+   * `onWriteFailed` is called for a write that failed while no call waited for it, and for a stored id that no request can
+   * carry. Nothing is opened yet.
    */
-  constructor(options: EventStreamCursorOptions, onLost: (error: MoorlineError) => void) {
-    if (!isPlainObject(options)) throw wrongType('options.customOptions.cursor', 'an object', options);
+  constructor(options: EventStreamCursorOptions, onWriteFailed: (error: MoorlineError) => void) {
+    if (!isPlainObject(options)) throw invalidTypeRedacted('options.customOptions.cursor', 'an object', options);
     const { name, ...database } = options;
     if (name === '') throw invalidValue('options.customOptions.cursor.name must not be empty');
-    this.#cursor = native.sseCursorOpen(database, name, (failure) => onLost(toMoorlineError(failure) as MoorlineError));
+    this.#cursor = native.sseCursorOpen(database, name, (failure) =>
+      onWriteFailed(toMoorlineError(failure) as MoorlineError),
+    );
   }
 
   /** The id that was kept last, by this process or another; empty when there is none that a request can carry. */

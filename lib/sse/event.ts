@@ -1,5 +1,5 @@
 import { failure } from '../runtime/error';
-import type { Delivery } from './deliveries';
+import type { Acknowledgement } from './acknowledgements';
 import { LONGEST_TIMER_MS } from '../runtime/timers';
 
 /**
@@ -25,7 +25,7 @@ export class SSEEvent {
   readonly lastEventId: string;
   /** The delay before a reconnection that the server asks for with this event, in milliseconds. */
   readonly retry?: number;
-  #delivery: Delivery | undefined;
+  #acknowledgement: Acknowledgement | undefined;
 
   /** @internal */
   constructor(type: string, data: string, lastEventId: string, retry: number | undefined) {
@@ -40,17 +40,17 @@ export class SSEEvent {
    * is called again, when `for await` asks for the next event, or when the handlers of `onMessage` are done.
    */
   ack(): void {
-    this.#delivery?.ack();
+    this.#acknowledgement?.ack();
   }
 
   /** @internal The event is one of those whose handling is followed. */
-  static track(event: SSEEvent, delivery: Delivery): void {
-    event.#delivery = delivery;
+  static track(event: SSEEvent, acknowledgement: Acknowledgement): void {
+    event.#acknowledgement = acknowledgement;
   }
 
   /** @internal The event was not handled. */
   static fail(event: SSEEvent): void {
-    event.#delivery?.fail();
+    event.#acknowledgement?.fail();
   }
 
   /**
@@ -76,7 +76,7 @@ export interface StreamState {
 
 const NUL = '\0';
 
-/** @internal Reads a text as src/sse/encode.rs writes it; what it says about the stream goes to `news`. */
+/** @internal Reads a text as src/sse/encode.rs writes it; what it says about the stream goes to `state`. */
 export function readEvents(text: string, state: StreamState, events: SSEEvent[]): void {
   for (let start = 0; start < text.length;) {
     const middle = text.indexOf('\r', start);

@@ -3,9 +3,9 @@ import { toMoorlineError, type MoorlineError } from '../runtime/error';
 import { abortReason, makeAbortController } from '../runtime/node';
 import { bodyOf } from '../http/body';
 import { headerLines, type HeadersInit } from '../http/headers';
-import { invalidType, invalidValue, wrongType } from '../runtime/argument-error';
+import { invalidType, invalidValue, invalidTypeRedacted } from '../runtime/argument-error';
 import {
-  type ConnectionOptions,
+  type ResolvedConnectionConfig,
   type ConnectionTracker,
   type EventStream,
   type Handle,
@@ -14,13 +14,13 @@ import {
 import { readEvents, SSEEvent, type StreamState } from './event';
 
 export { EventStreamCursor, type EventStreamCursorOptions } from './cursor';
-export { Deliveries } from './deliveries';
+export { Acknowledgements } from './acknowledgements';
 export { SSEEvent } from './event';
 
 /** @internal How a stream ended. */
-export interface EventStreamClosed {
+export interface EventStreamEnd {
   /** Connecting again would not help: it was closed here, or what came cannot be read. */
-  stopped: boolean;
+  isFinal: boolean;
   /** Why it ended, when neither the server ended it nor `close()`. */
   error?: MoorlineError;
 }
@@ -30,7 +30,7 @@ export interface EventStreamListener {
   /** Events, in the order in which they came. */
   onEvents(events: SSEEvent[]): void;
   /** It was open and is so no longer. Once for each connection, after its last event. */
-  onClose(closed: EventStreamClosed): void;
+  onClose(closed: EventStreamEnd): void;
 }
 
 /** @internal What an {@link EventStreamTransport} is made from. */
@@ -91,7 +91,7 @@ export class EventStreamTransport {
   readonly #state: StreamState;
   #url: string;
   #connection: Connection | undefined;
-  #connecting: { done: Promise<void>; abort: AbortController } | undefined;
+  #connecting: { done: Promise<void>; controller: AbortController } | undefined;
   #paused = false;
   #isReferenced = false;
 
@@ -104,13 +104,13 @@ export class EventStreamTransport {
   constructor(
     options: EventStreamOptions,
     listener: EventStreamListener,
-    connection?: Handle<ConnectionOptions>,
+    connection?: Handle<ResolvedConnectionConfig>,
     tracker?: Handle<ConnectionTracker>,
   ) {
     const { url, method, headers, body, lastEventId = '', ...rest } = options;
     const content = bodyOf(body, 'options.body');
     // It is sent again with each connection.
-    if (content.source) throw wrongType('options.body', 'text, bytes or a JSON value', body);
+    if (content.source) throw invalidTypeRedacted('options.body', 'text, bytes or a JSON value', body);
     this.#url = typeof url === 'object' ? String(url) : url;
     this.#client = native.sseClient(
       {
@@ -154,9 +154,9 @@ export class EventStreamTransport {
   connect(signal?: AbortSignal): Promise<void> {
     if (this.isOpen) return Promise.resolve();
     if (this.#connecting) return this.#connecting.done;
-    const abort = makeAbortController();
-    const done = this.#connect(abort, signal).finally(() => (this.#connecting = undefined));
-    this.#connecting = { done, abort };
+    const controller = makeAbortController();
+    const done = this.#connect(controller, signal).finally(() => (this.#connecting = undefined));
+    this.#connecting = { done, controller };
     return done;
   }
 
@@ -174,12 +174,12 @@ export class EventStreamTransport {
 
   /** Keeps the process alive while it is open. */
   ref(): void {
-    if (!this.#isReferenced && this.isOpen) native.sseKeep((this.#isReferenced = true));
+    if (!this.#isReferenced && this.isOpen) native.sseKeepProcessAlive((this.#isReferenced = true));
   }
 
   /** Undoes `ref`. */
   unref(): void {
-    if (this.#isReferenced) native.sseKeep((this.#isReferenced = false));
+    if (this.#isReferenced) native.sseKeepProcessAlive((this.#isReferenced = false));
   }
 
   /**
@@ -187,16 +187,16 @@ export class EventStreamTransport {
    * new connection asks for them again.
    */
   close(): void {
-    this.#connecting?.abort.abort(abortReason('The event stream was closed', 'AbortError'));
+    this.#connecting?.controller.abort(abortReason('The event stream was closed', 'AbortError'));
     const connection = this.#connection;
     if (!connection?.stream) return;
     native.sseClose(connection.stream);
-    this.#end(connection, { stopped: true });
+    this.#end(connection, { isFinal: true });
   }
 
-  async #connect(abort: AbortController, signal?: AbortSignal): Promise<void> {
+  async #connect(controller: AbortController, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    const onAbort = () => abort.abort(signal?.reason);
+    const onAbort = () => controller.abort(signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
     const connection: Connection = {};
     try {
@@ -205,14 +205,14 @@ export class EventStreamTransport {
           const onBatch = (batch: NativeBatch) => this.#onBatch(connection, batch);
           return native.sseConnect(this.#client, this.#state.lastEventId, onBatch, cancel, this.#tracker);
         },
-        abort.signal,
+        controller.signal,
         toMoorlineError,
         (stream) => native.sseClose(stream),
       );
-      if (abort.signal.aborted) {
+      if (controller.signal.aborted) {
         // It was closed after the stream had been promised, and before that was known here.
         native.sseClose(stream);
-        throw abort.signal.reason;
+        throw controller.signal.reason;
       }
       connection.stream = stream;
       this.#url = native.sseUrl(stream) ?? this.#url;
@@ -235,14 +235,14 @@ export class EventStreamTransport {
     } finally {
       // The listener may have closed it.
       if (closed && !connection.isEnded) {
-        const [stopped, failure] = closed;
+        const [isFinal, failure] = closed;
         const error = failure === undefined ? undefined : (toMoorlineError(failure) as MoorlineError);
-        this.#end(connection, { stopped, ...(error && { error }) });
+        this.#end(connection, { isFinal, ...(error && { error }) });
       }
     }
   }
 
-  #end(connection: Connection, closed: EventStreamClosed): void {
+  #end(connection: Connection, closed: EventStreamEnd): void {
     connection.isEnded = true;
     // The stream holds what it tells, and that holds the connection.
     connection.stream = undefined;
@@ -253,7 +253,7 @@ export class EventStreamTransport {
 }
 
 /** The events that the addon hands over at a wake-up, and the end of the stream. */
-type NativeBatch = [text: string, closed: [stopped: boolean, failure: string | undefined] | undefined] | undefined;
+type NativeBatch = [text: string, closed: [isFinal: boolean, failure: string | undefined] | undefined] | undefined;
 
 /** @internal Refuses an id that cannot be sent in a header. */
 export function checkId(id: unknown, path: string): string {

@@ -50,19 +50,19 @@ export async function claim(
     return remember(storeKey, ms, (isNew) => {
       if (isNew !== true || performance.now() >= lapsesAt) return;
       const forgotten = canForget ? forget(storeKey) : Promise.reject(new Error(NOT_FORGOTTEN));
-      void succeeds(forgotten).catch(() => undefined);
+      void completeOrLog(forgotten).catch(() => undefined);
     });
   };
   if (claimMs === undefined || typeof store.has !== 'function' || !canForget) {
     if (!(await acquire(key, ttlMs))) return 'handled';
-    return { confirm: async () => undefined, release: async () => void (await succeeds(forget(key))) };
+    return { confirm: async () => undefined, release: async () => void (await completeOrLog(forget(key))) };
   }
   const claimKey = `${key}:handling`;
   const lapsesAt = performance.now() + claimMs;
   if (!(await acquire(claimKey, claimMs))) return (await has(key)) ? 'handled' : 'pending';
   const release = async () => {
     // A claim that has lapsed may have another owner by now.
-    if (performance.now() < lapsesAt) await succeeds(forget(claimKey));
+    if (performance.now() < lapsesAt) await completeOrLog(forget(claimKey));
   };
   try {
     // Only now, as an earlier copy may have been remembered since it was looked for.
@@ -75,7 +75,7 @@ export async function claim(
     throw error;
   }
   const confirm = async () => {
-    if (await succeeds(remember(key, ttlMs))) await release();
+    if (await completeOrLog(remember(key, ttlMs))) await release();
   };
   return { confirm, release };
 }
@@ -85,7 +85,7 @@ function checkBoolean(method: string, answer: unknown): boolean {
   throw new Error(`replayStore.${method} must return true or false`);
 }
 
-/** The store's answer within its time; `late` is called with an answer that comes after it. */
+/** The store's answer within its time; `onLate` is called with an answer that comes after it. */
 async function awaitAnswer(
   method: string,
   given: unknown,
@@ -121,7 +121,7 @@ function timeoutFailure(method: string, timeoutMs: number): MoorlineError {
 }
 
 /** Whether the store's operation succeeded; its failure is only logged, as it does not change how the request is answered. */
-async function succeeds(operation: Promise<unknown>): Promise<boolean> {
+async function completeOrLog(operation: Promise<unknown>): Promise<boolean> {
   try {
     await operation;
     return true;

@@ -8,7 +8,7 @@ import { native } from '../runtime/native';
  * OpenSSL is the fastest there is. Infinite on all others.
  * @internal
  */
-export const external = { fromBytes: native.webhookLargeBytes() };
+export const external = { fromBytes: native.webhookExternalMacFromBytes() };
 
 /** The secrets as node:crypto keeps them, out of JavaScript's reach; none where they are not needed. */
 export function keysOf(secret: unknown): KeyObject[] {
@@ -18,7 +18,7 @@ export function keysOf(secret: unknown): KeyObject[] {
 
 type Payload = string | Uint8Array;
 
-const NO_TAGS = new Uint8Array();
+const NO_MACS = new Uint8Array();
 
 /**
  * Lets `verify` decide about a payload. The HMACs over a large body are asked for, computed by node:crypto and
@@ -27,17 +27,17 @@ const NO_TAGS = new Uint8Array();
 export function verifyWith<T>(
   keys: readonly KeyObject[],
   payload: Payload,
-  verify: (payload: Payload, tags: Uint8Array | undefined) => T,
+  verify: (payload: Payload, externalMacs: Uint8Array | undefined) => T,
 ): T {
   if (keys.length === 0 || !(payload?.length >= external.fromBytes)) return verify(payload, undefined);
   const body = typeof payload === 'string' ? Buffer.from(payload) : payload;
-  const answer = verify(body, NO_TAGS);
+  const answer = verify(body, NO_MACS);
   if (typeof answer !== 'string' || !answer.startsWith('\0')) return answer;
-  return verify(body, tags(keys, body, answer.split('\0')));
+  return verify(body, computeMacs(keys, body, answer.split('\0')));
 }
 
 /** Three fields for each HMAC, after an empty one: the secret's number, what stands before the body, and after it. */
-function tags(keys: readonly KeyObject[], body: Uint8Array, fields: string[]): Uint8Array {
+function computeMacs(keys: readonly KeyObject[], body: Uint8Array, fields: string[]): Uint8Array {
   const computed: Buffer[] = [];
   for (let at = 1; at < fields.length; at += 3) {
     const hmac = crypto()

@@ -74,7 +74,7 @@ export function webhookMiddleware(verifier: WebhookVerifier, options?: ReceiveOp
     receive(verifier, request, config, config.claimMs)
       .then(async ({ webhook, claim }) => {
         try {
-          if (!shouldPass(request, response, webhook)) return;
+          if (!passOrRespond(request, response, webhook)) return;
         } catch (error) {
           await claim?.release();
           throw error;
@@ -84,7 +84,7 @@ export function webhookMiddleware(verifier: WebhookVerifier, options?: ReceiveOp
       // Never to `next`: a handler of `node:http` would not look at an error.
       .catch((error: unknown) => {
         log('error', 'webhook.unreadable', 'webhook', () => ({ error: messageOf(error), stack: stackOf(error) }));
-        fail(response, ERRORS[500]);
+        respondWithError(response, ERRORS[500]);
       });
   };
 }
@@ -105,7 +105,7 @@ function callNext(
   const onFailure = (thrown: unknown) => {
     settle(false);
     logHandlerFailure(webhook, thrown);
-    fail(response, 'Internal error');
+    respondWithError(response, 'Internal error');
   };
   let given: unknown;
   try {
@@ -127,7 +127,7 @@ function callNext(
 }
 
 /** Answers what must not pass; says whether it may. */
-function shouldPass(request: VerifiedRequest, response: ServerResponse, webhook: ReceivedWebhook): boolean {
+function passOrRespond(request: VerifiedRequest, response: ServerResponse, webhook: ReceivedWebhook): boolean {
   if (webhook.challenge) {
     answer(response, 200, webhook.challenge);
     return false;
@@ -151,7 +151,7 @@ function shouldPass(request: VerifiedRequest, response: ServerResponse, webhook:
 }
 
 /** Answers with an error. Only the log has the cause. */
-function fail(response: ServerResponse, error: string | undefined): void {
+function respondWithError(response: ServerResponse, error: string | undefined): void {
   try {
     // Half an answer must not look like a whole one.
     if (response.headersSent && !response.writableEnded) response.destroy();

@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http';
 
 import { Buffer, clearTimeout } from '../runtime/node';
 import { asBytes } from '../runtime/shape';
-import { outOfRange, wrongType } from '../runtime/argument-error';
+import { outOfRange, invalidTypeRedacted } from '../runtime/argument-error';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { log } from '../runtime/logger';
 import { messageOf, stackOf } from '../runtime/error-message';
@@ -95,7 +95,7 @@ export interface ReceiveConfig {
   url: string | undefined;
 }
 
-const KNOWN: KnownOptions<ReceiveOptions> = {
+const RECEIVE_OPTIONS: KnownOptions<ReceiveOptions> = {
   limitBytes: true,
   timeoutMs: true,
   url: true,
@@ -137,10 +137,11 @@ export async function receiveWebhook(
   options: ReceiveAndHandleOptions = {},
 ): Promise<ReceivedWebhook> {
   checkVerifier(verifier);
-  if (typeof request !== 'object' || request === null) throw wrongType('request', REQUEST, request);
-  checkOptions('options', options, { ...KNOWN, handle: true });
+  if (typeof request !== 'object' || request === null) throw invalidTypeRedacted('request', REQUEST, request);
+  checkOptions('options', options, { ...RECEIVE_OPTIONS, handle: true });
   const { handle, ...rest } = options;
-  if (handle !== undefined && typeof handle !== 'function') throw wrongType('options.handle', 'a function', handle);
+  if (handle !== undefined && typeof handle !== 'function')
+    throw invalidTypeRedacted('options.handle', 'a function', handle);
   const config = readReceiveOptions(rest);
   const { webhook, claim } = await receive(verifier, request, config, handle ? config.claimMs : undefined);
   if (!handle || !webhook.valid || webhook.challenge) return webhook;
@@ -164,12 +165,12 @@ export function logHandlerFailure({ id = 'webhook', scheme }: ReceivedWebhook, t
 export function checkVerifier(verifier: WebhookVerifier): void {
   const { verifyRequest, challenge } = (verifier ?? {}) as Partial<WebhookVerifier>;
   if (typeof verifyRequest !== 'function' || typeof challenge !== 'function')
-    throw wrongType('verifier', 'a WebhookVerifier', verifier);
+    throw invalidTypeRedacted('verifier', 'a WebhookVerifier', verifier);
 }
 
 /** @internal */
 export function readReceiveOptions(options: ReceiveOptions = {}): ReceiveConfig {
-  checkOptions('options', options, KNOWN);
+  checkOptions('options', options, RECEIVE_OPTIONS);
   const {
     limitBytes = DEFAULTS.limitBytes,
     timeoutMs = DEFAULTS.timeoutMs,
@@ -185,7 +186,7 @@ export function readReceiveOptions(options: ReceiveOptions = {}): ReceiveConfig 
   if (!Number.isInteger(duplicateStatus) || duplicateStatus < 200 || duplicateStatus > 599) {
     throw outOfRange('options.duplicateStatus', 'a status from 200 to 599', duplicateStatus);
   }
-  if (url !== undefined && typeof url !== 'string') throw wrongType('options.url', 'a string', url);
+  if (url !== undefined && typeof url !== 'string') throw invalidTypeRedacted('options.url', 'a string', url);
   return { limitBytes, timeoutMs, duplicateStatus, claimMs, replayStoreTimeoutMs, url };
 }
 
@@ -246,7 +247,8 @@ async function fetchedBody(request: FetchRequest, config: ReceiveConfig): Promis
     return { status: 500, reason: 'the body was already read: call receiveWebhook before reading it' };
   const { body } = request;
   if (!body) return Buffer.alloc(0);
-  if (typeof body[Symbol.asyncIterator] !== 'function') throw wrongType('request.body', 'a stream of bytes', body);
+  if (typeof body[Symbol.asyncIterator] !== 'function')
+    throw invalidTypeRedacted('request.body', 'a stream of bytes', body);
   return collect(body, config);
 }
 
@@ -262,7 +264,7 @@ async function nodeBody(request: NodeRequest, config: ReceiveConfig): Promise<Bu
       'express.json(), or mount the webhook before the parser';
     return { status: 500, reason };
   }
-  if (typeof request.iterator !== 'function') throw wrongType('request', REQUEST, request);
+  if (typeof request.iterator !== 'function') throw invalidTypeRedacted('request', REQUEST, request);
   const body = await collect(request.iterator({ destroyOnReturn: false }), config);
   // What is left is read and thrown away, so that the answer can still be sent.
   if (!Buffer.isBuffer(body)) request.resume();

@@ -1,4 +1,4 @@
-import { invalidValue, wrongType } from '../runtime/argument-error';
+import { invalidValue, invalidTypeRedacted } from '../runtime/argument-error';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { isPlainObject } from '../runtime/shape';
 import { messageOf } from '../runtime/error-message';
@@ -24,15 +24,15 @@ export interface WebhookRequest {
   now?: number | undefined;
 }
 
-const KNOWN: KnownOptions<WebhookRequest> = { headers: true, body: true, method: true, url: true, now: true };
+const REQUEST_FIELDS: KnownOptions<WebhookRequest> = { headers: true, body: true, method: true, url: true, now: true };
 const HEADERS = 'an object of headers, a Headers, a Map or a list of pairs';
 
 /**
  * @internal The parts of a request. A server's own has more to it than is looked at; what was written for this call has not.
  */
 export function partsOf(request: WebhookRequest): WebhookRequest {
-  if (typeof request !== 'object' || request === null) throw wrongType('request', 'an object', request);
-  if (isPlainObject(request)) checkOptions('request', request, KNOWN);
+  if (typeof request !== 'object' || request === null) throw invalidTypeRedacted('request', 'an object', request);
+  if (isPlainObject(request)) checkOptions('request', request, REQUEST_FIELDS);
   try {
     const { headers, body, method, url, now } = request;
     return { headers, body, method, url, now };
@@ -50,7 +50,7 @@ function unreadable(path: string, error: unknown): TypeError {
 export function headersText({ headers, method, url }: WebhookRequest, headerNames: ReadonlySet<string>): string {
   const parts = [textOf('request.method', method ?? ''), textOf('request.url', url ?? '')];
   for (const [name, value] of pairsOf(headers)) {
-    if (typeof name !== 'string') throw wrongType('request.headers', HEADERS, headers);
+    if (typeof name !== 'string') throw invalidTypeRedacted('request.headers', HEADERS, headers);
     if (value === undefined || !headerNames.has(name.toLowerCase())) continue;
     for (const one of Array.isArray(value) ? (value as unknown[]) : [value]) {
       parts.push(name, typeof one === 'number' ? String(one) : textOf(`request.headers['${name}']`, one));
@@ -63,13 +63,13 @@ export function headersText({ headers, method, url }: WebhookRequest, headerName
 }
 
 function textOf(path: string, given: unknown): string {
-  if (typeof given !== 'string') throw wrongType(path, 'a string', given);
+  if (typeof given !== 'string') throw invalidTypeRedacted(path, 'a string', given);
   return given;
 }
 
 /** Names and values of headers, however they are given: what is no pair has no name. */
 function pairsOf(headers: unknown): unknown[][] {
-  if (typeof headers !== 'object' || headers === null) throw wrongType('request.headers', HEADERS, headers);
+  if (typeof headers !== 'object' || headers === null) throw invalidTypeRedacted('request.headers', HEADERS, headers);
   try {
     if (!(Symbol.iterator in headers)) return Object.entries(headers);
     return [...(headers as Iterable<unknown>)].map((pair) => (Array.isArray(pair) ? pair : []));

@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import { types } from 'node:util';
 
-import { outOfRange, wrongType } from '../runtime/argument-error';
+import { outOfRange, invalidTypeRedacted } from '../runtime/argument-error';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import { messageOf } from '../runtime/error-message';
 import { native, type Handle } from '../runtime/native';
@@ -82,7 +82,13 @@ export interface WebhookSigning {
   timestamp?: number | undefined;
 }
 
-const SIGNING: KnownOptions<WebhookSigning> = { body: true, id: true, method: true, url: true, timestamp: true };
+const SIGNING_OPTIONS: KnownOptions<WebhookSigning> = {
+  body: true,
+  id: true,
+  method: true,
+  url: true,
+  timestamp: true,
+};
 
 const RAW_BODY =
   "pass the raw body: in Express use express.raw({ type: '*/*' }) in place of express.json() on this route, " +
@@ -157,10 +163,10 @@ export class WebhookVerifier {
 
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config: WebhookVerificationConfig) {
-    if (typeof config !== 'object' || config === null) throw wrongType('options', 'a plain object', config);
+    if (typeof config !== 'object' || config === null) throw invalidTypeRedacted('options', 'a plain object', config);
     const { replayStore, ...options } = config;
     if (replayStore !== undefined && typeof replayStore?.remember !== 'function') {
-      throw wrongType('options.replayStore', 'a store with remember()', replayStore);
+      throw invalidTypeRedacted('options.replayStore', 'a store with remember()', replayStore);
     }
     this.#verifier = native.webhookCreate(options, replayStore !== undefined);
     this.#keys = keysOf(options.secret);
@@ -199,8 +205,8 @@ export class WebhookVerifier {
         );
       }
       const now = Date.now();
-      const answer = verifyWith(this.#keys, payload, (body, tags) =>
-        native.webhookVerify(this.#verifier, body, text, now, tags),
+      const answer = verifyWith(this.#keys, payload, (body, externalMacs) =>
+        native.webhookVerify(this.#verifier, body, text, now, externalMacs),
       );
       if (typeof answer === 'number') return { valid: true, timestamp: answer };
       if (answer === true) return { valid: true };
@@ -266,9 +272,9 @@ export class WebhookVerifier {
 
   /** Signs a request and returns all headers that the verifier's scheme requires. */
   signRequest(signing: WebhookSigning): Record<string, string> {
-    if (signing === undefined) throw wrongType('signing', 'a plain object', signing);
-    checkOptions('signing', signing, SIGNING);
-    if (!isRaw(signing.body)) throw wrongType('signing.body', 'a string or bytes', signing.body);
+    if (signing === undefined) throw invalidTypeRedacted('signing', 'a plain object', signing);
+    checkOptions('signing', signing, SIGNING_OPTIONS);
+    if (!isRaw(signing.body)) throw invalidTypeRedacted('signing.body', 'a string or bytes', signing.body);
     return Object.fromEntries(this.#sign(signing, checkTimestamp('signing.timestamp', signing.timestamp)));
   }
 
@@ -285,8 +291,8 @@ export class WebhookVerifier {
     headers: string,
     now: number,
   ): Verification {
-    const answer = verifyWith(keys, payload, (body, tags) =>
-      native.webhookVerifyRequest(verifier, body, signature, headers, now, tags, this.#store !== undefined),
+    const answer = verifyWith(keys, payload, (body, externalMacs) =>
+      native.webhookVerifyRequest(verifier, body, signature, headers, now, externalMacs, this.#store !== undefined),
     );
     if (answer === undefined) return { ...notRawBody(payload), scheme: undefined };
     return Object.assign({ scheme: undefined }, JSON.parse(answer) as RequestVerificationResult);
@@ -304,7 +310,7 @@ export class WebhookVerifier {
   }
 
   #relevantHeaders(parts: WebhookRequest): string {
-    this.#headerNames ??= new Set(native.webhookHeaders(this.#verifier));
+    this.#headerNames ??= new Set(native.webhookHeaderNames(this.#verifier));
     return headersText(parts, this.#headerNames);
   }
 }
@@ -357,6 +363,6 @@ export function signWebhookPayload(
 
 /** Parses `t=…,v1=…`, `sha256=…` or a raw hex signature, without verification. Returns `null` for any other text. */
 export function parseWebhookSignature(header: string | undefined): WebhookSignatureHeader | null {
-  const parsed = typeof header === 'string' ? native.webhookParse(header, Date.now()) : null;
+  const parsed = typeof header === 'string' ? native.webhookParseSignature(header, Date.now()) : null;
   return parsed ? (JSON.parse(parsed) as WebhookSignatureHeader) : null;
 }

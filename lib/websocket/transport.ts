@@ -1,21 +1,21 @@
 import { call, type CallOptions } from '../runtime/native-call';
 import { closedFailure, failure, toMoorlineError, MoorlineError } from '../runtime/error';
 import { makeAbortController } from '../runtime/node';
-import { wrongType } from '../runtime/argument-error';
+import { invalidTypeRedacted } from '../runtime/argument-error';
 import type { NixtlaTls } from '../runtime/tls';
 import {
-  type ConnectionOptions,
+  type ResolvedConnectionConfig,
   type ConnectionTracker,
   native,
   type Handle,
   type Policy,
   type Socket,
-  type SocketCaller,
+  type PolicySocket,
   type SocketReader,
 } from '../runtime/native';
 
 /** How a WebSocket ended. */
-export interface SocketClosed {
+export interface SocketCloseEvent {
   /**
    * The close code: the server's, or the one that we sent when the server broke the protocol. 1005 when its close frame
    * had none, 1006 when there was no close frame.
@@ -91,10 +91,10 @@ export interface SocketCallOptions extends CallOptions {
 export interface SocketListener {
   /** All messages that came since the last time, in order: text as strings, binary as `Buffer`s. */
   onMessages(messages: (string | Buffer)[]): void;
-  /** Where {@link SocketTransport.listJson} asks for it: so many objects and arrays of JSON, as the text of one array. */
+  /** Where {@link SocketTransport.setJoinsJson} asks for it: so many objects and arrays of JSON, as the text of one array. */
   onJsonList?(text: string, count: number): void;
   /** An open connection has ended: once for each, after its last message. */
-  onClose(closed: SocketClosed): void;
+  onClose(closed: SocketCloseEvent): void;
   /** The number of pings that came, and were answered. */
   onPing?(count: number): void;
 }
@@ -108,7 +108,7 @@ type NativeBatch =
   | [(string | Buffer | number)[], Buffer, number, [number, string, boolean, string | undefined] | undefined];
 
 /** What admits and counts the messages of a connection. */
-export interface SocketCalls {
+export interface SocketCallContext {
   policy: Handle<Policy>;
   tracker: Handle<ConnectionTracker>;
 }
@@ -127,11 +127,11 @@ const SMALL_BYTES = 16 * 1024;
 export class SocketTransport {
   readonly #client;
   readonly #listener: SocketListener;
-  readonly #calls: SocketCalls | undefined;
+  readonly #callContext: SocketCallContext | undefined;
   readonly #reader: Handle<SocketReader> | undefined;
-  #caller: Handle<SocketCaller> | undefined;
+  #policySocket: Handle<PolicySocket> | undefined;
   #socket: Handle<Socket> | undefined;
-  #connecting: { done: Promise<void>; abort: AbortController } | undefined;
+  #connecting: { done: Promise<void>; controller: AbortController } | undefined;
   #closing: Promise<void> | undefined;
   #flushing: Promise<void> | undefined;
   #open = false;
@@ -146,18 +146,18 @@ export class SocketTransport {
    * Options that cannot be are refused at once. Nothing is reached before `connect`.
    *
    * @param connection gives the options that are not among `options`.
-   * @param calls admits what {@link push} sends, and counts that and all that comes.
+   * @param callContext admits what {@link trySendCall} sends, and counts that and all that comes.
    */
   constructor(
     options: SocketOptions,
     listener: SocketListener,
-    connection?: Handle<ConnectionOptions>,
-    calls?: SocketCalls,
+    connection?: Handle<ResolvedConnectionConfig>,
+    callContext?: SocketCallContext,
   ) {
     this.#client = native.websocketClient(options, connection);
     this.#listener = listener;
-    this.#calls = calls;
-    this.#reader = calls && native.websocketReader(calls.tracker);
+    this.#callContext = callContext;
+    this.#reader = callContext && native.websocketReader(callContext.tracker);
   }
 
   get isOpen(): boolean {
@@ -179,9 +179,9 @@ export class SocketTransport {
     if (this.#closing) return this.#closing.then(() => this.connect(signal));
     if (this.#open) return Promise.resolve();
     if (this.#connecting) return this.#connecting.done;
-    const abort = makeAbortController();
-    const done = this.#connect(abort, signal).finally(() => (this.#connecting = undefined));
-    this.#connecting = { done, abort };
+    const controller = makeAbortController();
+    const done = this.#connect(controller, signal).finally(() => (this.#connecting = undefined));
+    this.#connecting = { done, controller };
     return done;
   }
 
@@ -192,9 +192,9 @@ export class SocketTransport {
   send(data: string | Uint8Array, options?: SocketCallOptions): Promise<void> {
     const socket = this.#socket;
     const text = typeof data === 'string';
-    if (!socket) return Promise.reject(this.#notOpen('send'));
+    if (!socket) return Promise.reject(this.#notOpenError('send'));
     if (!text && !ArrayBuffer.isView(data)) {
-      return Promise.reject(wrongType('data', 'a string or bytes', data));
+      return Promise.reject(invalidTypeRedacted('data', 'a string or bytes', data));
     }
     const small = !options && data.length < SMALL_BYTES;
     if (small && native.websocketPush(socket, data, text)) return (this.#flushing ??= this.#flush(socket));
@@ -203,31 +203,35 @@ export class SocketTransport {
   }
 
   /**
-   * Sends a message as a call of its connection, if that can be done at once: its number, else -1. When `written` resolves,
+   * Sends a message as a call of its connection, if that can be done at once: its number, else -1. When `flushing` resolves,
    * the call is over; when it rejects, the call goes on by its number.
    */
-  push(data: string | Uint8Array): number {
-    if (!this.#socket || !this.#calls || data.length >= SMALL_BYTES) return -1;
-    this.#caller ??= native.websocketCaller(this.#socket, this.#calls.policy, this.#calls.tracker);
-    const id = native.websocketPushCall(this.#caller, data, typeof data === 'string');
+  trySendCall(data: string | Uint8Array): number {
+    if (!this.#socket || !this.#callContext || data.length >= SMALL_BYTES) return -1;
+    this.#policySocket ??= native.websocketPolicySocket(
+      this.#socket,
+      this.#callContext.policy,
+      this.#callContext.tracker,
+    );
+    const id = native.websocketPushCall(this.#policySocket, data, typeof data === 'string');
     if (id >= 0) this.#flushing ??= this.#flush(this.#socket);
     return id;
   }
 
   /** The writing of what was pushed in this turn of the event loop. */
-  get written(): Promise<void> | undefined {
+  get flushing(): Promise<void> | undefined {
     return this.#flushing;
   }
 
   /** Sets whether objects and arrays of JSON that come together are given to `onJsonList`. */
-  listJson(listed: boolean): void {
-    if (this.#reader) native.websocketListJson(this.#reader, listed);
+  setJoinsJson(joinsJson: boolean): void {
+    if (this.#reader) native.websocketSetJoinsJson(this.#reader, joinsJson);
   }
 
   /** Sends a ping; the milliseconds until its answer. */
   ping({ timeoutMs, signal }: SocketCallOptions = {}): Promise<number> {
     const socket = this.#socket;
-    if (!socket) return Promise.reject(this.#notOpen('ping'));
+    if (!socket) return Promise.reject(this.#notOpenError('ping'));
     return call((cancel) => native.websocketPing(socket, timeoutMs, cancel), signal);
   }
 
@@ -245,12 +249,12 @@ export class SocketTransport {
 
   /** Keeps the process alive while it is open, for a caller that waits for a message. */
   ref(): void {
-    if (!this.#isReferenced && this.#open) native.websocketKeep((this.#isReferenced = true));
+    if (!this.#isReferenced && this.#open) native.websocketKeepProcessAlive((this.#isReferenced = true));
   }
 
   /** Undoes `ref`. */
   unref(): void {
-    if (this.#isReferenced) native.websocketKeep((this.#isReferenced = false));
+    if (this.#isReferenced) native.websocketKeepProcessAlive((this.#isReferenced = false));
   }
 
   /**
@@ -259,7 +263,7 @@ export class SocketTransport {
    * 4999, `reason` at most 123 bytes.
    */
   close(code = 1000, reason = ''): Promise<void> {
-    this.#connecting?.abort.abort(closedError('connect'));
+    this.#connecting?.controller.abort(closedError('connect'));
     const socket = this.#socket;
     if (!socket || !this.#open) return Promise.resolve();
     if (this.#closing) return this.#closing;
@@ -269,31 +273,31 @@ export class SocketTransport {
 
   /** Ends it at once, without a close frame. */
   terminate(): void {
-    this.#connecting?.abort.abort(closedError('connect'));
+    this.#connecting?.controller.abort(closedError('connect'));
     if (!this.#socket) return;
     this.resume();
     native.websocketTerminate(this.#socket);
   }
 
-  async #connect(abort: AbortController, signal?: AbortSignal): Promise<void> {
+  async #connect(controller: AbortController, signal?: AbortSignal): Promise<void> {
     signal?.throwIfAborted();
-    const onAbort = () => abort.abort(signal?.reason);
+    const onAbort = () => controller.abort(signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
     const onBatch = (batch: unknown) => this.#onBatch(batch as NativeBatch);
     try {
       const [socket, protocol, extensions = ''] = await call(
         (cancel) => native.websocketConnect(this.#client, onBatch, cancel, this.#reader),
-        abort.signal,
+        controller.signal,
         toMoorlineError,
         ([late]) => native.websocketTerminate(late),
       );
-      if (abort.signal.aborted) {
+      if (controller.signal.aborted) {
         // It was closed after the connection had succeeded, and before that was known here.
         native.websocketTerminate(socket);
-        throw abort.signal.reason;
+        throw controller.signal.reason;
       }
       this.#socket = socket;
-      this.#caller = undefined;
+      this.#policySocket = undefined;
       this.#error = undefined;
       this.#protocol = protocol;
       this.#extensions = extensions;
@@ -309,9 +313,9 @@ export class SocketTransport {
   async #flush(socket: Handle<Socket>): Promise<void> {
     await undefined;
     this.#flushing = undefined;
-    const caller = this.#caller;
-    if (caller) {
-      if (!native.websocketFlushCalls(caller)) await call(() => native.websocketCallsWritten(caller));
+    const policySocket = this.#policySocket;
+    if (policySocket) {
+      if (!native.websocketFlushCalls(policySocket)) await call(() => native.websocketCallsWritten(policySocket));
     } else if (!native.websocketFlush(socket)) await call(() => native.websocketWritten(socket));
   }
 
@@ -346,7 +350,7 @@ export class SocketTransport {
   }
 
   /** The failure of a call that needs an open socket: the reason for which it ended, when it was lost. */
-  #notOpen(operation: string): MoorlineError {
+  #notOpenError(operation: string): MoorlineError {
     if (!this.#error) return closedError(operation);
     const { kind, code, message } = this.#error;
     // The call was not begun. Only a lost connection may be open again for the next one.

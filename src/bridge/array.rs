@@ -4,7 +4,7 @@ use std::ptr;
 
 use napi::{Result, check_status, sys};
 
-use super::{queue::per_environment, value::create_string};
+use super::{queue::environment_state, value::create_string};
 
 /// The most elements that are handed over as the arguments of a call, which lie on V8's stack.
 const MAX_ARGUMENTS: usize = 4096;
@@ -22,9 +22,9 @@ pub(super) unsafe fn create_array(
 ) -> Result<sys::napi_value> {
     // SAFETY: as for this function; the pointers are to locals.
     unsafe {
-        let state = per_environment(env)?;
+        let state = environment_state(env)?;
         if elements.len() <= MAX_ARGUMENTS
-            && let Some(array) = state.face.list(env, elements)?
+            && let Some(array) = state.lib_functions.list(env, elements)?
         {
             return Ok(array);
         }

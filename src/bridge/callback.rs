@@ -15,8 +15,8 @@ use napi::{
 };
 
 use super::{
-    face::{report_lost, take_exception},
-    queue::{CompletionQueue, Item, per_environment},
+    lib_functions::{report_lost, take_exception},
+    queue::{CompletionQueue, Item, environment_state},
     value::Value,
 };
 
@@ -147,7 +147,7 @@ impl FromNapiValue for Callback {
             if kind != sys::ValueType::napi_function {
                 return Err(Error::new(Status::FunctionExpected, "not a function"));
             }
-            let completions = Arc::clone(&per_environment(env)?.completions);
+            let completions = Arc::clone(&environment_state(env)?.completions);
             check_status!(sys::napi_create_reference(
                 env,
                 value,

@@ -14,7 +14,7 @@ use std::{
 use napi::{Env, JsValue, Result, bindgen_prelude::Object, check_status, sys};
 
 use super::{
-    Handle, PromiseValue, face::throw_defect, promise::keep_alive, value::create_string,
+    Handle, PromiseValue, lib_functions::throw_defect, promise::keep_alive, value::create_string,
     view::view_bytes,
 };
 

@@ -11,7 +11,7 @@ use std::{
     sync::Arc,
 };
 
-use moorline_core::options::{OptionError, Plain};
+use moorline_core::options::{OptionError, PlainValue};
 use napi::{
     Env, Result, ValueType,
     bindgen_prelude::{FromNapiValue, ToNapiValue, TypeName, ValidateNapiValue},
@@ -134,7 +134,7 @@ impl<T> FromNapiValue for Handle<T> {
         unsafe { Self::borrow(env, value) }
             .map(|shared| Self(Arc::clone(shared)))
             .ok_or_else(|| {
-                let given = Plain::Other("something else");
+                let given = PlainValue::Other("something else");
                 let error = OptionError::wrong_type("a handle", "one that moorline made", &given);
                 to_js_error(&Env::from_raw(env), error)
             })

@@ -11,7 +11,7 @@
 //! - [`spin_wait`]: waiting in place for what takes less time than falling asleep.
 //! - [`callback`]: JavaScript functions that native code calls later, through the same queue.
 //! - [`cancel`]: the cancellation of a running future by an `AbortSignal`.
-//! - [`face`]: the functions of `lib/` that the bridge calls.
+//! - [`lib_functions`]: the functions of `lib/` that the bridge calls.
 //! - [`failure`]: failures and programmer's mistakes as records, of which `lib/` makes errors.
 //! - [`raw_argument`]: arguments that are taken over whole, within bounds.
 //! - [`handle`]: native objects held by JavaScript.
@@ -27,10 +27,10 @@ mod argument;
 mod array;
 mod callback;
 mod cancel;
-mod face;
 mod failure;
 mod function;
 mod handle;
+mod lib_functions;
 mod notifier;
 mod packed;
 mod promise;

@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    queue::{CompletionQueue, Deferred, Item, per_environment},
+    queue::{CompletionQueue, Deferred, Item, environment_state},
     runtime::try_runtime,
     value::Value,
 };
@@ -98,14 +98,14 @@ pub(crate) fn deferred(env: &Env) -> Result<(Settler, PromiseValue)> {
     let (mut deferred, mut promise) = (ptr::null_mut(), ptr::null_mut());
     // SAFETY: on the JavaScript thread, in a running call.
     unsafe {
-        let state = per_environment(env)?;
+        let state = environment_state(env)?;
         check_status!(sys::napi_create_promise(
             env,
             &raw mut deferred,
             &raw mut promise
         ))?;
         if state.in_flight.get() == 0 {
-            sys::napi_ref_threadsafe_function(env, state.completions.wake);
+            sys::napi_ref_threadsafe_function(env, state.completions.wake_function);
         }
         state.in_flight.set(state.in_flight.get() + 1);
         let settler = Settler {
@@ -153,7 +153,7 @@ pub(crate) fn spawn(
 /// Fires when the environment ends.
 pub(crate) fn environment_closed(env: &Env) -> Result<CancellationToken> {
     // SAFETY: on the JavaScript thread, in a running call.
-    let state = unsafe { per_environment(env.raw()) }?;
+    let state = unsafe { environment_state(env.raw()) }?;
     Ok(state.completions.environment_closed.clone())
 }
 
@@ -164,18 +164,18 @@ pub(crate) fn environment_closed(env: &Env) -> Result<CancellationToken> {
 pub(super) unsafe fn keep_alive(env: sys::napi_env, keep: bool) {
     // SAFETY: the caller is on the JavaScript thread.
     unsafe {
-        let Ok(state) = per_environment(env) else {
+        let Ok(state) = environment_state(env) else {
             return;
         };
         if keep {
             if state.in_flight.get() == 0 {
-                sys::napi_ref_threadsafe_function(env, state.completions.wake);
+                sys::napi_ref_threadsafe_function(env, state.completions.wake_function);
             }
             state.in_flight.set(state.in_flight.get() + 1);
         } else {
             state.in_flight.set(state.in_flight.get().saturating_sub(1));
             if state.in_flight.get() == 0 {
-                sys::napi_unref_threadsafe_function(env, state.completions.wake);
+                sys::napi_unref_threadsafe_function(env, state.completions.wake_function);
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! The order of the Node-API calls is the result of experiments and must be kept: the clean-up hook is
 //! registered after the threadsafe function, so that it runs before the function's own; a completion is
-//! pushed and the function called under one lock, so that neither can come after `closed`; the wake flag
+//! pushed and the function called under one lock, so that neither can come after `closed`; the flag `wakeup_pending`
 //! is cleared before the queue is taken, so that no completion is left behind; and the function is
 //! referenced only while a promise is pending, on the JavaScript thread only.
 
@@ -28,8 +28,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     callback::FunctionRef,
-    face::{Face, take_exception},
     failure,
+    lib_functions::{LibFunctions, take_exception},
     value::{Value, create_string},
 };
 
@@ -57,7 +57,7 @@ unsafe impl Send for Deferred {}
 #[derive(Default)]
 struct Queue {
     items: VecDeque<Item>,
-    woken: bool,
+    wakeup_pending: bool,
     closed: bool,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct CompletionQueue {
     queue: Mutex<Queue>,
     /// True while there are items; read without the lock.
     pub(super) has_items: AtomicBool,
-    pub(super) wake: sys::napi_threadsafe_function,
+    pub(super) wake_function: sys::napi_threadsafe_function,
     /// Fires when the environment ends: futures that still run for it are dropped, as their outcome has no receiver.
     pub(super) environment_closed: CancellationToken,
 }
@@ -92,15 +92,15 @@ impl CompletionQueue {
     /// already on its way.
     pub(super) fn suppress_wakeup(&self) -> bool {
         let mut queue = lock(&self.queue);
-        !std::mem::replace(&mut queue.woken, true)
+        !std::mem::replace(&mut queue.wakeup_pending, true)
     }
 
-    /// The end of [`Self::suppress_wakeup`]: the one settlement that has come, if it may be delivered here and now. Anything else
-    /// is left to the event loop; a user's function must not be called from within a call of the user's.
-    pub(super) fn restore_wakeup(&self, here: bool) -> Option<Item> {
+    /// The end of [`Self::suppress_wakeup`]: takes the one settlement that has come, if it `may_deliver` it now. Anything
+    /// else is left to the event loop; a user's function must not be called from within a call of the user's.
+    pub(super) fn restore_wakeup(&self, may_deliver: bool) -> Option<Item> {
         let mut queue = lock(&self.queue);
-        queue.woken = false;
-        if here && queue.items.len() == 1 && matches!(queue.items[0], Item::Settle(..)) {
+        queue.wakeup_pending = false;
+        if may_deliver && queue.items.len() == 1 && matches!(queue.items[0], Item::Settle(..)) {
             self.has_items.store(false, Ordering::Relaxed);
             return queue.items.pop_front();
         }
@@ -111,12 +111,12 @@ impl CompletionQueue {
     }
 
     fn wake_up(&self, queue: &mut Queue) {
-        if !queue.woken {
-            queue.woken = true;
+        if !queue.wakeup_pending {
+            queue.wakeup_pending = true;
             // SAFETY: not closed, so the function still exists.
             unsafe {
                 sys::napi_call_threadsafe_function(
-                    self.wake,
+                    self.wake_function,
                     ptr::null_mut(),
                     sys::ThreadsafeFunctionCallMode::nonblocking,
                 )
@@ -127,11 +127,11 @@ impl CompletionQueue {
 
 /// The state of one JavaScript environment; touched on its thread only. Shared by calls within calls: JavaScript that
 /// a drain calls may call back.
-pub(super) struct PerEnvironment {
+pub(super) struct EnvironmentState {
     pub(super) completions: Arc<CompletionQueue>,
     pub(super) in_flight: Cell<usize>,
     /// The functions of `lib/` that the bridge calls.
-    pub(super) face: Face,
+    pub(super) lib_functions: LibFunctions,
     /// The moment since which outcomes are waited for in place, without a turn of the event loop.
     pub(super) spinning_since: Cell<Option<Instant>>,
 }
@@ -140,7 +140,7 @@ pub(super) struct PerEnvironment {
 ///
 /// # Safety
 /// On the JavaScript thread of `env` only; the reference must not outlive the running call.
-pub(super) unsafe fn per_environment<'a>(env: sys::napi_env) -> Result<&'a PerEnvironment> {
+pub(super) unsafe fn environment_state<'a>(env: sys::napi_env) -> Result<&'a EnvironmentState> {
     let mut data: *mut c_void = ptr::null_mut();
     // SAFETY: the instance data slot is ours alone (napi-rs leaves it to us), so it holds what we put in.
     unsafe {
@@ -148,9 +148,10 @@ pub(super) unsafe fn per_environment<'a>(env: sys::napi_env) -> Result<&'a PerEn
         if !data.is_null() {
             return Ok(&*data.cast());
         }
-        let (mut name, mut wake) = (ptr::null_mut(), ptr::null_mut());
+        let (mut name, mut wake_function) = (ptr::null_mut(), ptr::null_mut());
         check_status!(create_string(env, "moorline", &raw mut name))?;
-        let state: *mut PerEnvironment = Box::into_raw(Box::<PerEnvironment>::new_uninit()).cast();
+        let state: *mut EnvironmentState =
+            Box::into_raw(Box::<EnvironmentState>::new_uninit()).cast();
         check_status!(sys::napi_create_threadsafe_function(
             env,
             ptr::null_mut(),
@@ -162,19 +163,19 @@ pub(super) unsafe fn per_environment<'a>(env: sys::napi_env) -> Result<&'a PerEn
             None,
             state.cast(),
             Some(drain),
-            &raw mut wake
+            &raw mut wake_function
         ))?;
-        sys::napi_unref_threadsafe_function(env, wake);
-        state.write(PerEnvironment {
+        sys::napi_unref_threadsafe_function(env, wake_function);
+        state.write(EnvironmentState {
             completions: Arc::new(CompletionQueue {
                 queue: Mutex::default(),
-                wake,
+                wake_function,
                 has_items: AtomicBool::new(false),
                 environment_closed: CancellationToken::new(),
             }),
             in_flight: Cell::new(0),
             spinning_since: Cell::new(None),
-            face: Face::default(),
+            lib_functions: LibFunctions::default(),
         });
         check_status!(sys::napi_set_instance_data(
             env,
@@ -193,7 +194,7 @@ pub(super) unsafe fn per_environment<'a>(env: sys::napi_env) -> Result<&'a PerEn
 
 unsafe extern "C" fn close(state: *mut c_void) {
     // SAFETY: registered with this pointer; runs before `free`.
-    let completions = unsafe { &(*state.cast::<PerEnvironment>()).completions };
+    let completions = unsafe { &(*state.cast::<EnvironmentState>()).completions };
     let mut queue = lock(&completions.queue);
     queue.closed = true;
     let late = std::mem::take(&mut queue.items);
@@ -207,7 +208,7 @@ unsafe extern "C" fn close(state: *mut c_void) {
 
 unsafe extern "C" fn free(_: sys::napi_env, state: *mut c_void, _: *mut c_void) {
     // SAFETY: called once, with the pointer given to `napi_set_instance_data`.
-    drop(unsafe { Box::from_raw(state.cast::<PerEnvironment>()) });
+    drop(unsafe { Box::from_raw(state.cast::<EnvironmentState>()) });
 }
 
 unsafe extern "C" fn drain(
@@ -220,24 +221,24 @@ unsafe extern "C" fn drain(
         return;
     }
     // SAFETY: the context given when the function was made; the environment is alive.
-    let state = unsafe { &*state.cast::<PerEnvironment>() };
+    let state = unsafe { &*state.cast::<EnvironmentState>() };
     state.spinning_since.set(None);
     unsafe { drain_items(env, state) };
     if state.in_flight.get() == 0 {
         // SAFETY: on the JavaScript thread.
-        unsafe { sys::napi_unref_threadsafe_function(env, state.completions.wake) };
+        unsafe { sys::napi_unref_threadsafe_function(env, state.completions.wake_function) };
     }
 }
 
-unsafe fn drain_items(env: sys::napi_env, state: &PerEnvironment) {
+unsafe fn drain_items(env: sys::napi_env, state: &EnvironmentState) {
     let completions = Arc::clone(&state.completions);
     let mut items = {
         let mut queue = lock(&completions.queue);
-        queue.woken = false;
+        queue.wakeup_pending = false;
         completions.has_items.store(false, Ordering::Relaxed);
         std::mem::take(&mut queue.items)
     };
-    let mut clock = Clock::default();
+    let mut budget = DrainBudget::default();
     while let Some(item) = items.pop_front() {
         let mut scope = ptr::null_mut();
         // SAFETY: a scope per item, so that a long drain does not keep every value alive.
@@ -247,7 +248,7 @@ unsafe fn drain_items(env: sys::napi_env, state: &PerEnvironment) {
             let _ = std::panic::catch_unwind(AssertUnwindSafe(|| deliver(env, state, item)));
             sys::napi_close_handle_scope(env, scope);
         }
-        if clock.is_up() {
+        if budget.is_exhausted() {
             break;
         }
     }
@@ -259,15 +260,15 @@ unsafe fn drain_items(env: sys::napi_env, state: &PerEnvironment) {
     }
 }
 
-/// Counts a drain's items, and looks at the time only now and then.
+/// The items and the time of one drain. Looks at the time only now and then.
 #[derive(Default)]
-struct Clock {
+struct DrainBudget {
     items: usize,
     started: Option<Instant>,
 }
 
-impl Clock {
-    fn is_up(&mut self) -> bool {
+impl DrainBudget {
+    fn is_exhausted(&mut self) -> bool {
         self.items += 1;
         if !self.items.is_multiple_of(32) {
             return false;
@@ -281,15 +282,15 @@ impl Clock {
 ///
 /// # Safety
 /// On the JavaScript thread of `env`.
-pub(super) unsafe fn settle_last(env: sys::napi_env, state: &PerEnvironment, item: Item) {
+pub(super) unsafe fn settle_last(env: sys::napi_env, state: &EnvironmentState, item: Item) {
     // SAFETY: in the handle scope of the running call.
     unsafe {
         deliver(env, state, item);
-        sys::napi_unref_threadsafe_function(env, state.completions.wake);
+        sys::napi_unref_threadsafe_function(env, state.completions.wake_function);
     }
 }
 
-unsafe fn deliver(env: sys::napi_env, state: &PerEnvironment, item: Item) {
+unsafe fn deliver(env: sys::napi_env, state: &EnvironmentState, item: Item) {
     // SAFETY: on the JavaScript thread, within a handle scope.
     unsafe {
         match item {

@@ -2,28 +2,28 @@
 
 use std::ptr;
 
-use moorline_core::options::{CopyBudget, Excess, Plain};
+use moorline_core::options::{CopyBudget, Excess, PlainValue};
 use napi::{
     Error, Result, ValueType,
     bindgen_prelude::{FromNapiValue, TypeName, ValidateNapiValue},
     check_status, sys,
 };
 
-use super::view::{copied, read_text, view_bytes};
+use super::view::{copy_bytes, read_text, view_bytes};
 
 /// The most elements that memory is allocated for in advance, since a length alone proves nothing.
 const EXPECTED_ELEMENTS: usize = 1024;
 /// The number of elements that share a handle scope.
 const SCOPE_ELEMENTS: u32 = 1024;
 
-/// An argument, copied completely as a [`Plain`] value.
-pub(crate) struct RawArgument(pub(crate) Plain);
+/// An argument, copied completely as a [`PlainValue`].
+pub(crate) struct RawArgument(pub(crate) PlainValue);
 
 impl RawArgument {
     /// The text of a string; `None` for any other value.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.0 {
-            Plain::Text(text) => Some(text),
+            PlainValue::Text(text) => Some(text),
             _ => None,
         }
     }
@@ -49,7 +49,7 @@ impl FromNapiValue for RawArgument {
         // SAFETY: napi passes the running call's environment and one of its arguments.
         match unsafe { reader.read(value, 0) } {
             Ok(plain) => Ok(Self(plain)),
-            Err(Stop::Excess(excess)) => Ok(Self(Plain::Excess(Box::new(excess)))),
+            Err(Stop::Excess(excess)) => Ok(Self(PlainValue::Excess(Box::new(excess)))),
             Err(Stop::Error(error)) => Err(error),
         }
     }
@@ -96,23 +96,27 @@ impl Reader {
         &mut self,
         value: sys::napi_value,
         depth: usize,
-    ) -> std::result::Result<Plain, Stop> {
+    ) -> std::result::Result<PlainValue, Stop> {
         self.budget.take_value(depth)?;
         let (env, mut kind) = (self.env, 0);
         // SAFETY: all pointers are to locals that outlive their calls.
         unsafe {
             check_status!(sys::napi_typeof(env, value, &raw mut kind))?;
             Ok(match kind {
-                sys::ValueType::napi_undefined => Plain::Undefined,
-                sys::ValueType::napi_null => Plain::Null,
-                sys::ValueType::napi_boolean => Plain::Bool(bool::from_napi_value(env, value)?),
-                sys::ValueType::napi_number => Plain::Number(f64::from_napi_value(env, value)?),
-                sys::ValueType::napi_string => Plain::Text(self.text(value)?),
+                sys::ValueType::napi_undefined => PlainValue::Undefined,
+                sys::ValueType::napi_null => PlainValue::Null,
+                sys::ValueType::napi_boolean => {
+                    PlainValue::Bool(bool::from_napi_value(env, value)?)
+                }
+                sys::ValueType::napi_number => {
+                    PlainValue::Number(f64::from_napi_value(env, value)?)
+                }
+                sys::ValueType::napi_string => PlainValue::Text(self.text(value)?),
                 sys::ValueType::napi_bigint => self.bigint(value)?,
                 sys::ValueType::napi_object => self.object(value, depth)?,
-                sys::ValueType::napi_function => Plain::Other("a function"),
-                sys::ValueType::napi_symbol => Plain::Other("a symbol"),
-                _ => Plain::Other("an external value"),
+                sys::ValueType::napi_function => PlainValue::Other("a function"),
+                sys::ValueType::napi_symbol => PlainValue::Other("a symbol"),
+                _ => PlainValue::Other("an external value"),
             })
         }
     }
@@ -122,7 +126,7 @@ impl Reader {
         Ok(unsafe { read_text(self.env, value, &mut self.budget) }??)
     }
 
-    unsafe fn bigint(&mut self, value: sys::napi_value) -> std::result::Result<Plain, Stop> {
+    unsafe fn bigint(&mut self, value: sys::napi_value) -> std::result::Result<PlainValue, Stop> {
         let (mut integer, mut lossless, mut words) = (0_i64, false, 0);
         // SAFETY: out pointers to locals; `value` is a bigint.
         unsafe {
@@ -133,7 +137,7 @@ impl Reader {
                 &raw mut lossless
             ))?;
             if lossless {
-                return Ok(Plain::Integer(integer));
+                return Ok(PlainValue::Integer(integer));
             }
             // The conversion to decimal takes V8 quadratic time.
             check_status!(sys::napi_get_value_bigint_words(
@@ -144,11 +148,14 @@ impl Reader {
                 ptr::null_mut()
             ))?;
             if words > SHOWN_WORDS {
-                return Ok(Plain::BigInteger(format!("one of {} bits", words * 64)));
+                return Ok(PlainValue::BigInteger(format!(
+                    "one of {} bits",
+                    words * 64
+                )));
             }
             let mut text = ptr::null_mut();
             check_status!(sys::napi_coerce_to_string(self.env, value, &raw mut text))?;
-            Ok(Plain::BigInteger(self.text(text)?))
+            Ok(PlainValue::BigInteger(self.text(text)?))
         }
     }
 
@@ -156,7 +163,7 @@ impl Reader {
         &mut self,
         value: sys::napi_value,
         depth: usize,
-    ) -> std::result::Result<Plain, Stop> {
+    ) -> std::result::Result<PlainValue, Stop> {
         // SAFETY: `value` is an object, which every probe below accepts.
         unsafe {
             let (env, mut is) = (self.env, false);
@@ -168,14 +175,14 @@ impl Reader {
             if is {
                 let mut ms = 0.0;
                 check_status!(sys::napi_get_date_value(env, value, &raw mut ms))?;
-                return Ok(Plain::Date(ms));
+                return Ok(PlainValue::Date(ms));
             }
             if let Some(bytes) = view_bytes(env, value)? {
-                return Ok(Plain::Bytes(copied(bytes, &mut self.budget)?));
+                return Ok(PlainValue::Bytes(copy_bytes(bytes, &mut self.budget)?));
             }
             check_status!(sys::napi_is_typedarray(env, value, &raw mut is))?;
             if is {
-                return Ok(Plain::Other("a typed array of an unknown kind"));
+                return Ok(PlainValue::Other("a typed array of an unknown kind"));
             }
             self.map(value, depth)
         }
@@ -185,7 +192,7 @@ impl Reader {
         &mut self,
         value: sys::napi_value,
         depth: usize,
-    ) -> std::result::Result<Plain, Stop> {
+    ) -> std::result::Result<PlainValue, Stop> {
         let mut length = 0;
         // SAFETY: `value` is an array.
         unsafe {
@@ -208,14 +215,14 @@ impl Reader {
                 Ok(())
             })?;
         }
-        Ok(Plain::List(items))
+        Ok(PlainValue::List(items))
     }
 
     unsafe fn map(
         &mut self,
         value: sys::napi_value,
         depth: usize,
-    ) -> std::result::Result<Plain, Stop> {
+    ) -> std::result::Result<PlainValue, Stop> {
         let (mut keys, mut length) = (ptr::null_mut(), 0);
         // SAFETY: `value` is an object.
         unsafe {
@@ -245,13 +252,13 @@ impl Reader {
                 let key = reader.text(key)?;
                 let member = reader.read(member, depth + 1);
                 let member = member.map_err(|stop| stop.within(format_args!(".{key}")))?;
-                if member != Plain::Undefined {
+                if member != PlainValue::Undefined {
                     entries.push((key, member));
                 }
                 Ok(())
             })?;
         }
-        Ok(Plain::Map(entries))
+        Ok(PlainValue::Map(entries))
     }
 
     /// Visits each index within handle scopes, so that a long list does not keep a handle for each element.

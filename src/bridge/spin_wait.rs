@@ -8,7 +8,7 @@ use std::{
 
 use napi::{Env, Result};
 
-use super::queue::{per_environment, settle_last};
+use super::queue::{environment_state, settle_last};
 
 /// The time for which the JavaScript thread spins for an outcome: about that of a wake-up through the event loop.
 const SPIN_TIME: Duration = Duration::from_micros(30);
@@ -19,7 +19,7 @@ const MAX_SPIN_PERIOD: Duration = Duration::from_millis(1);
 /// thread. With many such calls in a row, the event loop still runs every millisecond.
 pub(crate) fn spin_for_completion(env: &Env) -> Result<()> {
     // SAFETY: on the JavaScript thread, in a running call.
-    let state = unsafe { per_environment(env.raw()) }?;
+    let state = unsafe { environment_state(env.raw()) }?;
     let completions = Arc::clone(&state.completions);
     if state.in_flight.get() != 1 || !completions.suppress_wakeup() {
         return Ok(());

@@ -95,18 +95,19 @@ unsafe fn describe(env: sys::napi_env, value: sys::napi_value) -> Result<TypedAr
 unsafe fn typed_bytes<'a>(env: sys::napi_env, value: sys::napi_value) -> Result<Option<&'a [u8]>> {
     // SAFETY: `value` is a typed array; no JavaScript runs between the last description and the slice.
     unsafe {
-        let it = describe(env, value)?;
-        if let Some(size) = element_bytes(it.kind) {
-            return Ok(Some(as_slice(it.data, it.length * size)));
+        let info = describe(env, value)?;
+        if let Some(size) = element_bytes(info.kind) {
+            return Ok(Some(as_slice(info.data, info.length * size)));
         }
         // Node 24 has `Float16Array`, but its Node-API has no constant for it.
         let size = claimed_element_bytes(env, value)?;
-        let (it, mut room) = (describe(env, value)?, 0);
-        let known = sys::napi_get_arraybuffer_info(env, it.buffer, ptr::null_mut(), &raw mut room)
-            == sys::Status::napi_ok;
-        let length = it.length.saturating_mul(size);
-        let fits = known && size > 0 && it.offset.saturating_add(length) <= room;
-        Ok(fits.then(|| as_slice(it.data, length)))
+        let (info, mut room) = (describe(env, value)?, 0);
+        let known =
+            sys::napi_get_arraybuffer_info(env, info.buffer, ptr::null_mut(), &raw mut room)
+                == sys::Status::napi_ok;
+        let length = info.length.saturating_mul(size);
+        let fits = known && size > 0 && info.offset.saturating_add(length) <= room;
+        Ok(fits.then(|| as_slice(info.data, length)))
     }
 }
 
@@ -154,7 +155,7 @@ unsafe fn as_slice<'a>(data: *const c_void, length: usize) -> &'a [u8] {
 }
 
 /// A copy of bytes, within the budget.
-pub(super) fn copied(
+pub(super) fn copy_bytes(
     bytes: &[u8],
     budget: &mut CopyBudget,
 ) -> std::result::Result<Vec<u8>, Excess> {

@@ -23,7 +23,7 @@ pub(crate) struct AdmittedCall {
 }
 
 impl AdmittedCall {
-    /// A call that may begin now; else `policyStep` says what it has to wait for.
+    /// A call that may begin now; else `policyNotAdmitted` says what it has to wait for.
     pub(crate) fn begin(context: &Arc<CallContext>) -> Option<Self> {
         let id = context.policy.admit(None, Limit::Off)?;
         Some(Self {

@@ -1,4 +1,4 @@
-export declare function connectionRecord(
+export declare function connectionRecordRequest(
   tracker: Handle<ConnectionTracker>,
   tookMs: number,
   ok: boolean,
@@ -7,5 +7,9 @@ export declare function connectionRecord(
   attemptMs?: number,
   status?: number,
 ): void;
-export declare function connectionAttempt(tracker: Handle<ConnectionTracker>, tookMs: number, status?: number): void;
+export declare function connectionRecordAttempt(
+  tracker: Handle<ConnectionTracker>,
+  tookMs: number,
+  status?: number,
+): void;
 export declare function policyRefuses(policy: Handle<Policy>): boolean;

@@ -29,7 +29,7 @@ impl ConnectionTracker {
     }
 
     /// Counts messages that are handed over now.
-    pub(crate) fn receive(&self, (messages, bytes): (u64, u64)) {
+    pub(crate) fn count_received(&self, (messages, bytes): (u64, u64)) {
         if messages > 0 {
             let mut tracker = self.lock();
             tracker.receive(messages, bytes, Instant::now());
@@ -49,14 +49,14 @@ pub fn connection_tracker(env: Env, options: RawArgument) -> Result<Handle<Conne
 pub fn connection_publish(
     tracker: Handle<ConnectionTracker>,
     name: Argument<String>,
-    kind: Argument<String>,
+    connection_type: Argument<String>,
 ) -> Result<()> {
-    let (name, kind) = (
-        name.named("options.name")?,
-        kind.named("options.connectionType")?,
+    let (name, connection_type) = (
+        name.value_or_throw("options.name")?,
+        connection_type.value_or_throw("options.connectionType")?,
     );
     // It fails for a name that is another metric's, and none of ours is.
-    if let Ok(series) = ConnectionSeries::new(Registry::global(), &name, &kind) {
+    if let Ok(series) = ConnectionSeries::new(Registry::global(), &name, &connection_type) {
         tracker.lock().publish(series);
     }
     Ok(())
@@ -75,7 +75,7 @@ pub fn connection_throughput(
     tracker: Handle<ConnectionTracker>,
     seconds: Argument<Option<f64>>,
 ) -> Result<f64> {
-    let seconds = seconds.named("windowSeconds")?;
+    let seconds = seconds.value_or_throw("windowSeconds")?;
     let throughput = tracker.lock().throughput(seconds, Instant::now());
     throughput.or_throw(&env)
 }
@@ -85,10 +85,10 @@ pub fn connection_throughput(
 pub fn connection_figures(tracker: Handle<ConnectionTracker>) -> String {
     let now = Instant::now();
     let figures = tracker.lock().figures(now);
-    describe(&figures, now).to_string()
+    encode_figures(&figures, now).to_string()
 }
 
-fn describe(figures: &Figures, now: Instant) -> Json {
+fn encode_figures(figures: &Figures, now: Instant) -> Json {
     let anchor = Anchor::new(now, SystemTime::now());
     let last = figures.last.map(|(at, took_ms)| {
         let ended = anchor.epoch_ms(at);
@@ -111,13 +111,13 @@ fn describe(figures: &Figures, now: Instant) -> Json {
     })
 }
 
-/// `connectionRecord(tracker, tookMs, ok, errorType?, bytes?, attemptMs?, status?)`: a request has ended; with the
+/// `connectionRecordRequest(tracker, tookMs, ok, errorType?, bytes?, attemptMs?, status?)`: a request has ended; with the
 /// bytes of the message that it sent, what its last attempt took if that was not told, and the status of its last
 /// answer.
-pub(crate) struct Record;
+pub(crate) struct RecordRequest;
 
-impl Function for Record {
-    const NAME: &'static CStr = c"connectionRecord";
+impl Function for RecordRequest {
+    const NAME: &'static CStr = c"connectionRecordRequest";
     fn run(call: &Call) -> ReturnValue {
         let Some(tracker) = call.handle::<ConnectionTracker>(0) else {
             return ReturnValue::Undefined;
@@ -142,12 +142,12 @@ impl Function for Record {
     }
 }
 
-/// `connectionAttempt(tracker, tookMs, status?)`: counts an attempt other than the last of its request; without a
+/// `connectionRecordAttempt(tracker, tookMs, status?)`: counts an attempt other than the last of its request; without a
 /// status there was no response.
-pub(crate) struct Attempt;
+pub(crate) struct RecordAttempt;
 
-impl Function for Attempt {
-    const NAME: &'static CStr = c"connectionAttempt";
+impl Function for RecordAttempt {
+    const NAME: &'static CStr = c"connectionRecordAttempt";
     fn run(call: &Call) -> ReturnValue {
         if let (Some(tracker), Some(ms)) = (call.handle::<ConnectionTracker>(0), ms(call, 1)) {
             tracker.lock().attempt(ms, status(call, 2));
@@ -169,6 +169,6 @@ fn status(call: &Call, at: usize) -> Option<u16> {
 
 /// Registers the hand-written functions.
 pub fn register(exports: &Exports) -> Result<()> {
-    exports.add::<Record>()?;
-    exports.add::<Attempt>()
+    exports.add::<RecordRequest>()?;
+    exports.add::<RecordAttempt>()
 }

@@ -13,7 +13,7 @@ use moorline_core::{
         variables::configured,
     },
     health::Status,
-    options::{OptionError, Options, Plain, Read},
+    options::{OptionError, Options, PlainValue, Read},
     secret,
 };
 use moorline_net::dial::DialConfig;
@@ -25,7 +25,7 @@ pub(crate) use self::call::{AdmittedCall, CallContext};
 use crate::bridge::{Handle, OrThrow, RawArgument, to_js_error};
 
 /// The options of one connection, as they are in force.
-pub struct ConnectionOptions {
+pub struct ResolvedConnectionConfig {
     config: ConnectionConfig,
     /// `name`, else the type of the connection.
     name: String,
@@ -33,29 +33,29 @@ pub struct ConnectionOptions {
     checks_certificates: bool,
 }
 
-/// Reads the options of a connection of type `kind`; `variables` are environment variables. Descriptions, policies and
+/// Reads the options of a connection of type `connection_type`; `variables` are environment variables. Descriptions, policies and
 /// transports are made from what it returns.
-#[napi(catch_unwind, ts_return_type = "Handle<ConnectionOptions>")]
-pub fn connection_open(
+#[napi(catch_unwind, ts_return_type = "Handle<ResolvedConnectionConfig>")]
+pub fn connection_read_options(
     env: Env,
     options: RawArgument,
     variables: RawArgument,
-    kind: RawArgument,
-) -> Result<Handle<ConnectionOptions>> {
-    let read = |kind| ConnectionConfig::read(&options.0, &variables.0, kind);
-    let config = match &kind.0 {
-        Plain::Text(kind) => read(Some(kind)),
-        Plain::Undefined => read(None),
+    connection_type: RawArgument,
+) -> Result<Handle<ResolvedConnectionConfig>> {
+    let read = |type_name| ConnectionConfig::read(&options.0, &variables.0, type_name);
+    let config = match &connection_type.0 {
+        PlainValue::Text(type_name) => read(Some(type_name)),
+        PlainValue::Undefined => read(None),
         // An invalid value is refused when the option is read.
         other => read(None).and(Err(OptionError::wrong_type("type", "a string", other))),
     };
-    let open = || -> Read<ConnectionOptions> {
+    let open = || -> Read<ResolvedConnectionConfig> {
         let config = config?;
         let dial = config.dial_options();
         let dial = DialConfig::read(&Options::new("options", &dial)?)?;
-        let kind = kind.text().unwrap_or_default();
-        Ok(ConnectionOptions {
-            name: config.name.clone().unwrap_or_else(|| kind.to_owned()),
+        let type_name = connection_type.text().unwrap_or_default();
+        Ok(ResolvedConnectionConfig {
+            name: config.name.clone().unwrap_or_else(|| type_name.to_owned()),
             config,
             checks_certificates: dial.tls.reject_unauthorized,
         })
@@ -65,13 +65,13 @@ pub fn connection_open(
 
 /// The options in force, as JSON.
 #[napi(catch_unwind)]
-pub fn connection_describe(options: Handle<ConnectionOptions>) -> String {
+pub fn connection_encode_options(options: Handle<ResolvedConnectionConfig>) -> String {
     options.config.describe().to_string()
 }
 
 /// Whether certificates are checked.
 #[napi(catch_unwind)]
-pub fn connection_checks_certificates(options: Handle<ConnectionOptions>) -> bool {
+pub fn connection_checks_certificates(options: Handle<ResolvedConnectionConfig>) -> bool {
     options.checks_certificates
 }
 
@@ -79,8 +79,8 @@ pub fn connection_checks_certificates(options: Handle<ConnectionOptions>) -> boo
 pub(crate) fn transport_options(
     transport: Transport,
     given: RawArgument,
-    connection: Option<&Handle<ConnectionOptions>>,
-) -> Plain {
+    connection: Option<&Handle<ResolvedConnectionConfig>>,
+) -> PlainValue {
     match connection {
         Some(connection) => connection.config.transport_options(transport, given.0),
         None => given.0,
@@ -103,22 +103,22 @@ pub fn connection_overall_health(
     Status::of_counts(healthy, degraded, unhealthy).map(Status::as_str)
 }
 
-/// The protocols that environment variables configure.
+/// The types of connections that environment variables configure.
 #[napi(catch_unwind)]
-pub fn connection_configured(variables: RawArgument) -> Vec<&'static str> {
+pub fn connection_configured_types(variables: RawArgument) -> Vec<&'static str> {
     configured(&variables.0)
 }
 
-/// Refuses keys of the `customOptions` of a connection of type `kind` that it does not read; `outer` are the options
+/// Refuses keys of the `customOptions` of a connection of type `connection_type` that it does not read; `outer` are the options
 /// beside them.
 #[napi(catch_unwind)]
-pub fn connection_custom_options(
+pub fn connection_check_custom_options(
     env: Env,
     keys: Vec<String>,
-    kind: String,
+    connection_type: String,
     outer: Vec<String>,
 ) -> Result<()> {
-    check_custom(&keys, &kind, &outer).map_err(|error| to_js_error(&env, error))
+    check_custom(&keys, &connection_type, &outer).map_err(|error| to_js_error(&env, error))
 }
 
 /// A URL without user info, query and fragment.

@@ -17,7 +17,7 @@ use moorline_core::{
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use super::ConnectionOptions;
+use super::ResolvedConnectionConfig;
 use crate::{
     bridge::{self, Call, Exports, Function, Handle, RawArgument, ReturnValue, to_js_error},
     resilience::Policy,
@@ -29,7 +29,7 @@ use crate::{
 pub fn connection_policy(
     env: Env,
     purpose: String,
-    options: Handle<ConnectionOptions>,
+    options: Handle<ResolvedConnectionConfig>,
 ) -> Result<Handle<Policy>> {
     let named = Purpose::CHOICES
         .into_iter()

@@ -45,7 +45,7 @@ impl HealthMonitor {
     }
 
     /// Counts a completed run and encodes it as JSON.
-    fn encode_completed(&self, name: String, completed: &CompletedRun) -> String {
+    fn record_and_encode(&self, name: String, completed: &CompletedRun) -> String {
         let mut all = self.series();
         // It fails for a name that is another metric's, and none of ours is.
         let made = || CheckSeries::new(Registry::global(), &name).ok();
@@ -85,7 +85,7 @@ pub fn health_register(
     name: Argument<String>,
     options: RawArgument,
 ) -> Result<bool> {
-    let name = name.named("name")?;
+    let name = name.value_or_throw("name")?;
     let mut monitor = monitor.lock();
     let config = CheckConfig::read("options", &options.0, monitor.defaults()).or_throw(&env)?;
     Ok(monitor.register(&name, config, Instant::now()))
@@ -94,14 +94,14 @@ pub fn health_register(
 /// Removes a check; returns whether there was one.
 #[napi(catch_unwind)]
 pub fn health_unregister(monitor: Handle<HealthMonitor>, name: Argument<String>) -> Result<bool> {
-    let name = name.named("name")?;
+    let name = name.value_or_throw("name")?;
     monitor.series().remove(&name);
     Ok(monitor.lock().unregister(&name))
 }
 
 /// Shows no status in the metrics any more, until a check runs again.
 #[napi(catch_unwind)]
-pub fn health_stop(monitor: Handle<HealthMonitor>) {
+pub fn health_clear_metrics(monitor: Handle<HealthMonitor>) {
     monitor.series().clear();
 }
 
@@ -119,7 +119,7 @@ pub fn health_options(
     name: Argument<Option<String>>,
 ) -> Result<Option<String>> {
     let monitor = monitor.lock();
-    let config = match name.named("name")? {
+    let config = match name.value_or_throw("name")? {
         None => Some(monitor.defaults()),
         Some(name) => monitor.config(&name),
     };
@@ -132,7 +132,9 @@ pub fn health_begin(
     monitor: Handle<HealthMonitor>,
     name: Argument<String>,
 ) -> Result<Option<HealthRun>> {
-    let begun = monitor.lock().begin(&name.named("name")?, Instant::now());
+    let begun = monitor
+        .lock()
+        .begin(&name.value_or_throw("name")?, Instant::now());
     let run = begun.map(|begun| match begun {
         BeginOutcome::Started { run, timeout } => (run, Some(timeout)),
         BeginOutcome::Joined(run) => (run, None),
@@ -160,7 +162,7 @@ pub fn health_complete(
         now,
         SystemTime::now(),
     )?;
-    Some(monitor.encode_completed(name, &completed))
+    Some(monitor.record_and_encode(name, &completed))
 }
 
 /// Returns whether the answer of a health check, in the same terms, means that it still works.
@@ -176,7 +178,7 @@ pub fn health_time_out(monitor: Handle<HealthMonitor>, name: String, run: f64) -
     let completed = monitor
         .lock()
         .time_out(&name, run, now, SystemTime::now())?;
-    Some(monitor.encode_completed(name, &completed))
+    Some(monitor.record_and_encode(name, &completed))
 }
 
 /// The names of the checks that are due.
@@ -199,7 +201,7 @@ pub fn health_last(
     monitor: Handle<HealthMonitor>,
     name: Argument<String>,
 ) -> Result<Option<String>> {
-    let last = monitor.lock().last(&name.named("name")?);
+    let last = monitor.lock().last(&name.value_or_throw("name")?);
     Ok(last.map(|last| encode_result(&last).to_string()))
 }
 
@@ -209,7 +211,7 @@ pub fn health_history(
     monitor: Handle<HealthMonitor>,
     name: Argument<Option<String>>,
 ) -> Result<String> {
-    let results = match name.named("name")? {
+    let results = match name.value_or_throw("name")? {
         Some(name) => monitor.lock().history(&name),
         None => monitor.lock().full_history(),
     };
@@ -225,7 +227,7 @@ pub fn health_report(monitor: Handle<HealthMonitor>) -> String {
 /// Figures over a name's history.
 #[napi(catch_unwind)]
 pub fn health_stats(monitor: Handle<HealthMonitor>, name: Argument<String>) -> Result<String> {
-    let name = name.named("name")?;
+    let name = name.value_or_throw("name")?;
     let stats = monitor.lock().stats(&name, Instant::now());
     Ok(encode_stats(&name, &stats).to_string())
 }

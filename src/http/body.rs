@@ -12,14 +12,14 @@ use tokio_util::sync::CancellationToken;
 use crate::bridge::{Handle, PromiseValue, Value, promise};
 
 /// A request body that JavaScript writes in chunks.
-pub struct HttpBodyQueue {
+pub struct HttpBodyWriter {
     sender: Mutex<Option<Arc<BodySender>>>,
     body: Mutex<Option<RequestBody>>,
     /// The senders of a body that can be written again.
     senders: Option<tokio::sync::Mutex<BodySenders>>,
 }
 
-impl HttpBodyQueue {
+impl HttpBodyWriter {
     /// The body, for the request that it goes with.
     pub(crate) fn take_body(&self) -> Option<RequestBody> {
         lock(&self.body).take()
@@ -27,21 +27,21 @@ impl HttpBodyQueue {
 }
 
 /// A body that is written once, to be given to `httpRequest`; of `length` bytes where that is known.
-#[napi(catch_unwind, ts_return_type = "Handle<HttpBodyQueue>")]
-pub fn http_body_open(length: Option<f64>) -> Handle<HttpBodyQueue> {
+#[napi(catch_unwind, ts_return_type = "Handle<HttpBodyWriter>")]
+pub fn http_body_open(length: Option<f64>) -> Handle<HttpBodyWriter> {
     let (sender, body) = RequestBody::channel(length.map(|bytes| bytes as u64));
-    Handle::new(HttpBodyQueue {
+    Handle::new(HttpBodyWriter {
         sender: Mutex::new(Some(Arc::new(sender))),
         body: Mutex::new(Some(body)),
         senders: None,
     })
 }
 
-/// A body of `length` bytes that is written whenever `httpBodyWanted` says so.
-#[napi(catch_unwind, ts_return_type = "Handle<HttpBodyQueue>")]
-pub fn http_body_repeatable(length: f64) -> Handle<HttpBodyQueue> {
+/// A body of `length` bytes that is written whenever `httpBodyWaitUntilWanted` says so.
+#[napi(catch_unwind, ts_return_type = "Handle<HttpBodyWriter>")]
+pub fn http_body_open_repeatable(length: f64) -> Handle<HttpBodyWriter> {
     let (senders, body) = RequestBody::repeatable(length as u64);
-    Handle::new(HttpBodyQueue {
+    Handle::new(HttpBodyWriter {
         sender: Mutex::default(),
         body: Mutex::new(Some(body)),
         senders: Some(tokio::sync::Mutex::new(senders)),
@@ -50,30 +50,33 @@ pub fn http_body_repeatable(length: f64) -> Handle<HttpBodyQueue> {
 
 /// Waits until a repeatable body is to be written, from its beginning; false when its request is over.
 #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
-pub fn http_body_wanted(env: Env, queue: Handle<HttpBodyQueue>) -> Result<PromiseValue> {
+pub fn http_body_wait_until_wanted(
+    env: Env,
+    writer: Handle<HttpBodyWriter>,
+) -> Result<PromiseValue> {
     promise(&env, async move {
-        let Some(senders) = &queue.senders else {
+        let Some(senders) = &writer.senders else {
             return Ok(false);
         };
         let sender = senders.lock().await.recv().await;
         let wanted = sender.is_some();
-        *lock(&queue.sender) = sender.map(Arc::new);
+        *lock(&writer.sender) = sender.map(Arc::new);
         Ok(wanted)
     })
 }
 
-/// Queues a piece when there is room for it; false when the body is not wanted any more.
+/// Queues a chunk when there is room for it; false when the body is not wanted any more.
 #[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
 pub fn http_body_write(
     env: Env,
-    queue: Handle<HttpBodyQueue>,
-    piece: &[u8],
+    writer: Handle<HttpBodyWriter>,
+    chunk: &[u8],
 ) -> Result<PromiseValue> {
-    let piece = Bytes::copy_from_slice(piece);
-    let sender = lock(&queue.sender).clone();
+    let chunk = Bytes::copy_from_slice(chunk);
+    let sender = lock(&writer.sender).clone();
     promise(&env, async move {
         Ok(match sender {
-            Some(sender) => sender.send(piece).await,
+            Some(sender) => sender.send(chunk).await,
             None => false,
         })
     })
@@ -81,10 +84,10 @@ pub fn http_body_write(
 
 /// Ends a body: it is complete, or the request is broken off.
 #[napi(catch_unwind)]
-pub fn http_body_end(queue: Handle<HttpBodyQueue>, complete: bool) {
+pub fn http_body_end(writer: Handle<HttpBodyWriter>, complete: bool) {
     // One that no request took has no reader.
-    drop(queue.take_body());
-    if let Some(sender) = lock(&queue.sender).take()
+    drop(writer.take_body());
+    if let Some(sender) = lock(&writer.sender).take()
         && complete
     {
         sender.end();
@@ -93,16 +96,16 @@ pub fn http_body_end(queue: Handle<HttpBodyQueue>, complete: bool) {
 
 /// A response body that JavaScript reads in chunks.
 pub struct HttpBodyReader {
-    streaming: tokio::sync::Mutex<Option<Streaming>>,
+    stream: tokio::sync::Mutex<Option<Streaming>>,
     /// Fires when it is not read any more.
-    left: CancellationToken,
+    abandoned: CancellationToken,
 }
 
 impl HttpBodyReader {
-    pub(crate) fn new(streaming: Streaming) -> Self {
+    pub(crate) fn new(stream: Streaming) -> Self {
         Self {
-            streaming: tokio::sync::Mutex::new(Some(streaming)),
-            left: CancellationToken::new(),
+            stream: tokio::sync::Mutex::new(Some(stream)),
+            abandoned: CancellationToken::new(),
         }
     }
 }
@@ -114,28 +117,28 @@ pub fn http_body_read(env: Env, body: Handle<HttpBodyReader>) -> Result<PromiseV
 }
 
 async fn read_chunk(body: &HttpBodyReader) -> Outcome<Value> {
-    let mut streaming = body.streaming.lock().await;
-    let Some(reader) = streaming.as_mut() else {
+    let mut stream = body.stream.lock().await;
+    let Some(reader) = stream.as_mut() else {
         return Ok(Value::Undefined);
     };
-    let piece = tokio::select! {
+    let chunk = tokio::select! {
         biased;
-        () = body.left.cancelled() => Ok(None),
-        piece = reader.next() => piece,
+        () = body.abandoned.cancelled() => Ok(None),
+        chunk = reader.next() => chunk,
     };
-    if !matches!(piece, Ok(Some(_))) {
-        *streaming = None;
+    if !matches!(chunk, Ok(Some(_))) {
+        *stream = None;
     }
-    let piece = piece.map_err(|failure| failure.during("http", "request"))?;
-    Ok(piece.map_or(Value::Undefined, |piece| Value::Bytes(piece.into())))
+    let chunk = chunk.map_err(|failure| failure.during("http", "request"))?;
+    Ok(chunk.map_or(Value::Undefined, |chunk| Value::Bytes(chunk.into())))
 }
 
 /// Drops a body that is not read any more; its connection is closed.
 #[napi(catch_unwind)]
 pub fn http_body_cancel(body: Handle<HttpBodyReader>) {
-    body.left.cancel();
+    body.abandoned.cancel();
     // One that is being read lets go by itself.
-    if let Ok(mut streaming) = body.streaming.try_lock() {
-        *streaming = None;
+    if let Ok(mut stream) = body.stream.try_lock() {
+        *stream = None;
     }
 }

@@ -1,13 +1,13 @@
 export declare function httpRequest(
   engine: Handle<HttpEngine>,
   head: string,
-  body?: string | Uint8Array | Handle<HttpBodyQueue>,
+  body?: string | Uint8Array | Handle<HttpBodyWriter>,
   options?: Handle<HttpCallConfig>,
   cancel?: Handle<Cancel>,
   streamed?: boolean,
 ): Promise<string | [head: string, body: Uint8Array | Handle<HttpBodyReader>]>;
 export declare function httpPolicyRequest(
-  caller: Handle<HttpCaller>,
+  engine: Handle<PolicyEngine>,
   head: string,
   body?: string | Uint8Array,
 ):

@@ -10,7 +10,7 @@ use moorline_net::http::{
 use napi::Result;
 use tokio_util::sync::CancellationToken;
 
-use super::{HttpCaller, body::HttpBodyQueue, encode::encode};
+use super::{PolicyEngine, body::HttpBodyWriter, encode::encode};
 use crate::{
     bridge::{Call, Cancel, Exports, Function, Handle, ReturnValue, Value, failure_json, promise},
     connection::AdmittedCall,
@@ -58,8 +58,8 @@ impl Function for Request {
     }
 }
 
-/// `httpPolicyRequest(caller, head, body?)`: makes the first attempt of a call of a connection, and counts the call where
-/// it is successful. Undefined where it is not admitted at once; `policyStep` says why.
+/// `httpPolicyRequest(engine, head, body?)`: makes the first attempt of a call of a connection, and counts the call where
+/// it is successful. Undefined where it is not admitted at once; `policyNotAdmitted` says why.
 ///
 /// Resolves as `httpRequest` does; a call that goes on in JavaScript is `[id, answer, failure]`, with an answer or the
 /// record of a failure.
@@ -68,17 +68,17 @@ struct PolicyRequest;
 impl Function for PolicyRequest {
     const NAME: &'static CStr = c"httpPolicyRequest";
     fn run(call: &Call) -> ReturnValue {
-        let (Some(caller), Some(head)) = (
-            call.handle::<HttpCaller>(0),
+        let (Some(policy_engine), Some(head)) = (
+            call.handle::<PolicyEngine>(0),
             call.with_bytes(1, |head| String::from_utf8_lossy(head).into_owned()),
         ) else {
             return ReturnValue::Undefined;
         };
         let body = body_of(call);
-        let Some(admitted) = AdmittedCall::begin(&caller.context) else {
+        let Some(admitted) = AdmittedCall::begin(&policy_engine.context) else {
             return ReturnValue::Undefined;
         };
-        let engine = Arc::clone(&caller.engine);
+        let engine = Arc::clone(&policy_engine.engine);
         let work = async move {
             let outcome = match read_request(&head, body) {
                 Ok(request) => {
@@ -112,8 +112,8 @@ fn end(admitted: AdmittedCall, outcome: Outcome<Response>) -> Value {
 }
 
 fn body_of(call: &Call) -> RequestBody {
-    if let Some(queue) = call.handle::<HttpBodyQueue>(2) {
-        return queue.take_body().unwrap_or(RequestBody::Empty);
+    if let Some(writer) = call.handle::<HttpBodyWriter>(2) {
+        return writer.take_body().unwrap_or(RequestBody::Empty);
     }
     call.with_bytes(2, Bytes::copy_from_slice)
         .map_or(RequestBody::Empty, RequestBody::Full)

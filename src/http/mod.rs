@@ -14,12 +14,14 @@ use napi_derive::napi;
 pub(crate) use self::fast::register;
 use crate::{
     bridge::{Handle, OrThrow, RawArgument, runtime},
-    connection::{CallContext, ConnectionOptions, metrics::ConnectionTracker, transport_options},
+    connection::{
+        CallContext, ResolvedConnectionConfig, metrics::ConnectionTracker, transport_options,
+    },
     resilience::Policy,
 };
 
 /// An engine with the policy and the tracker of the connection whose requests it makes.
-pub struct HttpCaller {
+pub struct PolicyEngine {
     engine: Arc<HttpEngine>,
     context: Arc<CallContext>,
 }
@@ -30,7 +32,7 @@ pub fn http_open(
     env: Env,
     options: RawArgument,
     name: Option<String>,
-    connection: Option<Handle<ConnectionOptions>>,
+    connection: Option<Handle<ResolvedConnectionConfig>>,
 ) -> Result<Handle<HttpEngine>> {
     let options = transport_options(Transport::Http, options, connection.as_ref());
     let options = Options::new("options", &options)
@@ -45,17 +47,17 @@ pub fn http_open(
 }
 
 /// An engine for the requests of a connection, each under `policy` and counted by `tracker`.
-#[napi(catch_unwind, ts_return_type = "Handle<HttpCaller>")]
-pub fn http_caller(
+#[napi(catch_unwind, ts_return_type = "Handle<PolicyEngine>")]
+pub fn http_policy_engine(
     engine: Handle<HttpEngine>,
     policy: Handle<Policy>,
     tracker: Handle<ConnectionTracker>,
-) -> Handle<HttpCaller> {
+) -> Handle<PolicyEngine> {
     let context = CallContext {
         policy: policy.0,
         tracker: tracker.0,
     };
-    Handle::new(HttpCaller {
+    Handle::new(PolicyEngine {
         engine: engine.0,
         context: Arc::new(context),
     })
@@ -76,7 +78,7 @@ pub fn http_stats(engine: Handle<HttpEngine>) -> Vec<u32> {
 
 /// The options of one call, over those of its engine.
 #[napi(catch_unwind, ts_return_type = "Handle<HttpCallConfig>")]
-pub fn http_call_options(
+pub fn http_call_config(
     env: Env,
     engine: Handle<HttpEngine>,
     options: RawArgument,

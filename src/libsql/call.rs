@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use moorline_core::{
     limit::Limit,
-    options::{OptionError, Options, Plain, Read},
+    options::{OptionError, Options, PlainValue, Read},
     pool::Lease,
 };
 use moorline_services::libsql::{
@@ -39,7 +39,9 @@ pub fn libsql_execute(
     cancel: Option<Handle<Cancel>>,
 ) -> Result<Reply> {
     let statement = match (sql.0, args.0) {
-        (statement, Plain::Undefined | Plain::Null) => Statement::read("statement", statement),
+        (statement, PlainValue::Undefined | PlainValue::Null) => {
+            Statement::read("statement", statement)
+        }
         // An object has its own arguments.
         (sql, args) => Statement::from_parts("statement", sql, args),
     };
@@ -95,18 +97,18 @@ pub fn libsql_batch(
     run(&env, pool, lease, operation, timeout_ms, cancel.as_ref())
 }
 
-/// Runs a script of several statements without arguments; `within` the transaction that is open.
+/// Runs a script of several statements without arguments; where `in_transaction`, in the transaction that is open.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
 pub fn libsql_sequence(
     env: Env,
     pool: Handle<LibsqlPool>,
     lease: Option<f64>,
     script: RawArgument,
-    within: bool,
+    in_transaction: bool,
     timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let wrap = if within {
+    let wrap = if in_transaction {
         Operation::ContinueSequence
     } else {
         Operation::Sequence
@@ -115,8 +117,8 @@ pub fn libsql_sequence(
     run(&env, pool, lease, operation, timeout_ms, cancel.as_ref())
 }
 
-fn read_batch(statements: Plain, mode: &Plain) -> Read<Operation> {
-    let Plain::List(items) = statements else {
+fn read_batch(statements: PlainValue, mode: &PlainValue) -> Read<Operation> {
+    let PlainValue::List(items) = statements else {
         return Err(OptionError::wrong_type(
             "statements",
             "an array",
@@ -130,8 +132,8 @@ fn read_batch(statements: Plain, mode: &Plain) -> Read<Operation> {
         .map(read)
         .collect::<Read<_>>()?;
     Ok(match mode {
-        Plain::Text(word) if word == "continue" => Operation::Continue(statements),
-        Plain::Text(word) if word == "migrate" => Operation::Migrate(statements),
+        PlainValue::Text(word) if word == "continue" => Operation::Continue(statements),
+        PlainValue::Text(word) if word == "migrate" => Operation::Migrate(statements),
         mode => Operation::Batch(
             TransactionMode::read(mode, TransactionMode::Deferred)?,
             statements,

@@ -26,13 +26,17 @@ use crate::bridge::{
 pub fn libsql_open(
     env: Env,
     options: RawArgument,
-    #[napi(ts_arg_type = "'pool' | 'client' | 'environment'")] face: String,
+    #[napi(ts_arg_type = "'pool' | 'client' | 'environment'")] option_style: String,
     variables: RawArgument,
     #[napi(ts_arg_type = "(event: string) => void")] listener: Callback,
 ) -> Result<Handle<LibsqlPool>> {
     let production = is_production(&variables.0);
-    let config =
-        Config::read(&options.0, OptionStyle::from_name(&face), production).or_throw(&env)?;
+    let config = Config::read(
+        &options.0,
+        OptionStyle::from_name(&option_style),
+        production,
+    )
+    .or_throw(&env)?;
     let runtime = runtime(&env)?;
     let listener = Arc::new(PoolEvents(listener));
     LibsqlPool::open(config, runtime.clone(), listener, environment_closed(&env)?)
@@ -79,7 +83,7 @@ pub fn libsql_stats(pool: Handle<LibsqlPool>) -> Vec<u32> {
 
 /// Returns whether the transaction that was begun on a lease has ended by itself, as far as that is known here.
 #[napi(catch_unwind)]
-pub fn libsql_has_ended(pool: Handle<LibsqlPool>, lease: f64) -> bool {
+pub fn libsql_transaction_has_ended(pool: Handle<LibsqlPool>, lease: f64) -> bool {
     pool.has_ended(Lease::from_number(lease as u64))
 }
 

@@ -8,7 +8,7 @@ mod encode;
 use std::sync::Arc;
 
 use moorline_core::{
-    options::{Options, Plain},
+    options::{Options, PlainValue},
     resilience::registry::Watcher,
 };
 use moorline_services::nixtla::{
@@ -39,17 +39,17 @@ pub struct NixtlaJob {
     job: Job,
 }
 
-/// A client. `environment` holds the variables it may read; `listener` receives the breaker's changes as JSON text.
+/// A client. `variables` are the environment variables it may read; `listener` receives the breaker's changes as JSON text.
 #[napi(catch_unwind, ts_return_type = "Handle<NixtlaClient>")]
 pub fn nixtla_create(
     env: Env,
     config: RawArgument,
-    environment: RawArgument,
+    variables: RawArgument,
     #[napi(ts_arg_type = "(change: string) => void")] listener: Callback,
 ) -> Result<Handle<NixtlaClient>> {
-    let variable = |name: &str| match &environment.0 {
-        Plain::Map(variables) => variables.iter().find_map(|(key, value)| match value {
-            Plain::Text(text) if key == name => Some(text.clone()),
+    let variable = |name: &str| match &variables.0 {
+        PlainValue::Map(entries) => entries.iter().find_map(|(key, value)| match value {
+            PlainValue::Text(text) if key == name => Some(text.clone()),
             _ => None,
         }),
         _ => None,
@@ -78,7 +78,8 @@ pub fn nixtla_run(
     timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let request = Request::read(&operation.named("operation")?, &request.0).or_throw(&env)?;
+    let request =
+        Request::read(&operation.value_or_throw("operation")?, &request.0).or_throw(&env)?;
     let limits = read_limits(&env, &timeout_ms, cancel.as_ref())?;
     promise(&env, async move {
         let result = client.nixtla.run(Arc::new(request), limits).await?;
@@ -96,7 +97,7 @@ pub fn nixtla_submit(
     timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let request = Request::read(&operation.named("operation")?, &request.0)
+    let request = Request::read(&operation.value_or_throw("operation")?, &request.0)
         .and_then(|request| jobs::check(&request).map(|()| request))
         .or_throw(&env)?;
     let limits = read_limits(&env, &timeout_ms, cancel.as_ref())?;
@@ -201,7 +202,7 @@ pub fn nixtla_delete_model(
     timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let id = id.named("id")?;
+    let id = id.value_or_throw("id")?;
     Nixtla::check_model_id(&id).or_throw(&env)?;
     let limits = read_limits(&env, &timeout_ms, cancel.as_ref())?;
     promise(&env, async move {

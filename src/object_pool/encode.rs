@@ -10,22 +10,24 @@ use crate::bridge::failure_json;
 
 pub(super) fn encode_request(request: Request) -> Json {
     match request {
-        Request::Create { id } => json!({ "ask": "create", "id": id }),
-        Request::Check { id, object } => json!({ "ask": "check", "id": id, "object": object }),
+        Request::Create { id } => json!({ "request": "create", "objectId": id }),
+        Request::Check { id, object } => {
+            json!({ "request": "check", "requestId": id, "objectId": object })
+        }
         Request::Close {
             id: Some(id),
             object,
         } => {
-            json!({ "ask": "close", "id": id, "object": object })
+            json!({ "request": "close", "requestId": id, "objectId": object })
         }
-        Request::Close { id: None, object } => json!({ "ask": "close", "object": object }),
+        Request::Close { id: None, object } => json!({ "request": "close", "objectId": object }),
     }
 }
 
 pub(super) fn encode_event(event: ObjectPoolEvent) -> Json {
     match event {
         ObjectPoolEvent::Leak { object, held } => {
-            json!({ "event": "leak", "object": object, "heldMs": ms(held) })
+            json!({ "event": "leak", "objectId": object, "heldMs": ms(held) })
         }
         ObjectPoolEvent::Drain => json!({ "event": "drain" }),
         ObjectPoolEvent::Error(failure) => {

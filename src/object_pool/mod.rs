@@ -45,17 +45,17 @@ pub fn object_pool_config(
         .or_throw(&env)
 }
 
-/// Opens a pool. `ask` receives its events and its requests as JSON text. With a name it is shown in the metrics of the
+/// Opens a pool. `listener` receives its events and its requests as JSON text. With a name it is shown in the metrics of the
 /// process.
 #[napi(catch_unwind, ts_return_type = "Handle<ObjectPool>")]
 pub fn object_pool_open(
     env: Env,
     config: Handle<ConnectionPoolConfig>,
-    #[napi(ts_arg_type = "(message: string) => void")] ask: Callback,
+    #[napi(ts_arg_type = "(message: string) => void")] listener: Callback,
     name: Option<String>,
 ) -> Result<Handle<ObjectPool>> {
     let runtime = runtime(&env)?;
-    let pool = ObjectPool::open(Arc::new(JsOwner(ask)), &config, runtime.clone());
+    let pool = ObjectPool::open(Arc::new(JsOwner(listener)), &config, runtime.clone());
     if let Some(name) = name {
         pool.register_metrics(&name);
     }

@@ -17,8 +17,10 @@ use crate::bridge::failure_json;
 /// The answer to a call that may not go, which `lib/resilience/runner.ts` acts on.
 pub(super) fn encode_not_admitted(answer: NotAdmitted) -> Json {
     match answer {
-        NotAdmitted::Wait { id, pause } => json!({ "id": id, "waitMs": ms(pause) }),
-        NotAdmitted::Queue { id, max_wait } => json!({ "id": id, "queueMs": max_wait.map(ms) }),
+        NotAdmitted::Wait { id, pause } => json!({ "id": id, "waitMs": ceil_ms(pause) }),
+        NotAdmitted::Queue { id, max_wait } => {
+            json!({ "id": id, "queueMs": max_wait.map(ceil_ms) })
+        }
         NotAdmitted::Refused(failure) => json!({ "refused": failure_json(failure) }),
         NotAdmitted::Unknown => Json::Null,
     }
@@ -30,7 +32,7 @@ pub(super) fn encode_policy(calls: &CallTable) -> Json {
         "name": calls.name(),
         "options": describe::policy_json(calls.config()),
         "optionsDiffer": calls.config_differs(),
-        "attemptMs": calls.attempt_limit().map(ms),
+        "attemptTimeoutMs": calls.attempt_limit().map(ceil_ms),
     })
 }
 
@@ -53,6 +55,6 @@ pub(super) fn encode_breaker(name: &str, snapshot: &Snapshot, anchor: Anchor) ->
 }
 
 /// The whole milliseconds, rounded up: a timer that fires early would find the call not admitted yet.
-pub(super) fn ms(duration: Duration) -> f64 {
+pub(super) fn ceil_ms(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).ceil()
 }

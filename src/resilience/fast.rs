@@ -8,7 +8,7 @@ use moorline_core::{
 };
 use napi::Result;
 
-use super::{Policy, encode::ms};
+use super::{Policy, encode::ceil_ms};
 use crate::bridge::{Call, Exports, Function, ReturnValue};
 
 /// The return value in place of a call's number where none was admitted.
@@ -23,7 +23,7 @@ pub(crate) fn register(exports: &Exports) -> Result<()> {
     exports.add::<Dequeue>()
 }
 
-/// `policyAdmit(policy, id?, timeoutMs?)`: the number of a call that may go, or -1; `policyStep` says which then.
+/// `policyAdmit(policy, id?, timeoutMs?)`: the number of a call that may go, or -1; `policyNotAdmitted` says which then.
 /// Without `id` it begins a call, which is over after `timeoutMs`.
 struct Admit;
 
@@ -76,7 +76,7 @@ impl Function for Fail {
             retry_after,
         });
         let next = policy.calls.record(id, failure, policy.clock.now());
-        ReturnValue::Number(next.map_or(-1.0, ms))
+        ReturnValue::Number(next.map_or(-1.0, ceil_ms))
     }
 }
 

@@ -30,7 +30,7 @@ use napi_derive::napi;
 pub(crate) use self::{fast::register, policy::Policy};
 use crate::{
     bridge::{self, Argument, Handle, OrThrow, RawArgument},
-    resilience::encode::{encode_policy, ms},
+    resilience::encode::{ceil_ms, encode_policy},
 };
 
 fn read<T>(
@@ -62,7 +62,7 @@ pub fn breaker_create(
     name: Argument<String>,
     options: RawArgument,
 ) -> Result<Handle<Policy>> {
-    let name = name.named("name")?;
+    let name = name.value_or_throw("name")?;
     let breaker = read(env, &options, |options| {
         BreakerConfig::read(options, config::BREAKER)
     })?;
@@ -91,15 +91,15 @@ pub fn policy_set_time(policy: Handle<Policy>, ms: f64) {
 
 /// The answer to the last call that could not go, as JSON.
 #[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>")]
-pub fn policy_step(policy: Handle<Policy>) -> String {
-    policy.take_step().to_string()
+pub fn policy_not_admitted(policy: Handle<Policy>) -> String {
+    policy.take_not_admitted().to_string()
 }
 
 /// The time that the running attempt of a call has left, in milliseconds; -1 without a limit.
 #[napi(catch_unwind, ts_args_type = "policy: Handle<Policy>, id: number")]
-pub fn policy_attempt_ms(policy: Handle<Policy>, id: u32) -> f64 {
+pub fn policy_attempt_timeout_ms(policy: Handle<Policy>, id: u32) -> f64 {
     let left = policy.calls.attempt_time_left(id, policy.clock.now());
-    left.map_or(-1.0, ms)
+    left.map_or(-1.0, ceil_ms)
 }
 
 /// Counts an attempt that took too long, and returns its record. `limit` is the option that bounds it, where that is

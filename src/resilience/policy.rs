@@ -20,7 +20,7 @@ pub struct Policy {
     /// The clock that all times are read from.
     pub(crate) clock: Clock,
     /// The answer to the last call that could not go, as JSON.
-    step: Mutex<Json>,
+    not_admitted: Mutex<Json>,
     /// The breaker holds it weakly.
     watcher: Mutex<Option<Arc<Watcher>>>,
 }
@@ -30,24 +30,24 @@ impl Policy {
         Self {
             calls,
             clock: Clock::default(),
-            step: Mutex::default(),
+            not_admitted: Mutex::default(),
             watcher: Mutex::default(),
         }
     }
 
-    /// The number of a call that may go; else the answer to it is the next one that `take_step` gives.
+    /// The number of a call that may go; else the answer to it is the next one that `take_not_admitted` gives.
     pub(crate) fn admit(&self, id: Option<u32>, timeout: Limit<Duration>) -> Option<u32> {
         match self.calls.admit(id, timeout, self.clock.now()) {
             Ok(id) => Some(id),
             Err(answer) => {
-                *lock(&self.step) = encode_not_admitted(answer);
+                *lock(&self.not_admitted) = encode_not_admitted(answer);
                 None
             }
         }
     }
 
-    pub(super) fn take_step(&self) -> Json {
-        lock(&self.step).take()
+    pub(super) fn take_not_admitted(&self) -> Json {
+        lock(&self.not_admitted).take()
     }
 
     /// Keeps the watcher of its breaker for as long as the policy lives.

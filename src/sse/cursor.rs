@@ -21,25 +21,25 @@ pub struct EventStreamCursor {
     store: Arc<LibsqlCursorStore>,
 }
 
-/// The cursor `name` in the database of `options`. `lost` receives the record of a write that failed,
+/// The cursor `name` in the database of `options`. `on_write_failed` receives the record of a write that failed,
 /// and of a stored id that is of no use.
 #[napi(catch_unwind, ts_return_type = "Handle<EventStreamCursor>")]
 pub fn sse_cursor_open(
     env: Env,
     options: RawArgument,
     name: Argument<String>,
-    #[napi(ts_arg_type = "(failure: string) => void")] lost: Callback,
+    #[napi(ts_arg_type = "(failure: string) => void")] on_write_failed: Callback,
 ) -> Result<Handle<EventStreamCursor>> {
-    let name = name.named(&format!("{PATH}.name"))?;
+    let name = name.value_or_throw(&format!("{PATH}.name"))?;
     let config = LibsqlCursorStore::read_config(PATH, &options.0).or_throw(&env)?;
     let runtime = runtime(&env)?;
     let store = LibsqlCursorStore::open(config, runtime.clone(), environment_closed(&env)?);
     let store = Arc::new(store.or_throw(&env)?);
     let kept: Arc<dyn CursorStore> = Arc::<LibsqlCursorStore>::clone(&store);
-    let lost = Box::new(move |failure| {
-        lost.deliver(failure_json(failure));
+    let on_write_failed = Box::new(move |failure| {
+        on_write_failed.deliver(failure_json(failure));
     });
-    let cursor = Arc::new(Cursor::new(kept, name, runtime.clone(), lost));
+    let cursor = Arc::new(Cursor::new(kept, name, runtime.clone(), on_write_failed));
     Ok(Handle::new(EventStreamCursor { cursor, store }))
 }
 

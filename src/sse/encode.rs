@@ -76,7 +76,7 @@ impl EventBatch for EventText {
     }
 }
 
-/// `[text]`, or `[text, [stopped, failure]]` at the end.
+/// `[text]`, or `[text, [isFinal, failure]]` at the end.
 pub(super) fn encode_batch((text, end): Received<EventText, StreamEnd>) -> Value {
     let mut batch = vec![Value::Text(text.text)];
     batch.extend(end.map(encode_end));

@@ -1,1 +1,1 @@
-export declare function sseKeep(keep: boolean): void;
+export declare function sseKeepProcessAlive(keep: boolean): void;

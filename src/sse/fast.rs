@@ -8,14 +8,14 @@ use crate::bridge::{Call, Exports, Function, ReturnValue};
 
 /// Adds the hand-written function.
 pub(crate) fn register(exports: &Exports) -> Result<()> {
-    exports.add::<Keep>()
+    exports.add::<KeepProcessAlive>()
 }
 
-/// `sseKeep(wanted)`: keeps the process alive while an event is waited for.
-struct Keep;
+/// `sseKeepProcessAlive(wanted)`: keeps the process alive while an event is waited for.
+struct KeepProcessAlive;
 
-impl Function for Keep {
-    const NAME: &'static CStr = c"sseKeep";
+impl Function for KeepProcessAlive {
+    const NAME: &'static CStr = c"sseKeepProcessAlive";
     fn run(call: &Call) -> ReturnValue {
         call.keep_alive(call.flag(0).unwrap_or(false));
         ReturnValue::Undefined

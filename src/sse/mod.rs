@@ -16,7 +16,7 @@ use crate::{
         Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Received, environment_closed,
         notifier, promise, runtime,
     },
-    connection::{ConnectionOptions, metrics::ConnectionTracker, transport_options},
+    connection::{ResolvedConnectionConfig, metrics::ConnectionTracker, transport_options},
 };
 
 type EventStream = sse::EventStream<EventText>;
@@ -26,7 +26,7 @@ type EventStream = sse::EventStream<EventText>;
 pub fn sse_client(
     env: Env,
     options: RawArgument,
-    connection: Option<Handle<ConnectionOptions>>,
+    connection: Option<Handle<ResolvedConnectionConfig>>,
 ) -> Result<Handle<EventStreamClient>> {
     let options = transport_options(Transport::EventStream, options, connection.as_ref());
     let config = Config::read(&options).or_throw(&env)?;
@@ -36,14 +36,14 @@ pub fn sse_client(
 }
 
 /// A stream that goes on after the event `last_id`. It is paused; after `sseResume` the listener receives texts of events
-/// (`lib/sse/event.ts` reads them), and at last, after them, `[stopped, failure]`. Events are counted by `tracker`.
+/// (`lib/sse/event.ts` reads them), and at last, after them, `[isFinal, failure]`. Events are counted by `tracker`.
 #[napi(catch_unwind, ts_return_type = "Promise<Handle<EventStream>>")]
 pub fn sse_connect(
     env: Env,
     client: Handle<EventStreamClient>,
     last_id: String,
     #[napi(
-        ts_arg_type = "(batch: [text: string, closed: [stopped: boolean, failure: string | undefined] | undefined] | undefined) => void"
+        ts_arg_type = "(batch: [text: string, closed: [isFinal: boolean, failure: string | undefined] | undefined] | undefined) => void"
     )]
     listener: Callback,
     cancel: Option<Handle<Cancel>>,
@@ -53,7 +53,7 @@ pub fn sse_connect(
     let tracker = tracker.map(|tracker| tracker.0);
     let encode = move |received: Received<EventText, StreamEnd>| {
         if let Some(tracker) = &tracker {
-            tracker.receive(received.0.totals());
+            tracker.count_received(received.0.totals());
         }
         encode_batch(received)
     };

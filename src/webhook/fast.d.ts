@@ -3,14 +3,14 @@ export declare function webhookVerify(
   payload: unknown,
   signature: string,
   nowMs: number,
-  tags?: Uint8Array,
+  externalMacs?: Uint8Array,
 ): number | true | string | undefined;
 export declare function webhookVerifyRequest(
   verifier: Handle<WebhookVerifier>,
   payload: unknown,
   signature: string | undefined,
-  said: string,
+  head: string,
   nowMs: number,
-  tags?: Uint8Array,
+  externalMacs?: Uint8Array,
   checksReplay?: boolean,
 ): string | undefined;

@@ -93,7 +93,7 @@ impl ExternalMac for NodeCryptoMac {
     }
 }
 
-/// `webhookVerify(verifier, payload, signature, nowMs, tags?)`: the timestamp of a genuine payload, `true`
+/// `webhookVerify(verifier, payload, signature, nowMs, externalMacs?)`: the timestamp of a genuine payload, `true`
 /// where it has none, the reason of a refusal, what [`NodeCryptoMac`] asks for; `undefined` for a payload that
 /// is neither text nor bytes.
 struct Verify;
@@ -146,7 +146,7 @@ pub(super) fn body_only(body: &[u8], now_ms: i64) -> IncomingRequest<'_> {
     }
 }
 
-/// `webhookVerifyRequest(verifier, payload, signature | undefined, head, nowMs, tags?, checksReplay?)`: the whole answer as JSON,
+/// `webhookVerifyRequest(verifier, payload, signature | undefined, head, nowMs, externalMacs?, checksReplay?)`: the whole answer as JSON,
 /// with a `replayKey` when it is to be remembered, or what [`NodeCryptoMac`] asks for; `undefined` for a payload that is neither text nor bytes.
 struct VerifyRequest;
 

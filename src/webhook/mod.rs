@@ -6,7 +6,7 @@ mod fast;
 use std::sync::Mutex;
 
 use moorline_core::{
-    options::{OptionError, Plain},
+    options::{OptionError, PlainValue},
     sync::lock,
     webhook::{
         Headers, IncomingRequest, MemoryReplayStore, OutgoingRequest, Reason, ReplayStore,
@@ -22,18 +22,18 @@ pub(crate) use self::fast::register;
 use self::fast::{RequestHead, body_only};
 use crate::bridge::{Argument, Handle, OrThrow, RawArgument, to_js_error};
 
-/// A verifier from `{ secret, maxAgeMs, toleranceMs, scheme, url }`; `remembers` says that it has a replay store.
+/// A verifier from `{ secret, maxAgeMs, toleranceMs, scheme, url }`; `has_replay_store`: accepted requests are remembered.
 #[napi(catch_unwind)]
 pub fn webhook_create(
     env: Env,
     options: RawArgument,
-    remembers: bool,
+    has_replay_store: bool,
 ) -> Result<Handle<WebhookVerifier>> {
     VerifierConfig::read(&options.0)
         .map(WebhookVerifier::new)
         .and_then(|verifier| {
             verifier.check_secrets()?;
-            if remembers {
+            if has_replay_store {
                 verifier.check_replay()?;
             }
             Ok(Handle::new(verifier))
@@ -61,13 +61,13 @@ pub fn webhook_with_secrets(
 
 /// The names of the headers a verifier may look at, in lower case.
 #[napi(catch_unwind)]
-pub fn webhook_headers(verifier: Handle<WebhookVerifier>) -> Vec<String> {
+pub fn webhook_header_names(verifier: Handle<WebhookVerifier>) -> Vec<String> {
     verifier.header_names()
 }
 
 /// From how many bytes on a body's HMAC is to be computed by node:crypto; infinite where we are as fast.
 #[napi(catch_unwind)]
-pub fn webhook_large_bytes() -> f64 {
+pub fn webhook_external_mac_from_bytes() -> f64 {
     if mac::prefers_external_mac() {
         mac::LARGE_BODY_BYTES as f64
     } else {
@@ -87,9 +87,9 @@ pub fn webhook_sign(
     url: Argument<Option<String>>,
 ) -> Result<String> {
     let (id, method, url) = (
-        id.named("signing.id")?,
-        method.named("signing.method")?,
-        url.named("signing.url")?,
+        id.value_or_throw("signing.id")?,
+        method.value_or_throw("signing.method")?,
+        url.value_or_throw("signing.url")?,
     );
     let Some(body) = bytes_of(&payload.0) else {
         let error = OptionError::wrong_type("payload", "a string or bytes", &payload.0);
@@ -116,7 +116,7 @@ pub fn webhook_sign(
 
 /// The parts of one of the generic forms as JSON; nothing for any other text.
 #[napi(catch_unwind)]
-pub fn webhook_parse(header: String, now_ms: f64) -> Option<String> {
+pub fn webhook_parse_signature(header: String, now_ms: f64) -> Option<String> {
     let parsed = parse_signature(&header, now_ms as i64)?;
     let mut found = json!({ "timestamp": parsed.timestamp, "signature": parsed.signature });
     if let Some(version) = parsed.version {
@@ -145,7 +145,7 @@ pub fn webhook_replay_remember(
     ttl_ms: Argument<f64>,
     now_ms: f64,
 ) -> Result<bool> {
-    let (key, ttl_ms) = (key.named("key")?, ttl_ms.named("ttlMs")?);
+    let (key, ttl_ms) = (key.value_or_throw("key")?, ttl_ms.value_or_throw("ttlMs")?);
     let ttl = read_ttl("ttlMs", ttl_ms).or_throw(&env)?;
     Ok(lock(&store.0.0).remember(&key, ttl, now_ms as i64))
 }
@@ -157,7 +157,7 @@ pub fn webhook_replay_has(
     key: Argument<String>,
     now_ms: f64,
 ) -> Result<bool> {
-    Ok(lock(&store.0.0).has(&key.named("key")?, now_ms as i64))
+    Ok(lock(&store.0.0).has(&key.value_or_throw("key")?, now_ms as i64))
 }
 
 /// Forgets `key`.
@@ -166,7 +166,7 @@ pub fn webhook_replay_forget(
     store: Handle<WebhookReplayStore>,
     key: Argument<String>,
 ) -> Result<()> {
-    lock(&store.0.0).forget(&key.named("key")?);
+    lock(&store.0.0).forget(&key.value_or_throw("key")?);
     Ok(())
 }
 
@@ -190,10 +190,10 @@ pub fn webhook_challenge(
     Some(answer.to_string())
 }
 
-fn bytes_of(payload: &Plain) -> Option<&[u8]> {
+fn bytes_of(payload: &PlainValue) -> Option<&[u8]> {
     match payload {
-        Plain::Text(text) => Some(text.as_bytes()),
-        Plain::Bytes(bytes) => Some(bytes),
+        PlainValue::Text(text) => Some(text.as_bytes()),
+        PlainValue::Bytes(bytes) => Some(bytes),
         _ => None,
     }
 }

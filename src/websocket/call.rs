@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// A socket with the policy and the tracker of its connection, and the calls that are to be flushed.
-pub struct SocketCaller {
+pub struct PolicySocket {
     socket: Arc<Socket>,
     context: Arc<CallContext>,
     pushed: Mutex<Vec<Pushed>>,
@@ -26,7 +26,7 @@ pub struct SocketCaller {
 /// A call whose message was pushed, and the bytes of that.
 struct Pushed(AdmittedCall, u64);
 
-impl SocketCaller {
+impl PolicySocket {
     /// Pushes a message under the policy: the number of its call; `None` where it has to wait.
     pub(super) fn push(&self, bytes: &[u8], text: bool) -> Option<u32> {
         let call = AdmittedCall::begin(&self.context)?;
@@ -55,17 +55,17 @@ fn count(written: Vec<Pushed>) {
 }
 
 /// A socket for the messages of a connection, each sent under `policy` and counted by `tracker`.
-#[napi(catch_unwind, ts_return_type = "Handle<SocketCaller>")]
-pub fn websocket_caller(
+#[napi(catch_unwind, ts_return_type = "Handle<PolicySocket>")]
+pub fn websocket_policy_socket(
     socket: Handle<Socket>,
     policy: Handle<Policy>,
     tracker: Handle<ConnectionTracker>,
-) -> Handle<SocketCaller> {
+) -> Handle<PolicySocket> {
     let context = CallContext {
         policy: policy.0,
         tracker: tracker.0,
     };
-    Handle::new(SocketCaller {
+    Handle::new(PolicySocket {
         socket: socket.0,
         context: Arc::new(context),
         pushed: Mutex::default(),
@@ -74,10 +74,10 @@ pub fn websocket_caller(
 
 /// Waits until what was pushed is written, and counts it. Where that fails, the calls go on in JavaScript.
 #[napi(catch_unwind, ts_return_type = "Promise<void>")]
-pub fn websocket_calls_written(env: Env, caller: Handle<SocketCaller>) -> Result<PromiseValue> {
-    let pushed = mem::take(&mut *lock(&caller.pushed));
+pub fn websocket_calls_written(env: Env, socket: Handle<PolicySocket>) -> Result<PromiseValue> {
+    let pushed = mem::take(&mut *lock(&socket.pushed));
     promise(&env, async move {
-        match caller.socket.wait_until_written().await {
+        match socket.socket.wait_until_written().await {
             Ok(()) => count(pushed),
             Err(failure) => {
                 for Pushed(call, _) in pushed {

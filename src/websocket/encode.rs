@@ -4,28 +4,28 @@ use moorline_services::websocket::{Batch, CloseEvent, Entry};
 
 use crate::bridge::{Element, Packed, Received, Value, failure_json};
 
-/// Fewer messages are not worth a list.
-const MIN_LISTED: usize = 2;
+/// Fewer messages are not worth joining.
+const MIN_JOINED: usize = 2;
 
 /// One text as it is; several as an array; with anything else, `[messages, bytes, pings, closed]`, where small
-/// binary messages are their lengths in `bytes`. Where JSON is `listed`, several objects and arrays are `[text, count]`, the
+/// binary messages are their lengths in `bytes`. Where `joins_json`, several objects and arrays are `[text, count]`, the
 /// text of one array of all.
 pub(super) fn encode_batch(
     (mut batch, closed): Received<Batch, CloseEvent>,
-    listed: bool,
+    joins_json: bool,
 ) -> Value {
-    let plain = batch.binary.is_empty()
-        && batch.pings == 0
-        && closed.is_none()
-        && !batch
+    let is_mixed = !batch.binary.is_empty()
+        || batch.pings > 0
+        || closed.is_some()
+        || batch
             .entries
             .iter()
             .any(|entry| matches!(entry, Entry::Binary(0)));
-    if let (true, [Entry::Text(_)]) = (plain, batch.entries.as_slice()) {
+    if let (false, [Entry::Text(_)]) = (is_mixed, batch.entries.as_slice()) {
         batch.text.remove(0);
         return text_of(batch.text);
     }
-    if plain && listed && batch.entries.len() >= MIN_LISTED && batch.is_json_list() {
+    if !is_mixed && joins_json && batch.entries.len() >= MIN_JOINED && batch.is_json_list() {
         batch.text[0] = b'[';
         batch.text.push(b']');
         let count = Value::Number(batch.entries.len() as f64);
@@ -38,7 +38,7 @@ pub(super) fn encode_batch(
         text: batch.text,
         at: 0,
     }));
-    if plain {
+    if !is_mixed {
         return messages;
     }
     Value::List(vec![

@@ -3,10 +3,10 @@ export declare function websocketFlush(socket: Handle<Socket>): boolean;
 export declare function websocketResume(socket: Handle<Socket>): void;
 export declare function websocketPause(socket: Handle<Socket>): void;
 export declare function websocketTerminate(socket: Handle<Socket>): void;
-export declare function websocketKeep(keep: boolean): void;
+export declare function websocketKeepProcessAlive(keep: boolean): void;
 export declare function websocketPushCall(
-  caller: Handle<SocketCaller>,
+  socket: Handle<PolicySocket>,
   data: string | Uint8Array,
   text: boolean,
 ): number;
-export declare function websocketFlushCalls(caller: Handle<SocketCaller>): boolean;
+export declare function websocketFlushCalls(socket: Handle<PolicySocket>): boolean;

@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use moorline_services::websocket::{FlushResult, Socket};
 use napi::Result;
 
-use super::call::SocketCaller;
+use super::call::PolicySocket;
 use crate::bridge::{Call, Exports, Function, ReturnValue};
 
 /// The return value in place of a call's number where its message has to wait.
@@ -20,7 +20,7 @@ pub(crate) fn register(exports: &Exports) -> Result<()> {
     exports.add::<Resume>()?;
     exports.add::<Pause>()?;
     exports.add::<Terminate>()?;
-    exports.add::<Keep>()
+    exports.add::<KeepProcessAlive>()
 }
 
 /// Accepts a message at once; false when it must wait.
@@ -48,7 +48,7 @@ impl Function for Flush {
     }
 }
 
-/// `websocketPushCall(caller, data, text)`: the number of a call whose message was accepted at once, or -1.
+/// `websocketPushCall(socket, data, text)`: the number of a call whose message was accepted at once, or -1.
 struct PushCall;
 
 impl Function for PushCall {
@@ -56,20 +56,20 @@ impl Function for PushCall {
     fn run(call: &Call) -> ReturnValue {
         let text = call.flag(2).unwrap_or(false);
         let pushed = call
-            .handle::<SocketCaller>(0)
-            .and_then(|caller| call.with_bytes(1, |bytes| caller.push(bytes, text)));
+            .handle::<PolicySocket>(0)
+            .and_then(|socket| call.with_bytes(1, |bytes| socket.push(bytes, text)));
         ReturnValue::Integer(pushed.flatten().map_or(NOT_PUSHED, |id| id as i32))
     }
 }
 
-/// `websocketFlushCalls(caller)`: writes what was pushed, and counts it; false when not all of it could be written.
+/// `websocketFlushCalls(socket)`: writes what was pushed, and counts it; false when not all of it could be written.
 struct FlushCalls;
 
 impl Function for FlushCalls {
     const NAME: &'static CStr = c"websocketFlushCalls";
     fn run(call: &Call) -> ReturnValue {
-        let caller = call.handle::<SocketCaller>(0);
-        ReturnValue::Bool(caller.is_some_and(|caller| caller.flush()))
+        let socket = call.handle::<PolicySocket>(0);
+        ReturnValue::Bool(socket.is_some_and(|socket| socket.flush()))
     }
 }
 
@@ -113,10 +113,10 @@ impl Function for Terminate {
 }
 
 /// Keeps the process alive while a message is waited for.
-struct Keep;
+struct KeepProcessAlive;
 
-impl Function for Keep {
-    const NAME: &'static CStr = c"websocketKeep";
+impl Function for KeepProcessAlive {
+    const NAME: &'static CStr = c"websocketKeepProcessAlive";
     fn run(call: &Call) -> ReturnValue {
         call.keep_alive(call.flag(0).unwrap_or(false));
         ReturnValue::Undefined

@@ -11,7 +11,7 @@ use std::sync::{
 
 use moorline_core::{
     connection::transport::Transport,
-    options::{OptionError, Options, Plain},
+    options::{OptionError, Options, PlainValue},
 };
 use moorline_services::websocket::{
     Batch, CloseEvent, Config, Socket, WebSocketClient, read_close, read_ping_timeout,
@@ -27,14 +27,14 @@ use crate::{
         Argument, Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Received, Value,
         notifier, promise, to_js_error,
     },
-    connection::{ConnectionOptions, metrics::ConnectionTracker, transport_options},
+    connection::{ResolvedConnectionConfig, metrics::ConnectionTracker, transport_options},
 };
 
 /// How the messages of a connection are handed over.
 pub struct SocketReader {
     tracker: Arc<ConnectionTracker>,
     /// Whether objects and arrays of JSON that came together are handed over as one text.
-    lists_json: AtomicBool,
+    joins_json: AtomicBool,
 }
 
 /// A client of one server; nothing is reached yet.
@@ -42,7 +42,7 @@ pub struct SocketReader {
 pub fn websocket_client(
     env: Env,
     options: RawArgument,
-    connection: Option<Handle<ConnectionOptions>>,
+    connection: Option<Handle<ResolvedConnectionConfig>>,
 ) -> Result<Handle<WebSocketClient>> {
     let options = transport_options(Transport::WebSocket, options, connection.as_ref());
     let config = Config::read(&options).or_throw(&env)?;
@@ -54,22 +54,22 @@ pub fn websocket_client(
 pub fn websocket_reader(tracker: Handle<ConnectionTracker>) -> Handle<SocketReader> {
     Handle::new(SocketReader {
         tracker: tracker.0,
-        lists_json: AtomicBool::new(false),
+        joins_json: AtomicBool::new(false),
     })
 }
 
 /// Sets whether objects and arrays of JSON that came together are handed over as one text, from the next batch on.
 #[napi(
     catch_unwind,
-    ts_args_type = "reader: Handle<SocketReader>, listed: boolean"
+    ts_args_type = "reader: Handle<SocketReader>, joinsJson: boolean"
 )]
-pub fn websocket_list_json(reader: Handle<SocketReader>, listed: bool) {
-    reader.lists_json.store(listed, Ordering::Relaxed);
+pub fn websocket_set_joins_json(reader: Handle<SocketReader>, joins_json: bool) {
+    reader.joins_json.store(joins_json, Ordering::Relaxed);
 }
 
 /// The messages of a text that was made of several, as they came.
 #[napi(catch_unwind)]
-pub fn websocket_split_list(list: String) -> Vec<String> {
+pub fn websocket_split_joined_json(list: String) -> Vec<String> {
     let messages = split_json_list(&list).into_iter();
     messages.map(str::to_owned).collect()
 }
@@ -93,15 +93,15 @@ pub fn websocket_connect(
         let Some(reader) = &reader else {
             return encode_batch(received, false);
         };
-        reader.tracker.receive(received.0.totals());
-        encode_batch(received, reader.lists_json.load(Ordering::Relaxed))
+        reader.tracker.count_received(received.0.totals());
+        encode_batch(received, reader.joins_json.load(Ordering::Relaxed))
     };
     promise(&env, async move {
         let socket = client.connect(notifier(listener, encode), &cancel).await?;
         let protocol = socket.protocol().to_owned();
         let compression = socket
             .compression()
-            .map_or(Value::Undefined, |it| Value::Text(it.to_string()));
+            .map_or(Value::Undefined, |agreed| Value::Text(agreed.to_string()));
         Ok(Value::List(vec![
             Handle::new(socket).into(),
             Value::Text(protocol),
@@ -121,8 +121,8 @@ pub fn websocket_send(
 ) -> Result<PromiseValue> {
     let timeout = Options::call_timeout(&timeout_ms.0).or_throw(&env)?;
     let (bytes, text) = match data.0 {
-        Plain::Text(text) => (text.into_bytes(), true),
-        Plain::Bytes(bytes) => (bytes, false),
+        PlainValue::Text(text) => (text.into_bytes(), true),
+        PlainValue::Bytes(bytes) => (bytes, false),
         other => {
             let error = OptionError::wrong_type("data", "a string or bytes", &other);
             return Err(to_js_error(&env, error));
@@ -162,7 +162,10 @@ pub fn websocket_close(
     code: Argument<f64>,
     reason: Argument<String>,
 ) -> Result<PromiseValue> {
-    let (code, reason) = (code.named("code")?, reason.named("reason")?);
+    let (code, reason) = (
+        code.value_or_throw("code")?,
+        reason.value_or_throw("reason")?,
+    );
     let code = read_close(code, &reason).or_throw(&env)?;
     promise(&env, async move {
         socket.close(code, reason).await;
@@ -177,7 +180,10 @@ pub fn websocket_check_close(
     code: Argument<f64>,
     reason: Argument<String>,
 ) -> Result<()> {
-    let (code, reason) = (code.named("code")?, reason.named("reason")?);
+    let (code, reason) = (
+        code.value_or_throw("code")?,
+        reason.value_or_throw("reason")?,
+    );
     match read_close(code, &reason) {
         Ok(_) => Ok(()),
         Err(error) => Err(to_js_error(&env, error)),

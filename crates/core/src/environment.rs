@@ -2,7 +2,7 @@
 //!
 //! A bad value is an error that names its variable.
 
-use crate::options::{Fallback, OptionError, Plain, Read};
+use crate::options::{Fallback, OptionError, PlainValue, Read};
 
 /// The form in which a variable's text is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub enum Form {
 
 impl Form {
     /// The value of the variable `name`; nothing when it is empty.
-    pub fn read(self, name: &str, text: &str) -> Read<Option<Plain>> {
+    pub fn read(self, name: &str, text: &str) -> Read<Option<PlainValue>> {
         let text = text.trim();
         if text.is_empty() {
             return Ok(None);
@@ -27,10 +27,10 @@ impl Form {
         let bad =
             |expected| OptionError::bad_value(name, format!("must be {expected}, got '{text}'"));
         Ok(Some(match self {
-            Self::Text => Plain::Text(text.to_owned()),
-            Self::Word => Plain::Text(text.to_ascii_lowercase()),
-            Self::Number => Plain::Number(number(text).ok_or_else(|| bad("a number"))?),
-            Self::Flag => Plain::Bool(flag(text).ok_or_else(|| bad("true or false"))?),
+            Self::Text => PlainValue::Text(text.to_owned()),
+            Self::Word => PlainValue::Text(text.to_ascii_lowercase()),
+            Self::Number => PlainValue::Number(number(text).ok_or_else(|| bad("a number"))?),
+            Self::Flag => PlainValue::Bool(flag(text).ok_or_else(|| bad("true or false"))?),
         }))
     }
 
@@ -50,13 +50,13 @@ impl Form {
 }
 
 /// Whether the variables say that this is production: `ENVIRONMENT`, and where that is not set `NODE_ENV`.
-pub fn is_production(variables: &Plain) -> bool {
-    let Plain::Map(entries) = variables else {
+pub fn is_production(variables: &PlainValue) -> bool {
+    let PlainValue::Map(entries) = variables else {
         return false;
     };
     let lookup = |name| entries.iter().find(|(key, _)| key == name);
     let environment = lookup("ENVIRONMENT").or_else(|| lookup("NODE_ENV"));
-    matches!(environment, Some((_, Plain::Text(text))) if text == "production")
+    matches!(environment, Some((_, PlainValue::Text(text))) if text == "production")
 }
 
 /// Rust would read `nan` and `inf` as well, which are no numbers here.
@@ -97,15 +97,16 @@ mod tests {
 
     #[test]
     fn environment_comes_before_node_env() {
-        let text = |(name, value): (&str, &str)| (name.to_owned(), Plain::Text(value.to_owned()));
+        let text =
+            |(name, value): (&str, &str)| (name.to_owned(), PlainValue::Text(value.to_owned()));
         let is_production = |variables: &[_]| {
             let entries = variables.iter().copied().map(text).collect();
-            is_production(&Plain::Map(entries))
+            is_production(&PlainValue::Map(entries))
         };
         let node = ("NODE_ENV", "production");
         assert!(is_production(&[node]) && is_production(&[("ENVIRONMENT", "production")]));
         assert!(!is_production(&[("ENVIRONMENT", "staging"), node]));
-        assert!(!is_production(&[]) && !super::is_production(&Plain::Undefined));
+        assert!(!is_production(&[]) && !super::is_production(&PlainValue::Undefined));
     }
 
     #[test]
@@ -118,10 +119,16 @@ mod tests {
     #[test]
     fn numbers_flags_and_words_are_read_as_such() {
         let read = |form: Form, text| form.read("X", text).unwrap().unwrap();
-        assert_eq!(read(Form::Number, " 1.5 "), Plain::Number(1.5));
-        assert_eq!(read(Form::Number, "Infinity"), Plain::Number(f64::INFINITY));
-        assert_eq!(read(Form::Flag, "TRUE"), Plain::Bool(true));
-        assert_eq!(read(Form::Flag, "0"), Plain::Bool(false));
-        assert_eq!(read(Form::Word, "MAXIMUM"), Plain::Text("maximum".into()));
+        assert_eq!(read(Form::Number, " 1.5 "), PlainValue::Number(1.5));
+        assert_eq!(
+            read(Form::Number, "Infinity"),
+            PlainValue::Number(f64::INFINITY)
+        );
+        assert_eq!(read(Form::Flag, "TRUE"), PlainValue::Bool(true));
+        assert_eq!(read(Form::Flag, "0"), PlainValue::Bool(false));
+        assert_eq!(
+            read(Form::Word, "MAXIMUM"),
+            PlainValue::Text("maximum".into())
+        );
     }
 }

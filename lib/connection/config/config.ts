@@ -2,7 +2,7 @@ import { inspect, type InspectOptions } from 'node:util';
 
 import type { LogLevel } from '../../runtime/logger';
 import { invalidType, invalidValue } from '../../runtime/argument-error';
-import { type ConnectionOptions, native, type Handle } from '../../runtime/native';
+import { type ResolvedConnectionConfig as NativeConnectionConfig, native, type Handle } from '../../runtime/native';
 import { isObject, isPlainObject } from '../../runtime/shape';
 import { withRedaction } from './redaction';
 import { ConnectionType, type RecoveryStrategy, type SecurityLevel } from '../model';
@@ -163,10 +163,10 @@ export type NamedConnectionConfig = Omit<ResolvedConnectionConfig, 'connectionTy
 type Environment = Readonly<Record<string, unknown>>;
 
 /** The options that the addon holds, by those in force here. */
-const handles = new WeakMap<object, Handle<ConnectionOptions>>();
+const handles = new WeakMap<object, Handle<NativeConnectionConfig>>();
 
 /** @internal The options that {@link resolveConfig} gave, as the addon holds them: policies and transports are made from them. */
-export function handleOf(config: Readonly<ResolvedConnectionConfig>): Handle<ConnectionOptions> {
+export function handleOf(config: Readonly<ResolvedConnectionConfig>): Handle<NativeConnectionConfig> {
   return handles.get(config)!;
 }
 
@@ -186,18 +186,18 @@ export function resolveConfig(given: ConnectionConfig, type?: ConnectionType): R
 
 /**
  * @internal Refuses a key of `customOptions` that is not read: a subclass may have some of its own, the class of this
- * package, `own`, which speaks `kind`, has not.
+ * package, `builtInClass`, which speaks `type`, has not.
  */
 export function checkCustomOptions(
   connection: { constructor: unknown; config: Readonly<ResolvedConnectionConfig> },
-  own: unknown,
-  kind: ConnectionType,
+  builtInClass: unknown,
+  type: ConnectionType,
 ): void {
-  if (connection.constructor !== own) return;
+  if (connection.constructor !== builtInClass) return;
   const { customOptions } = connection.config;
   const given = Object.keys(customOptions).filter((key) => customOptions[key] !== undefined);
   if (given.length === 0) return;
-  native.connectionCustomOptions(given, kind, [...Object.keys(connection.config), ...TRANSPORT_OPTIONS]);
+  native.connectionCheckCustomOptions(given, type, [...Object.keys(connection.config), ...TRANSPORT_OPTIONS]);
 }
 
 /** @internal The URL that a connection cannot do without; `service` is what its kind is called. */
@@ -210,12 +210,12 @@ function resolve(
   given: ConnectionConfig,
   variables: Record<string, string>,
   typeOf: (declared: ConnectionType | undefined) => ConnectionType,
-  named?: string,
+  nameOverride?: string,
 ): NamedConnectionConfig {
   checkObject('options', given);
   // A copy, whose members can be read again; those that are inherited are found behind it.
-  const own = Object.setPrototypeOf({ ...given }, given) as ConnectionConfig;
-  const { name, connectionType, tls, proxy, customOptions, customHeaders, customSecurityOptions, ...rest } = own;
+  const ownOptions = Object.setPrototypeOf({ ...given }, given) as ConnectionConfig;
+  const { name, connectionType, tls, proxy, customOptions, customHeaders, customSecurityOptions, ...rest } = ownOptions;
   const type = typeOf(connectionType);
   for (const [key, value] of Object.entries({ tls, customOptions })) {
     if (value !== undefined) checkObject(`options.${key}`, value);
@@ -225,13 +225,16 @@ function resolve(
   const security = copy(customSecurityOptions);
   const data = { ...rest, name, connectionType, tls, proxy, customSecurityOptions: security };
   // What only other code reads stays here: functions, data of the user's own.
-  const handle = native.connectionOpen(
+  const handle = native.connectionReadOptions(
     typeof headers === 'function' ? data : { ...data, customHeaders: headers },
     variables,
     type,
   );
   // JSON has no Infinity: a limit that is off crosses as null.
-  const inForce = JSON.parse(native.connectionDescribe(handle), (_, value: unknown) => value ?? Infinity) as object;
+  const inForce = JSON.parse(
+    native.connectionEncodeOptions(handle),
+    (_, value: unknown) => value ?? Infinity,
+  ) as object;
   const config = withRedaction({
     url: undefined,
     connectionType: undefined,
@@ -239,7 +242,7 @@ function resolve(
     fallbackUrl: undefined,
     ...inForce,
     ...transportLimits(rest),
-    name: named ?? name ?? type,
+    name: nameOverride ?? name ?? type,
     customHeaders: typeof headers === 'function' ? headers : { ...headers },
     customOptions: { ...customOptions },
     customSecurityOptions: { ...security },
@@ -297,7 +300,7 @@ export class ConnectionConfigManager {
   /** @throws TypeError, RangeError for a variable with an invalid value; the message names the variable. */
   constructor(env: Environment = process.env) {
     this.#variables = variablesOf(env);
-    this.#configuredNames = native.connectionConfigured(this.#variables);
+    this.#configuredNames = native.connectionConfiguredTypes(this.#variables);
     // A bad variable is an error here, so that `get` never is.
     for (const name of ['default', ...this.#configuredNames]) this.get(name);
   }
@@ -333,7 +336,7 @@ export class ConnectionConfigManager {
 
   /** @internal */
   [inspect.custom](_depth: number, options: InspectOptions): string {
-    const named = Object.fromEntries(this.listNames().map((name) => [name, this.get(name)]));
-    return `ConnectionConfigManager ${inspect(named, options)}`;
+    const configsByName = Object.fromEntries(this.listNames().map((name) => [name, this.get(name)]));
+    return `ConnectionConfigManager ${inspect(configsByName, options)}`;
   }
 }

@@ -1,4 +1,4 @@
-import { wrongType } from '../../runtime/argument-error';
+import { invalidTypeRedacted } from '../../runtime/argument-error';
 import { isPlainObject } from '../../runtime/shape';
 import type { CustomHeaders, ResolvedConnectionConfig } from './config';
 import { timeoutFailure } from '../error';
@@ -9,7 +9,7 @@ const PATH = 'options.customHeaders';
 
 /**
  * The headers that go with a request or a handshake now: `customHeaders`, asked for anew where they are a function, and the
- * caller's trace. What the function throws comes out as it is; each of `lives` ends the wait for it.
+ * caller's trace. What the function throws comes out as it is; each of `signals` ends the wait for it.
  */
 export function commonHeaders(
   config: Readonly<ResolvedConnectionConfig>,
@@ -27,9 +27,9 @@ async function callCustomHeaders(
 ): Promise<Record<string, string>> {
   const timeoutError = () => timeoutFailure('timeout', timeout, connectionType, 'customHeaders');
   const given: unknown = await withTimeout(timeout, signals, (signal) => customHeaders({ signal }), timeoutError);
-  if (!isPlainObject(given)) throw wrongType(`the result of ${PATH}`, 'a plain object', given);
+  if (!isPlainObject(given)) throw invalidTypeRedacted(`the result of ${PATH}`, 'a plain object', given);
   for (const [name, value] of Object.entries(given)) {
-    if (typeof value !== 'string') throw wrongType(`${PATH}.${JSON.stringify(name)}`, 'a string', value);
+    if (typeof value !== 'string') throw invalidTypeRedacted(`${PATH}.${JSON.stringify(name)}`, 'a string', value);
   }
   return { ...(given as Record<string, string>), ...traceHeaders() };
 }

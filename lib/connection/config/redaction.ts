@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 import { native } from '../../runtime/native';
 
 /** The members of a configuration that may hold credentials. */
-interface Confidential {
+interface ConfidentialConfig {
   url?: string | undefined;
   fallbackUrl?: string | undefined;
   proxy?: string | undefined;
@@ -12,37 +12,37 @@ interface Confidential {
   tls?: { key?: unknown } | undefined;
 }
 
-const HIDDEN = '[redacted]';
+const REDACTED = '[redacted]';
 
 /**
  * Makes a configuration show no credentials where it is printed or becomes JSON. Copies of it (`{ ...config }`) are
  * ordinary objects.
  */
-export function withRedaction<Config extends Confidential>(config: Config): Config {
+export function withRedaction<Config extends ConfidentialConfig>(config: Config): Config {
   const show = () => redactedCopy(config);
   return Object.defineProperties(config, { toJSON: { value: show }, [inspect.custom]: { value: show } });
 }
 
-function redactedCopy(config: Confidential): Record<string, unknown> {
+function redactedCopy(config: ConfidentialConfig): Record<string, unknown> {
   const { customHeaders } = config;
   const headers = Object.entries(customHeaders).map(([name, value]) => [
     name,
-    native.isHarmlessHeader(name) ? value : HIDDEN,
+    native.isHarmlessHeader(name) ? value : REDACTED,
   ]);
-  const hide = (values: object) => Object.fromEntries(Object.keys(values).map((key) => [key, HIDDEN]));
+  const redactAll = (values: object) => Object.fromEntries(Object.keys(values).map((key) => [key, REDACTED]));
   return {
     ...config,
     url: redactUrl(config.url),
     fallbackUrl: redactUrl(config.fallbackUrl),
     proxy: config.proxy === 'environment' ? config.proxy : redactUrl(config.proxy),
     customHeaders: typeof customHeaders === 'function' ? customHeaders : Object.fromEntries(headers),
-    customOptions: hide(config.customOptions),
-    tls: config.tls && { ...config.tls, ...hide(secretsOf(config.tls)) },
+    customOptions: redactAll(config.customOptions),
+    tls: config.tls && { ...config.tls, ...redactAll(secretsOf(config.tls)) },
   };
 }
 
 /** Of TLS settings, what may hold a private key. */
-function secretsOf({ key }: NonNullable<Confidential['tls']>): object {
+function secretsOf({ key }: NonNullable<ConfidentialConfig['tls']>): object {
   return key === undefined ? {} : { key };
 }
 

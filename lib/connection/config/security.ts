@@ -49,8 +49,8 @@ export class ConnectionSecurity {
    */
   createAuthorizationHeaders(token?: string | null, apiKey?: string | null): Record<string, string> {
     return {
-      ...(token && { Authorization: `Bearer ${checked('token', token)}` }),
-      ...(apiKey && { 'X-API-Key': checked('apiKey', apiKey) }),
+      ...(token && { Authorization: `Bearer ${checkSecret('token', token)}` }),
+      ...(apiKey && { 'X-API-Key': checkSecret('apiKey', apiKey) }),
     };
   }
 
@@ -61,7 +61,7 @@ export class ConnectionSecurity {
 }
 
 /** A line break in a secret would be another header. */
-function checked(path: string, secret: string): string {
+function checkSecret(path: string, secret: string): string {
   if (typeof secret === 'string' && !/[^\t\x20-\x7e\x80-\xff]/.test(secret)) return secret;
   throw invalidValue(`${path} must be a string without characters that are not allowed in a header`);
 }

@@ -3,7 +3,8 @@
 const NUMBER = /^[\t\n\r ]*-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?[\t\n\r ]*$/;
 const LITERAL = /^[\t\n\r ]*(?:true|false|null)[\t\n\r ]*$/;
 /** The beginning of an array whose first element is a number or a literal. */
-const ARRAY = /^[\t\n\r ]*\[[\t\n\r ]*(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)[\t\n\r ]*[,\]]/;
+const ARRAY_START =
+  /^[\t\n\r ]*\[[\t\n\r ]*(?:-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?|true|false|null)[\t\n\r ]*[,\]]/;
 
 const SPACE = 0x20;
 const QUOTE = 0x22;
@@ -27,7 +28,7 @@ export function mayBeJson(text: string): boolean {
     if (lastOf(text) !== RIGHT_BRACKET) return false;
     const next = text.charCodeAt(skipSpace(text, start + 1, 1));
     const isOpening = next === LEFT_BRACE || next === LEFT_BRACKET || next === QUOTE || next === RIGHT_BRACKET;
-    return isOpening || ARRAY.test(text);
+    return isOpening || ARRAY_START.test(text);
   }
   if (first === QUOTE) return isQuoted(text, start);
   if (first === MINUS || (first >= ZERO && first <= NINE)) return NUMBER.test(text);

@@ -1,7 +1,7 @@
 import { invalidType, outOfRange } from '../../runtime/argument-error';
 import { checkOptions, type KnownOptions } from '../../runtime/known-options';
 import { callHandler, checkHandler, type HandlerOwner } from '../../runtime/listeners';
-import type { Listeners } from './message-listeners';
+import type { ListenerSource } from './message-listeners';
 
 /** Options of `onMessage`. */
 export interface MessageHandlerOptions {
@@ -39,7 +39,7 @@ class HandlerQueue<Message> {
     this.#onFullChange = onFullChange;
   }
 
-  put(message: Message): boolean | Promise<boolean> {
+  handle(message: Message): boolean | Promise<boolean> {
     if (this.#running >= this.#concurrency || this.#waiting.length > 0) {
       return new Promise((settle) => {
         this.#waiting.push({ message, settle });
@@ -100,7 +100,7 @@ export class MessageHandlers<Message> {
   readonly #onFullChange: () => void;
   readonly #queues = new Set<HandlerQueue<Message>>();
   /** The queue, where there is one. */
-  #only: HandlerQueue<Message> | undefined;
+  #singleQueue: HandlerQueue<Message> | undefined;
 
   constructor(owner: HandlerOwner, limit: number, onFullChange: () => void) {
     this.#owner = owner;
@@ -126,7 +126,7 @@ export class MessageHandlers<Message> {
   }
 
   /** Adds all that `listeners` gives when a message comes, as if they were one. */
-  addGroup(listeners: Listeners<Message>): () => void {
+  addGroup(listeners: ListenerSource<Message>): () => void {
     return this.#add((message) => {
       return allSucceeded(listeners().map((listener) => callHandler(this.#owner, listener, message)));
     }, 1);
@@ -135,25 +135,25 @@ export class MessageHandlers<Message> {
   #add(call: (message: Message) => boolean | Promise<boolean>, concurrency: number): () => void {
     const queue = new HandlerQueue<Message>(call, { concurrency, limit: this.#limit }, () => this.#onFullChange());
     this.#queues.add(queue);
-    this.#setOnly();
+    this.#updateSingleQueue();
     return () => {
       if (!this.#queues.delete(queue)) return;
-      this.#setOnly();
+      this.#updateSingleQueue();
       queue.drop();
     };
   }
 
-  #setOnly(): void {
+  #updateSingleQueue(): void {
     const [first] = this.#queues;
-    this.#only = this.#queues.size === 1 ? first : undefined;
+    this.#singleQueue = this.#queues.size === 1 ? first : undefined;
   }
 
   /** Calls all handlers with a message. Returns whether none failed, or a promise of that. */
   dispatch(message: Message): boolean | Promise<boolean> {
-    if (this.#only) return this.#only.put(message);
+    if (this.#singleQueue) return this.#singleQueue.handle(message);
     const results: (boolean | Promise<boolean>)[] = [];
     // A handler may remove another one.
-    for (const queue of this.#queues) results.push(queue.put(message));
+    for (const queue of this.#queues) results.push(queue.handle(message));
     return allSucceeded(results);
   }
 }

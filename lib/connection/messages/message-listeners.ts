@@ -17,7 +17,7 @@ export type Listener<Name, Message> = Name extends EventName
     : never;
 
 /** Returns the functions that are called with a message. */
-export type Listeners<Message> = () => readonly ((message: Message) => unknown)[];
+export type ListenerSource<Message> = () => readonly ((message: Message) => unknown)[];
 
 /**
  * Subscribes the listeners of `message` of an emitter: while it has any, they are subscribed by `subscribe`, which
@@ -25,7 +25,7 @@ export type Listeners<Message> = () => readonly ((message: Message) => unknown)[
  */
 export function subscribeListeners<Message>(
   connection: object,
-  subscribe: (listeners: Listeners<Message>) => () => void,
+  subscribe: (listeners: ListenerSource<Message>) => () => void,
 ): void {
   const emitter = connection as EventEmitter;
   const listeners = () => emitter.rawListeners('message').map((listener) => listener.bind(emitter)) as any[];

@@ -11,11 +11,11 @@ export interface MessageOptions {
   timeoutMs?: number | undefined;
 }
 
-const MESSAGE: KnownOptions<MessageOptions> = { signal: true, timeoutMs: true };
+const MESSAGE_OPTIONS: KnownOptions<MessageOptions> = { signal: true, timeoutMs: true };
 
 /** Refuses bounds of a `receive` that are none. */
 export function checkMessageOptions(options: MessageOptions | undefined): void {
-  checkOptions('options', options, MESSAGE);
+  checkOptions('options', options, MESSAGE_OPTIONS);
   const timeoutMs: unknown = options?.timeoutMs;
   if (timeoutMs === undefined) return;
   if (typeof timeoutMs !== 'number') throw invalidType('options.timeoutMs', 'a number', timeoutMs);

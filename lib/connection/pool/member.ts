@@ -1,11 +1,11 @@
 import type { MoorlineError } from '../../runtime/error';
-import { isWell } from '../../health/answer';
+import { isUp } from '../../health/check-reply';
 import type { ConnectionConfig } from '../config/config';
 import { ConnectionState } from '../model';
 import { setLongTimeout } from '../../runtime/timers';
 
 /** The members of a pooled object that a pool uses; all of them are optional. */
-interface Pooled {
+interface PooledObject {
   connect?: () => unknown;
   disconnect?: () => unknown;
   isConnected?: () => unknown;
@@ -51,7 +51,7 @@ export async function close(pooled: unknown): Promise<void> {
 /** Whether it may be lent again, judged by its `state` alone. One that cannot be read is broken. */
 export function looksUsable(pooled: unknown): boolean {
   try {
-    return !UNUSABLE.includes((pooled as Pooled | undefined)?.state);
+    return !UNUSABLE.includes((pooled as PooledObject | undefined)?.state);
   } catch {
     return false;
   }
@@ -60,16 +60,16 @@ export function looksUsable(pooled: unknown): boolean {
 /** Whether it says that it is open. Never rejects. */
 export async function isOpen(pooled: unknown, timeoutMs: number): Promise<boolean> {
   if (!looksUsable(pooled)) return false;
-  return withinTime(timeoutMs, () => reportsOpen(pooled));
+  return checkWithTimeout(timeoutMs, () => reportsOpen(pooled));
 }
 
-/** Whether it says that it is well. Never rejects. */
-export async function isAlive(pooled: unknown, timeoutMs: number): Promise<boolean> {
+/** Whether it says that it is healthy. Never rejects. */
+export async function isHealthy(pooled: unknown, timeoutMs: number): Promise<boolean> {
   if (!looksUsable(pooled)) return false;
-  return withinTime(timeoutMs, async () => {
+  return checkWithTimeout(timeoutMs, async () => {
     const healthCheck = method(pooled, 'healthCheck');
     if (!healthCheck) return reportsOpen(pooled);
-    return isWell(await healthCheck());
+    return isUp(await healthCheck());
   });
 }
 
@@ -78,13 +78,13 @@ async function reportsOpen(pooled: unknown): Promise<boolean> {
   return !isConnected || Boolean(await isConnected());
 }
 
-function method(pooled: unknown, name: Exclude<keyof Pooled, 'state'>): (() => unknown) | undefined {
-  const found = (pooled as Pooled | undefined)?.[name];
+function method(pooled: unknown, name: Exclude<keyof PooledObject, 'state'>): (() => unknown) | undefined {
+  const found = (pooled as PooledObject | undefined)?.[name];
   return typeof found === 'function' ? () => found.call(pooled) : undefined;
 }
 
-/** Returns the answer of `ask`; false when it throws or takes too long. */
-function withinTime(timeoutMs: number, check: () => Promise<boolean>): Promise<boolean> {
+/** Returns the answer of `check`; false when it throws or takes too long. */
+function checkWithTimeout(timeoutMs: number, check: () => Promise<boolean>): Promise<boolean> {
   return new Promise((resolve) => {
     const stop = setLongTimeout(timeoutMs, () => resolve(false), { keepsAlive: false });
     check()

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import { inspect, type InspectOptions } from 'node:util';
 
 import { deployment, LeakTracker } from '../../runtime/leak-tracker';
-import { CALL, call, type CallOptions, weakListener } from '../../runtime/native-call';
+import { CALL_OPTIONS, call, type CallOptions, weakListener } from '../../runtime/native-call';
 import { closedFailure, toMoorlineError, MoorlineError } from '../../runtime/error';
 import { Emitter, type EventName } from '../../runtime/emitter';
 import { log } from '../../runtime/logger';
@@ -12,7 +12,7 @@ import { messageOf } from '../../runtime/error-message';
 import { isAborted } from '../../runtime/abort';
 import { type ConnectionPoolConfig, native, type Handle, type ObjectPool } from '../../runtime/native';
 import { ConnectionConfigManager, resolveConfig, type ConnectionConfig } from '../config/config';
-import { close, isAlive, isOpen, looksUsable, open, type PoolFacts, metricsName } from './member';
+import { close, isHealthy, isOpen, looksUsable, open, type PoolFacts, metricsName } from './member';
 import { SingleFlight } from '../../runtime/single-flight';
 import { KeepAlive, repeat } from '../../runtime/timers';
 
@@ -64,12 +64,12 @@ export interface PoolStats {
   waiting: number;
 }
 
-/** A message of the addon: a request to do something, or an event. */
+/** A message of the addon: a request to do something, or an event. A new object has the number of its request. */
 type NativeMessage =
-  | { ask: 'create'; id: number }
-  | { ask: 'check' | 'close'; id?: number; object: number }
-  | { ask?: undefined; event: 'leak'; object: number; heldMs: number; failure?: undefined }
-  | { ask?: undefined; event: Exclude<EventName, 'leak'>; object?: undefined; failure?: unknown };
+  | { request: 'create'; objectId: number }
+  | { request: 'check' | 'close'; requestId?: number; objectId: number }
+  | { request?: undefined; event: 'leak'; objectId: number; heldMs: number; failure?: undefined }
+  | { request?: undefined; event: Exclude<EventName, 'leak'>; objectId?: undefined; failure?: unknown };
 
 /** The options in force, in milliseconds. */
 type Options = Record<
@@ -101,14 +101,14 @@ type Options = Record<
  */
 export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   readonly #factory: PoolFactory<T>;
-  readonly #connection: ConnectionConfig;
+  readonly #connectionConfig: ConnectionConfig;
   readonly #config: Handle<ConnectionPoolConfig>;
   readonly #options: Options;
   readonly #leakTracker: LeakTracker | undefined;
   /** Open connections by number. */
   readonly #objects = new Map<number, T>();
   /** Their numbers, and those of connections that are being opened. */
-  readonly #numbers = new Map<T, number>();
+  readonly #objectIds = new Map<T, number>();
   readonly #leased = new Set<number>();
   #pool: Handle<ObjectPool> | undefined;
   #stopped = false;
@@ -133,7 +133,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     const fallback = new ConnectionConfigManager().get('default');
     if (connectionConfig) resolveConfig(connectionConfig);
     this.#factory = factory;
-    this.#connection = connectionConfig ?? fallback;
+    this.#connectionConfig = connectionConfig ?? fallback;
     const size = connectionConfig?.maxConnections ?? fallback.maxConnections;
     this.#config = native.objectPoolConfig(config, size, deployment());
     // JSON has no Infinity: a limit that is off crosses as null.
@@ -152,7 +152,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     if (this.#stopped) return;
     const pool = this.#open();
     if (this.#stopRounds.length === 0) {
-      this.#checkPeriodically(this.#options.healthCheckIntervalMs, isAlive);
+      this.#checkPeriodically(this.#options.healthCheckIntervalMs, isHealthy);
       this.#checkPeriodically(this.#options.cleanupIntervalMs, isOpen);
     }
     return this.#starting.run(() => this.#warm(pool));
@@ -166,10 +166,10 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
    * @param timeoutSeconds the time limit, in **seconds**. Default: `acquireTimeout`.
    */
   async acquire(timeoutSeconds?: number, options: CallOptions = {}): Promise<T | null> {
-    checkOptions('options', options, CALL);
-    const captured = this.#leakTracker?.capture(this.acquire);
+    checkOptions('options', options, CALL_OPTIONS);
+    const borrowerStack = this.#leakTracker?.capture(this.acquire);
     try {
-      return await this.#borrow(timeoutSeconds, options.signal, captured);
+      return await this.#borrow(timeoutSeconds, options.signal, borrowerStack);
     } catch (error) {
       if (error instanceof MoorlineError || isAborted(options.signal)) return null;
       throw error;
@@ -178,11 +178,11 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
 
   /** Releases a connection. Returns false, without effect, for one that is not borrowed from this pool. */
   async release(connection: T): Promise<boolean> {
-    const number = this.#numbers.get(connection);
-    if (number === undefined || !this.#pool) return false;
-    if (!this.#leased.delete(number)) return false;
-    this.#leakTracker?.delete(number);
-    const released = native.objectPoolRelease(this.#pool, number, looksUsable(connection));
+    const objectId = this.#objectIds.get(connection);
+    if (objectId === undefined || !this.#pool) return false;
+    if (!this.#leased.delete(objectId)) return false;
+    this.#leakTracker?.delete(objectId);
+    const released = native.objectPoolRelease(this.#pool, objectId, looksUsable(connection));
     if (released) this.publish('release', () => ({ connection }));
     return released;
   }
@@ -199,8 +199,8 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   ): Promise<R> {
     if (typeof fn !== 'function') throw invalidType('fn', 'a function', fn);
     checkOptions('options', options, { signal: true, timeoutSeconds: true });
-    const captured = this.#leakTracker?.capture(this.use);
-    const connection = await this.#borrow(options.timeoutSeconds, options.signal, captured);
+    const borrowerStack = this.#leakTracker?.capture(this.use);
+    const connection = await this.#borrow(options.timeoutSeconds, options.signal, borrowerStack);
     try {
       return await fn(connection);
     } finally {
@@ -224,7 +224,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
     this.#leakTracker?.clear();
     this.#leased.clear();
     // What could not be asked to close in time.
-    for (const number of this.#objects.keys()) this.#close(number).catch(() => undefined);
+    for (const objectId of this.#objects.keys()) this.#close(objectId).catch(() => undefined);
     this.publish('close');
   }
 
@@ -255,7 +255,7 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   #open(): Handle<ObjectPool> {
     if (this.#pool) return this.#pool;
     const listener = weakListener(this, ConnectionPool.#onNativeEvent);
-    return (this.#pool = native.objectPoolOpen(this.#config, listener, metricsName(this.#connection)));
+    return (this.#pool = native.objectPoolOpen(this.#config, listener, metricsName(this.#connectionConfig)));
   }
 
   /** Waits for `minSize` connections, or for the first that cannot be made. */
@@ -276,17 +276,17 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
   async #borrow(
     timeoutSeconds: number | undefined,
     signal: AbortSignal | undefined,
-    captured: ReturnType<LeakTracker['capture']>,
+    borrowerStack: ReturnType<LeakTracker['capture']>,
   ): Promise<T> {
     signal?.throwIfAborted();
     if (this.#stopping.running) await this.#stopping.running;
     if (this.#stopped) throw stoppedError();
     const pool = this.#open();
-    const number = native.objectPoolTake(pool) ?? (await this.#wait(pool, timeoutSeconds, signal));
-    const connection = this.#objects.get(number);
-    if (connection === undefined && !this.#objects.has(number)) throw stoppedError();
-    this.#leased.add(number);
-    this.#leakTracker?.set(number, captured);
+    const objectId = native.objectPoolTake(pool) ?? (await this.#wait(pool, timeoutSeconds, signal));
+    const connection = this.#objects.get(objectId);
+    if (connection === undefined && !this.#objects.has(objectId)) throw stoppedError();
+    this.#leased.add(objectId);
+    this.#leakTracker?.set(objectId, borrowerStack);
     this.publish('acquire', () => ({ connection }));
     return connection as T;
   }
@@ -310,85 +310,85 @@ export class ConnectionPool<T> extends Emitter<PoolFacts<T>> {
 
   static #onNativeEvent(pool: ConnectionPool<any>, text: string): void {
     const message = JSON.parse(text) as NativeMessage;
-    if (message.ask === undefined) pool.#emitNative(message);
+    if (message.request === undefined) pool.#emitNative(message);
     else pool.#handleRequest(message).catch((error: unknown) => pool.publish('error', () => ({ error })));
   }
 
   /** Does what the addon asks for, and answers. */
   async #handleRequest(message: Exclude<NativeMessage, { event: EventName }>): Promise<void> {
-    if (message.ask === 'create') return this.#create(message.id);
-    const { id, object } = message;
-    if (message.ask === 'close') await this.#close(object);
-    const isHealthy =
-      message.ask === 'close' || (await isAlive(this.#objects.get(object), this.#options.releaseTimeoutMs));
-    this.#answer(id, isHealthy ? undefined : 'the connection is not healthy');
+    if (message.request === 'create') return this.#create(message.objectId);
+    const { requestId, objectId } = message;
+    let isDone = true;
+    if (message.request === 'close') await this.#close(objectId);
+    else isDone = await isHealthy(this.#objects.get(objectId), this.#options.releaseTimeoutMs);
+    this.#answer(requestId, isDone ? undefined : 'the connection is not healthy');
   }
 
-  #emitNative({ event, object, failure, ...facts }: Extract<NativeMessage, { event: EventName }>): void {
-    if (object !== undefined) {
-      const stack = this.#leakTracker?.stackOf(object);
+  #emitNative({ event, objectId, failure, ...facts }: Extract<NativeMessage, { event: EventName }>): void {
+    if (objectId !== undefined) {
+      const stack = this.#leakTracker?.stackOf(objectId);
       log('warn', 'pool.leak', this.constructor.name, () => ({ ...facts, stack }));
-      Object.assign(facts, { connection: this.#objects.get(object), stack });
+      Object.assign(facts, { connection: this.#objects.get(objectId), stack });
     }
     // Making one, or closing it, takes too long.
     if (event === 'error') this.#onCreated?.(false);
     this.publish(event, () => (event === 'error' ? { error: toMoorlineError(failure) } : facts));
   }
 
-  async #create(id: number): Promise<void> {
+  async #create(objectId: number): Promise<void> {
     let connection: T | null | undefined;
     try {
-      connection = await this.#factory({ ...this.#connection });
+      connection = await this.#factory({ ...this.#connectionConfig });
       if (connection === null || connection === undefined) throw new Error('The factory returned no connection');
-      if (this.#numbers.has(connection)) {
+      if (this.#objectIds.has(connection)) {
         connection = undefined;
         throw new Error('The factory returned a connection that is already in the pool');
       }
-      this.#numbers.set(connection, id);
+      this.#objectIds.set(connection, objectId);
       await open(connection);
     } catch (error) {
       this.#lastError = error;
-      this.#answer(id, messageOf(error));
+      this.#answer(objectId, messageOf(error));
       this.publish('error', () => ({ error }));
       this.#onCreated?.(false);
       if (connection !== null && connection !== undefined) await this.#disconnect(connection);
       return;
     }
     const created = connection;
-    this.#objects.set(id, created);
+    this.#objects.set(objectId, created);
     // The request may have been cancelled; then it is closed.
-    if (!this.#answer(id)) return this.#close(id);
+    if (!this.#answer(objectId)) return this.#close(objectId);
     this.publish('create', () => ({ connection: created }));
     this.#onCreated?.(true);
   }
 
   /** Removes a connection and disconnects it. */
-  async #close(number: number): Promise<void> {
-    const connection = this.#objects.get(number) as T;
-    if (!this.#objects.delete(number)) return;
-    this.#leased.delete(number);
-    this.#leakTracker?.delete(number);
+  async #close(objectId: number): Promise<void> {
+    const connection = this.#objects.get(objectId) as T;
+    if (!this.#objects.delete(objectId)) return;
+    this.#leased.delete(objectId);
+    this.#leakTracker?.delete(objectId);
     await this.#disconnect(connection);
     this.publish('destroy', () => ({ connection }));
   }
 
   async #disconnect(connection: T): Promise<void> {
-    this.#numbers.delete(connection);
+    this.#objectIds.delete(connection);
     await close(connection).catch((error: unknown) => this.publish('error', () => ({ error })));
   }
 
-  #answer(id: number | undefined, problem?: string): boolean {
-    return id !== undefined && this.#pool !== undefined && native.objectPoolAnswer(this.#pool, id, problem);
+  #answer(requestId: number | undefined, problem?: string): boolean {
+    return requestId !== undefined && !!this.#pool && native.objectPoolAnswer(this.#pool, requestId, problem);
   }
 
-  /** Checks each free connection with `isHealthy` every `ms`, and removes those that fail. */
-  #checkPeriodically(ms: number, isHealthy: (connection: unknown, timeoutMs: number) => Promise<boolean>): void {
+  /** Runs `check` on each free connection every `ms`, and removes those that fail. */
+  #checkPeriodically(ms: number, check: (connection: unknown, timeoutMs: number) => Promise<boolean>): void {
     const round = async () => {
       const pool = this.#pool;
-      const free = [...this.#objects].filter(([number]) => !this.#leased.has(number));
-      const checks = free.map(([, connection]) => isHealthy(connection, this.#options.releaseTimeoutMs));
+      const free = [...this.#objects].filter(([objectId]) => !this.#leased.has(objectId));
+      const checks = free.map(([, connection]) => check(connection, this.#options.releaseTimeoutMs));
       const alive = await Promise.all(checks);
-      const dead = free.filter((_, index) => !alive[index]).map(([number]) => number);
+      const dead = free.filter((_, index) => !alive[index]).map(([objectId]) => objectId);
       if (pool && pool === this.#pool && dead.length > 0) native.objectPoolEvict(pool, dead);
     };
     this.#stopRounds.push(repeat(ms, round, (error) => this.publish('error', () => ({ error }))));

@@ -34,7 +34,7 @@ export class Fallback {
   }
 
   /** The address in use. */
-  get url(): string {
+  get currentUrl(): string {
     const { url, fallbackUrl } = this.#config;
     return (this.#active ? fallbackUrl : url) ?? '';
   }

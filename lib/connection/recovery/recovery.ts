@@ -50,7 +50,7 @@ export class Recovery {
     const end = () => endController.abort();
     const runner = recoveryRunner('recovery', connection.config, {
       background: this.#signal !== undefined,
-      until: () => endController.signal,
+      lifetime: () => endController.signal,
     });
     // The lifetime that the last attempt began may be ended by a `disconnect`.
     let removeAbortListener: (() => void) | undefined;

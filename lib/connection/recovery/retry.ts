@@ -1,7 +1,7 @@
 import { inspect, type InspectOptions } from 'node:util';
 
 import { describe } from '../../resilience/breaker';
-import { CALL, type CallOptions } from '../../runtime/native-call';
+import { CALL_OPTIONS, type CallOptions } from '../../runtime/native-call';
 import { PolicyRunner, type Guarded } from '../../resilience/runner';
 import { checkOptions } from '../../runtime/known-options';
 import { isError, messageOf } from '../../runtime/error-message';
@@ -53,7 +53,7 @@ abstract class CountedRetry extends RetryStrategy {
    * reason, also during a wait.
    */
   override async execute<T>(fn: Guarded<T>, options: CallOptions = {}): Promise<T> {
-    checkOptions('options', options, CALL);
+    checkOptions('options', options, CALL_OPTIONS);
     const { signal } = options;
     try {
       return await this.#runner.run(fn, signal);

@@ -3,7 +3,7 @@ import { type HttpCallSettings, type HttpRequest, METHODS, methodOf } from '../.
 import { isReadOnce } from '../../http/body';
 import { type HeadersInit, headerPairs } from '../../http/headers';
 import { checkOptions, type KnownOptions } from '../../runtime/known-options';
-import { wrongType } from '../../runtime/argument-error';
+import { invalidTypeRedacted } from '../../runtime/argument-error';
 import { native } from '../../runtime/native';
 import { asBytes, isPlainObject } from '../../runtime/shape';
 
@@ -43,7 +43,7 @@ const SETTING_KEYS = [
   'maxDecompressedBytes',
 ] as const;
 
-const REQUEST: KnownOptions<ConnectionRequest> = {
+const REQUEST_OPTIONS: KnownOptions<ConnectionRequest> = {
   method: true,
   url: true,
   headers: true,
@@ -71,12 +71,12 @@ const HINTS = {
 
 /** Refuses what is no request. */
 export function checkRequest(request: ConnectionRequest): void {
-  if ((request as unknown) === undefined) throw wrongType('request', 'a plain object', request);
-  checkOptions('request', request, REQUEST, HINTS);
+  if ((request as unknown) === undefined) throw invalidTypeRedacted('request', 'a plain object', request);
+  checkOptions('request', request, REQUEST_OPTIONS, HINTS);
 }
 
 /** Whether a request is one of known options that has no limits of its own, and a body that is not read piece by piece. */
-export function isSimple(request: ConnectionRequest): boolean {
+export function hasOnlyHeadAndBody(request: ConnectionRequest): boolean {
   if (!isPlainObject(request)) return false;
   for (const key in request) {
     switch (key) {
@@ -86,7 +86,7 @@ export function isSimple(request: ConnectionRequest): boolean {
       case 'query':
         break;
       case 'body':
-        if (!isWhole(request.body)) return false;
+        if (!isBuffered(request.body)) return false;
         break;
       default:
         return false;
@@ -95,7 +95,7 @@ export function isSimple(request: ConnectionRequest): boolean {
   return true;
 }
 
-function isWhole(body: unknown): boolean {
+function isBuffered(body: unknown): boolean {
   if (typeof body !== 'object' || body === null || Array.isArray(body) || asBytes(body)) return true;
   return isPlainObject(body) && !isReadOnce(body);
 }
@@ -112,12 +112,12 @@ export function isRequest(data: unknown): data is ConnectionRequest & { method: 
 }
 
 /** The settings of an attempt that differ from those of its connection; none, as a rule. */
-export function settingsOf(request: ConnectionRequest, started: number): HttpCallSettings | undefined {
+export function settingsOf(request: ConnectionRequest, startedAt: number): HttpCallSettings | undefined {
   const given = SETTING_KEYS.filter((key) => request[key] !== undefined);
   const { timeoutMs } = request;
   if (given.length === 0 && timeoutMs === undefined) return undefined;
   const settings: HttpCallSettings = Object.fromEntries(given.map((key) => [key, request[key]]));
-  return timeoutMs === undefined ? settings : { ...settings, timeoutMs, spentMs: performance.now() - started };
+  return timeoutMs === undefined ? settings : { ...settings, timeoutMs, spentMs: performance.now() - startedAt };
 }
 
 /** Whether it may be sent twice. */

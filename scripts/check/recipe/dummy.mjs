@@ -21,7 +21,7 @@ pub use service::Beacon;
 `,
   'crates/services/src/<service>/config.rs': `//! The options of a beacon, normalized. Every default is here.
 
-use moorline_core::options::{Options, Plain, Read};
+use moorline_core::options::{Options, PlainValue, Read};
 
 const METHOD: &str = "GET";
 
@@ -33,7 +33,7 @@ pub struct Config {
 
 impl Config {
     /// Reads an options object; unknown keys are refused.
-    pub fn read(given: &Plain) -> Read<Self> {
+    pub fn read(given: &PlainValue) -> Read<Self> {
         let options = Options::new("options", given)?;
         let config = Self {
             url: options.required_text("url")?.to_owned(),
@@ -46,13 +46,13 @@ impl Config {
 `,
   'crates/services/src/<service>/connect.rs': `//! Reaching a beacon.
 
-use moorline_core::options::{Options, Plain, Read};
+use moorline_core::options::{Options, PlainValue, Read};
 use moorline_net::http::{Engine, HttpConfig};
 use tokio::runtime::Handle;
 
 /// An engine with the options that HTTP has by default.
 pub(super) fn engine(runtime: Handle) -> Read<Engine> {
-    let options = HttpConfig::read(Options::new("options", &Plain::Undefined)?)?;
+    let options = HttpConfig::read(Options::new("options", &PlainValue::Undefined)?)?;
     Ok(Engine::new(options, runtime))
 }
 `,
@@ -109,12 +109,12 @@ pub(super) fn refused(reason: String) -> Failure {
 `,
   'crates/services/tests/<service>/main.rs': `//! The options of a beacon.
 
-use moorline_core::options::Plain;
+use moorline_core::options::PlainValue;
 use moorline_services::beacon::Config;
 
 #[test]
 fn a_url_is_needed() {
-    assert!(Config::read(&Plain::Undefined).is_err());
+    assert!(Config::read(&PlainValue::Undefined).is_err());
 }
 `,
   'src/<service>/mod.rs': `//! Beacons.

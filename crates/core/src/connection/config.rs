@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     limit::Limit,
-    options::{OptionError, Options, Plain, Read},
+    options::{OptionError, Options, PlainValue, Read},
 };
 
 const TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
@@ -131,7 +131,7 @@ pub struct ConnectionConfig {
 
 impl ConnectionConfig {
     /// Reads a user's options for a connection of type `kind`; `variables` are environment variables by name.
-    pub fn read(given: &Plain, variables: &Plain, kind: Option<&str>) -> Read<Self> {
+    pub fn read(given: &PlainValue, variables: &PlainValue, kind: Option<&str>) -> Read<Self> {
         let kind = kind.and_then(|kind| TYPES.into_iter().find(|one| *one == kind));
         let fallbacks = fallbacks(variables, kind)?;
         let options = Options::new("options", given)?.with_fallbacks(&fallbacks);
@@ -293,7 +293,7 @@ fn url(options: &Options<'_>, key: &'static str, kind: Option<&str>) -> Read<Opt
 fn check_bags(options: &Options<'_>) -> Read<()> {
     if let Some(value) = options.value("customHeaders") {
         let path = options.path_of("customHeaders");
-        let Plain::Map(headers) = value else {
+        let PlainValue::Map(headers) = value else {
             return Err(OptionError::wrong_type(&path, "an object", value));
         };
         for (name, value) in headers {
@@ -307,7 +307,7 @@ fn check_bags(options: &Options<'_>) -> Read<()> {
             .iter()
             .enumerate()
         {
-            if !matches!(host, Plain::Text(host) if !host.is_empty()) {
+            if !matches!(host, PlainValue::Text(host) if !host.is_empty()) {
                 let path = format!("{}[{index}]", security.path_of("allowedHosts"));
                 return Err(OptionError::wrong_type(&path, "a host", host));
             }
@@ -318,16 +318,16 @@ fn check_bags(options: &Options<'_>) -> Read<()> {
 }
 
 /// A value may be a secret, so no message shows it.
-fn check_header(path: &str, name: &str, value: &Plain) -> Read<()> {
+fn check_header(path: &str, name: &str, value: &PlainValue) -> Read<()> {
     let token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
     if name.is_empty() || !name.chars().all(token) {
         return Err(OptionError::bad_value(path, "is not a valid header name"));
     }
     match value {
-        Plain::Text(text) if text.chars().any(|c| c.is_control() && c != '\t') => Err(
+        PlainValue::Text(text) if text.chars().any(|c| c.is_control() && c != '\t') => Err(
             OptionError::bad_value(path, "contains a line break or another control character"),
         ),
-        Plain::Text(_) => Ok(()),
+        PlainValue::Text(_) => Ok(()),
         other => Err(OptionError::wrong_type(path, "a string", other)),
     }
 }

@@ -142,14 +142,14 @@ fn retry_only(retry: RetryPolicy) -> PolicyConfig {
 mod tests {
     use super::*;
     use crate::{
-        options::Plain,
+        options::PlainValue,
         resilience::{outcome::AttemptFailure, retry::Retry},
     };
 
-    fn config(given: &[(&str, Plain)]) -> ConnectionConfig {
+    fn config(given: &[(&str, PlainValue)]) -> ConnectionConfig {
         let given = given.iter().cloned();
-        let given = Plain::Map(given.map(|(key, value)| (key.to_owned(), value)).collect());
-        ConnectionConfig::read(&given, &Plain::Map(vec![]), Some("websocket")).unwrap()
+        let given = PlainValue::Map(given.map(|(key, value)| (key.to_owned(), value)).collect());
+        ConnectionConfig::read(&given, &PlainValue::Map(vec![]), Some("websocket")).unwrap()
     }
 
     fn retry_policy(config: &ConnectionConfig, purpose: Purpose) -> RetryPolicy {
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn delays_grow_up_to_half_a_minute_or_to_what_was_asked_for() {
         let long = Duration::from_mins(1);
-        let asked = config(&[("retryDelay", Plain::Number(60_000.0))]);
+        let asked = config(&[("retryDelay", PlainValue::Number(60_000.0))]);
         for (_, purpose) in Purpose::CHOICES {
             assert_eq!(retry_policy(&config(&[]), purpose).max_delay, MAX_DELAY);
             assert_eq!(retry_policy(&asked, purpose).max_delay, long);
@@ -182,7 +182,7 @@ mod tests {
             (endless.max_retries, endless.jitter),
             (UNLIMITED_RETRIES, Jitter::Full)
         );
-        let strategy = ("recoveryStrategy", Plain::Text("reconnect".into()));
+        let strategy = ("recoveryStrategy", PlainValue::Text("reconnect".into()));
         assert_eq!(
             retry_policy(&config(&[strategy]), Purpose::Reconnection).max_retries,
             1
@@ -194,8 +194,8 @@ mod tests {
     #[test]
     fn a_connection_without_a_time_limit_has_parts_that_need_one() {
         let limitless = config(&[
-            ("timeout", Plain::Number(f64::INFINITY)),
-            ("rateLimit", Plain::Bool(true)),
+            ("timeout", PlainValue::Number(f64::INFINITY)),
+            ("rateLimit", PlainValue::Bool(true)),
         ]);
         let policy = limitless.policy(Purpose::Custom);
         assert_eq!(policy.pipeline.attempt_timeout, Limit::Off);
@@ -209,8 +209,8 @@ mod tests {
     #[test]
     fn a_part_that_is_off_is_not_there() {
         let off = config(&[
-            ("autoRetry", Plain::Bool(false)),
-            ("circuitBreaker", Plain::Bool(false)),
+            ("autoRetry", PlainValue::Bool(false)),
+            ("circuitBreaker", PlainValue::Bool(false)),
         ]);
         let policy = off.policy(Purpose::Transport);
         let parts = (

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     limit::Limit,
-    options::{OptionError, Options, Plain, Read},
+    options::{OptionError, Options, PlainValue, Read},
     pool::LedgerConfig,
     resilience::retry::{Backoff, Jitter, RetryPolicy},
 };
@@ -47,7 +47,7 @@ pub struct ConnectionPoolConfig {
 
 impl ConnectionPoolConfig {
     /// Reads a user's options; `max_size` is the default of `maxSize`.
-    pub fn read(given: &Plain, max_size: u32, production: bool) -> Read<Self> {
+    pub fn read(given: &PlainValue, max_size: u32, production: bool) -> Read<Self> {
         let options = Options::new("options", given)?;
         let defaults = LedgerConfig::defaults(production);
         let max = options.integer("maxSize", max_size.into(), 1..=MAX_POOL_SIZE)?;
@@ -87,8 +87,8 @@ impl ConnectionPoolConfig {
 pub const TIMEOUT_SECONDS_KEY: &str = "timeoutSeconds";
 
 /// The wait of one borrower, where it is given.
-pub fn read_acquire_timeout(given: &Plain) -> Read<Option<Limit<Duration>>> {
-    let entries = Plain::Map(vec![(TIMEOUT_SECONDS_KEY.to_owned(), given.clone())]);
+pub fn read_acquire_timeout(given: &PlainValue) -> Read<Option<Limit<Duration>>> {
+    let entries = PlainValue::Map(vec![(TIMEOUT_SECONDS_KEY.to_owned(), given.clone())]);
     let options = Options::new("", &entries)?;
     if options.value(TIMEOUT_SECONDS_KEY).is_none() {
         return Ok(None);

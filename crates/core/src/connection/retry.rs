@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     limit::Limit,
-    options::{OptionError, Options, Plain, Read},
+    options::{OptionError, Options, PlainValue, Read},
     resilience::{
         config::PolicyConfig,
         pipeline::PipelineConfig,
@@ -26,7 +26,7 @@ const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 /// (`linear`) or `jitterFactor` (`jitter`).
 ///
 /// No time limits: the retried function sets its own.
-pub fn read_policy(kind: &str, given: &Plain) -> Read<PolicyConfig> {
+pub fn read_policy(kind: &str, given: &PlainValue) -> Read<PolicyConfig> {
     let options = Options::new("", given)?;
     let attempts = options.integer("maxAttempts", MAX_ATTEMPTS, 1..=u64::from(u32::MAX))?;
     let base_delay = options.seconds("baseDelay", BASE_DELAY, 0.0)?;

@@ -8,7 +8,7 @@ use std::{
 use super::metrics::ConnectionSeries;
 use crate::{
     metrics::shorten,
-    options::{OptionError, Options, Plain, Read},
+    options::{OptionError, Options, PlainValue, Read},
     resilience::outcome::status_blames_service,
 };
 
@@ -110,7 +110,7 @@ impl Figures {
 
 impl Tracker {
     /// A tracker over the last `windowSize` requests (100).
-    pub fn read(given: &Plain, now: Instant) -> Read<Self> {
+    pub fn read(given: &PlainValue, now: Instant) -> Read<Self> {
         let options = Options::new("options", given)?;
         let window = options.integer("windowSize", WINDOW_SIZE, 1..=MAX_WINDOW_SIZE)?;
         options.finish()?;

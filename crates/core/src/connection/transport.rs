@@ -7,7 +7,7 @@ use std::{fmt, ops::RangeInclusive, time::Duration};
 use super::config::ConnectionConfig;
 use crate::{
     limit::Limit,
-    options::{OptionError, Options, Plain, Read},
+    options::{OptionError, Options, PlainValue, Read},
 };
 
 /// The largest number of bytes that JavaScript can count.
@@ -72,7 +72,7 @@ const ALLOWED_HOSTS: &str = "allowedHosts";
 
 /// The options that only a transport reads, as given: they may hold keys and passwords, which are not shown.
 #[derive(Clone, Default, PartialEq)]
-pub struct TransportOptions(Vec<(&'static str, Plain)>);
+pub struct TransportOptions(Vec<(&'static str, PlainValue)>);
 
 impl fmt::Debug for TransportOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -90,14 +90,14 @@ impl TransportOptions {
         for key in own.chain(PASSED_ON) {
             given.extend(options.value(key).map(|value| (key, value.clone())));
         }
-        if let Some(Plain::Map(security)) = options.given("customSecurityOptions") {
+        if let Some(PlainValue::Map(security)) = options.given("customSecurityOptions") {
             let hosts = security.iter().find(|(key, _)| key == ALLOWED_HOSTS);
             given.extend(hosts.map(|(_, hosts)| (ALLOWED_HOSTS, hosts.clone())));
         }
         Self(given)
     }
 
-    fn get(&self, keys: &[&str]) -> impl Iterator<Item = (&'static str, Plain)> {
+    fn get(&self, keys: &[&str]) -> impl Iterator<Item = (&'static str, PlainValue)> {
         let given = self.0.iter().filter(|(key, _)| keys.contains(key));
         given.cloned()
     }
@@ -116,29 +116,32 @@ pub enum Transport {
 
 impl ConnectionConfig {
     /// The options by which a server is reached: those of TLS, the proxy and the security level.
-    pub fn dial_options(&self) -> Plain {
+    pub fn dial_options(&self) -> PlainValue {
         let given = self.transport.get(&PASSED_ON);
         map(given.chain([self.level()]))
     }
 
     /// The options of a `transport` of this connection; those in `more` are its own.
-    pub fn transport_options(&self, transport: Transport, more: Plain) -> Plain {
+    pub fn transport_options(&self, transport: Transport, more: PlainValue) -> PlainValue {
         let mut entries = match more {
-            Plain::Map(entries) => entries,
-            Plain::Undefined => Vec::new(),
+            PlainValue::Map(entries) => entries,
+            PlainValue::Undefined => Vec::new(),
             // Its reader refuses it.
             other => return other,
         };
         let (timeout, keep_alive) = (ms(self.timeout), ms(self.keep_alive));
-        let compression = Plain::Bool(self.compression);
+        let compression = PlainValue::Bool(self.compression);
         let connect = ("connectTimeoutMs", timeout.clone());
         let named = match transport {
             Transport::Http => vec![
                 connect,
                 ("timeout", timeout),
-                ("timeoutMs", Plain::Number(f64::INFINITY)),
+                ("timeoutMs", PlainValue::Number(f64::INFINITY)),
                 ("keepAliveTimeoutMs", keep_alive),
-                ("maxConnections", Plain::Number(self.max_connections.into())),
+                (
+                    "maxConnections",
+                    PlainValue::Number(self.max_connections.into()),
+                ),
                 ("decompress", compression),
             ],
             Transport::EventStream => vec![
@@ -163,32 +166,32 @@ impl ConnectionConfig {
         let given = self.transport.0.iter().cloned();
         let encryption = self
             .encryption
-            .map(|encrypted| ("encryption", Plain::Bool(encrypted)));
+            .map(|encrypted| ("encryption", PlainValue::Bool(encrypted)));
         let all = named.into_iter().chain(given).chain([self.level()]);
         entries.extend(
             all.chain(encryption)
                 .map(|(key, value)| (key.to_owned(), value)),
         );
-        Plain::Map(entries)
+        PlainValue::Map(entries)
     }
 
-    fn level(&self) -> (&'static str, Plain) {
+    fn level(&self) -> (&'static str, PlainValue) {
         let level = self.security_level.as_str();
-        ("securityLevel", Plain::Text(level.to_owned()))
+        ("securityLevel", PlainValue::Text(level.to_owned()))
     }
 }
 
-fn map(entries: impl Iterator<Item = (&'static str, Plain)>) -> Plain {
-    Plain::Map(
+fn map(entries: impl Iterator<Item = (&'static str, PlainValue)>) -> PlainValue {
+    PlainValue::Map(
         entries
             .map(|(key, value)| (key.to_owned(), value))
             .collect(),
     )
 }
 
-fn ms(limit: Limit<Duration>) -> Plain {
+fn ms(limit: Limit<Duration>) -> PlainValue {
     let ms = limit.get().map(|time| time.as_secs_f64() * 1000.0);
-    Plain::Number(ms.unwrap_or(f64::INFINITY))
+    PlainValue::Number(ms.unwrap_or(f64::INFINITY))
 }
 
 /// The options that are read from `customOptions`, the type of connection that does, and their paths.
@@ -252,7 +255,7 @@ mod tests {
     use super::*;
 
     fn check(key: &str, value: f64, kind: Option<&str>) -> Result<(), String> {
-        let given = Plain::Map(vec![(key.to_owned(), Plain::Number(value))]);
+        let given = PlainValue::Map(vec![(key.to_owned(), PlainValue::Number(value))]);
         let options = Options::new("options", &given).unwrap();
         check_transport(&options, kind)
             .and_then(|()| options.finish())
@@ -274,8 +277,9 @@ mod tests {
     #[test]
     fn an_option_in_the_wrong_place_is_refused_with_the_right_one() {
         let config = |key: &str, kind| {
-            let given = Plain::Map(vec![(key.to_owned(), Plain::Text("x".to_owned()))]);
-            ConnectionConfig::read(&given, &Plain::Undefined, kind).map_err(|error| error.message)
+            let given = PlainValue::Map(vec![(key.to_owned(), PlainValue::Text("x".to_owned()))]);
+            ConnectionConfig::read(&given, &PlainValue::Undefined, kind)
+                .map_err(|error| error.message)
         };
         for (key, owner, path) in CUSTOM {
             let meant = format!("options.{key} is not a known option; did you mean '{path}'?");
@@ -320,24 +324,28 @@ mod tests {
 
     #[test]
     fn a_transport_is_given_what_the_connection_says_of_it() {
-        let security = Plain::Map(vec![(
+        let security = PlainValue::Map(vec![(
             "allowedHosts".to_owned(),
-            Plain::List(vec![Plain::Text("db".to_owned())]),
+            PlainValue::List(vec![PlainValue::Text("db".to_owned())]),
         )]);
         let given = [
-            ("timeout", Plain::Number(f64::INFINITY)),
-            ("keepAlive", Plain::Number(500.0)),
-            ("maxMessageBytes", Plain::Number(7.0)),
-            ("securityLevel", Plain::Text("enhanced".to_owned())),
+            ("timeout", PlainValue::Number(f64::INFINITY)),
+            ("keepAlive", PlainValue::Number(500.0)),
+            ("maxMessageBytes", PlainValue::Number(7.0)),
+            ("securityLevel", PlainValue::Text("enhanced".to_owned())),
             ("customSecurityOptions", security),
-            ("proxy", Plain::Text("http://me:hunter2@proxy".to_owned())),
+            (
+                "proxy",
+                PlainValue::Text("http://me:hunter2@proxy".to_owned()),
+            ),
         ];
         let given = map(given.into_iter());
-        let config = ConnectionConfig::read(&given, &Plain::Undefined, Some("websocket")).unwrap();
+        let config =
+            ConnectionConfig::read(&given, &PlainValue::Undefined, Some("websocket")).unwrap();
         assert!(!format!("{:?}", config.transport).contains("hunter2"));
 
-        let url = ("url".to_owned(), Plain::Text("ws://a".to_owned()));
-        let options = config.transport_options(Transport::WebSocket, Plain::Map(vec![url]));
+        let url = ("url".to_owned(), PlainValue::Text("ws://a".to_owned()));
+        let options = config.transport_options(Transport::WebSocket, PlainValue::Map(vec![url]));
         let options = Options::new("options", &options).unwrap();
         assert_eq!(options.text("url").unwrap(), Some("ws://a"));
         assert_eq!(options.text("securityLevel").unwrap(), Some("enhanced"));
@@ -348,7 +356,7 @@ mod tests {
             ("pingTimeoutMs", 5000.0),
             ("maxMessageBytes", 7.0),
         ] {
-            assert_eq!(options.value(key), Some(&Plain::Number(ms)), "{key}");
+            assert_eq!(options.value(key), Some(&PlainValue::Number(ms)), "{key}");
         }
         assert!(options.given("allowedHosts").is_some() && options.given("proxy").is_some());
         assert!(options.given("encryption").is_none() && options.given("tls").is_none());

@@ -2,7 +2,7 @@
 
 use crate::{
     environment::Form,
-    options::{Fallback, Plain, Read},
+    options::{Fallback, PlainValue, Read},
 };
 
 /// The types that have environment variables of their own.
@@ -52,8 +52,8 @@ const VARIABLES: [Variable; 21] = [
 ];
 
 /// The protocols that have a variable of their own among `variables`.
-pub fn configured(variables: &Plain) -> Vec<&'static str> {
-    let Plain::Map(entries) = variables else {
+pub fn configured(variables: &PlainValue) -> Vec<&'static str> {
+    let PlainValue::Map(entries) = variables else {
         return Vec::new();
     };
     let has = |protocol: &&str| {
@@ -68,14 +68,14 @@ fn prefix(protocol: &str) -> String {
 }
 
 /// The values of the environment: a protocol's own variables before those of all connections.
-pub(super) fn fallbacks(variables: &Plain, kind: Option<&str>) -> Read<Vec<Fallback>> {
-    let Plain::Map(entries) = variables else {
+pub(super) fn fallbacks(variables: &PlainValue, kind: Option<&str>) -> Read<Vec<Fallback>> {
+    let PlainValue::Map(entries) = variables else {
         return Ok(Vec::new());
     };
     let lookup = |name: &str| {
         let (_, value) = entries.iter().find(|(key, _)| key == name)?;
         match value {
-            Plain::Text(text) => Some(text.as_str()),
+            PlainValue::Text(text) => Some(text.as_str()),
             _ => None,
         }
     };

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     limit::Limit,
-    options::{OptionError, Options, Plain, Read},
+    options::{OptionError, Options, PlainValue, Read},
 };
 
 /// Whether a check counts as critical.
@@ -62,14 +62,14 @@ impl CheckConfig {
     /// Reads the options of a monitor or of one check; what is not given comes from `defaults`.
     ///
     /// A bare boolean stands for `{ critical }`.
-    pub fn read(path: &str, value: &Plain, defaults: &Self) -> Read<Self> {
-        if let Plain::Bool(critical) = value {
+    pub fn read(path: &str, value: &PlainValue, defaults: &Self) -> Read<Self> {
+        if let PlainValue::Bool(critical) = value {
             return Ok(Self {
                 critical: *critical,
                 ..*defaults
             });
         }
-        if !matches!(value, Plain::Undefined | Plain::Map(_)) {
+        if !matches!(value, PlainValue::Undefined | PlainValue::Map(_)) {
             let expected = "a boolean or an object";
             return Err(OptionError::wrong_type(path, expected, value));
         }
@@ -104,17 +104,17 @@ mod tests {
             critical: false,
             ..CheckConfig::default()
         };
-        let given = Plain::Map(vec![("timeoutMs".to_owned(), Plain::Number(50.0))]);
+        let given = PlainValue::Map(vec![("timeoutMs".to_owned(), PlainValue::Number(50.0))]);
         let check = CheckConfig::read("options", &given, &monitor).unwrap();
         assert_eq!(check.timeout, Limit::At(Duration::from_millis(50)));
         assert_eq!((check.fall, check.critical), (3, false));
-        let critical = CheckConfig::read("options", &Plain::Bool(true), &monitor).unwrap();
+        let critical = CheckConfig::read("options", &PlainValue::Bool(true), &monitor).unwrap();
         assert_eq!((critical.fall, critical.critical), (3, true));
     }
 
     #[test]
     fn what_is_neither_a_boolean_nor_options_is_refused() {
-        let error = CheckConfig::read("options", &Plain::Number(1.0), &CheckConfig::default());
+        let error = CheckConfig::read("options", &PlainValue::Number(1.0), &CheckConfig::default());
         assert_eq!(
             error.unwrap_err().message,
             "options must be a boolean or an object, got a number"

@@ -1,7 +1,7 @@
 //! The reply of a checker, read as an outcome.
 
 use super::Status;
-use crate::options::Plain;
+use crate::options::PlainValue;
 
 /// The number of unhealthy parts that are listed.
 const MAX_LISTED: usize = 5;
@@ -33,12 +33,12 @@ impl CheckReply {
         Self::with(Status::Unhealthy, Some(error.into()))
     }
 
-    /// The reply in the form in which `lib/` passes it: `statuses` and `healthy`, or `parts`, each with these members
-    /// and its path `at`; an `error`, and `metadata` as JSON text.
-    pub fn read(value: &Plain) -> Self {
+    /// The reply in the form in which `lib/` passes it: `statuses` and `healthy`, or `members`, each with these keys
+    /// and its `path`; an `error`, and `metadata` as JSON text.
+    pub fn read(value: &PlainValue) -> Self {
         let metadata = text(value, "metadata").and_then(|json| serde_json::from_str(json).ok());
-        let reply = match member(value, "parts") {
-            Some(Plain::List(parts)) => Self::of_parts(parts),
+        let reply = match member(value, "members") {
+            Some(PlainValue::List(members)) => Self::of_members(members),
             _ => Self::describe(flag(value), statuses(value)).with_error(text(value, "error")),
         };
         reply.with_metadata(metadata)
@@ -49,7 +49,7 @@ impl CheckReply {
     /// The worst of them counts. A status is one of the words of [`Status::from_word`], a boolean, or an HTTP status
     /// code, of which 1xx to 3xx are healthy. An unknown status is ignored beside known ones; without any it
     /// is unhealthy, because a reply that cannot be read proves nothing.
-    pub fn describe(flag: Option<bool>, statuses: &[Plain]) -> Self {
+    pub fn describe(flag: Option<bool>, statuses: &[PlainValue]) -> Self {
         let flag = flag.map(|healthy| Self::of(healthy).outcome);
         match statuses.iter().map(status_of).fold(flag, Option::max) {
             Some(outcome) => {
@@ -62,25 +62,25 @@ impl CheckReply {
                 )
             }
             None => Self::failure(match statuses.first() {
-                Some(Plain::Text(word)) => format!("Unknown health status '{word}'"),
+                Some(PlainValue::Text(word)) => format!("Unknown health status '{word}'"),
                 Some(other) => format!("Unknown health status: {}", other.type_name()),
                 None => "The checker returned no status".to_owned(),
             }),
         }
     }
 
-    /// The worst status of the parts, with the paths of those that are not healthy. Unknown statuses, such as that of
-    /// an order in a row of a table, are ignored; parts without any known status are healthy.
-    fn of_parts(parts: &[Plain]) -> Self {
+    /// The worst status of the members, with the paths of those that are not healthy. Unknown statuses, such as that of
+    /// an order in a row of a table, are ignored; members without any known status are healthy.
+    fn of_members(members: &[PlainValue]) -> Self {
         let mut worst = Status::Healthy;
         let mut unhealthy = Vec::new();
-        for part in parts {
-            let (error, statuses) = (text(part, "error"), statuses(part));
+        for member in members {
+            let (error, statuses) = (text(member, "error"), statuses(member));
             let known = statuses
                 .iter()
                 .filter(|status| is_known(status))
                 .map(status_of);
-            let flag = flag(part).map(|healthy| Self::of(healthy).outcome);
+            let flag = flag(member).map(|healthy| Self::of(healthy).outcome);
             let outcome = known.fold(flag, Option::max);
             let outcome = outcome.or(error.map(|_| Status::Unhealthy));
             let Some(outcome) = outcome.filter(|outcome| *outcome != Status::Healthy) else {
@@ -88,11 +88,11 @@ impl CheckReply {
             };
             worst = worst.max(outcome);
             if unhealthy.len() < MAX_LISTED {
-                let at = text(part, "at").unwrap_or_default();
+                let path = text(member, "path").unwrap_or_default();
                 let reason = error.map(str::to_owned);
                 let reason = reason.or_else(|| statuses.first().and_then(show));
                 unhealthy.push(format!(
-                    "{at}: {}",
+                    "{path}: {}",
                     reason.as_deref().unwrap_or("not healthy")
                 ));
             }
@@ -127,31 +127,31 @@ impl CheckReply {
 }
 
 /// The status that a member stands for; `None` for an unknown one.
-fn status_of(status: &Plain) -> Option<Status> {
+fn status_of(status: &PlainValue) -> Option<Status> {
     let healthy = match status {
-        Plain::Text(word) => return Status::from_word(word),
-        Plain::Bool(healthy) => *healthy,
-        Plain::Number(code) => (100.0..400.0).contains(code),
+        PlainValue::Text(word) => return Status::from_word(word),
+        PlainValue::Bool(healthy) => *healthy,
+        PlainValue::Number(code) => (100.0..400.0).contains(code),
         _ => return None,
     };
     Some(CheckReply::of(healthy).outcome)
 }
 
 /// Whether a status can be about health; a number that is no HTTP status code is not.
-fn is_known(status: &Plain) -> bool {
-    !matches!(status, Plain::Number(code) if !(100.0..600.0).contains(code))
+fn is_known(status: &PlainValue) -> bool {
+    !matches!(status, PlainValue::Number(code) if !(100.0..600.0).contains(code))
 }
 
-fn show(status: &Plain) -> Option<String> {
+fn show(status: &PlainValue) -> Option<String> {
     match status {
-        Plain::Text(word) => Some(word.clone()),
-        Plain::Number(code) => Some(code.to_string()),
+        PlainValue::Text(word) => Some(word.clone()),
+        PlainValue::Number(code) => Some(code.to_string()),
         _ => None,
     }
 }
 
-fn member<'a>(value: &'a Plain, name: &str) -> Option<&'a Plain> {
-    let Plain::Map(members) = value else {
+fn member<'a>(value: &'a PlainValue, name: &str) -> Option<&'a PlainValue> {
+    let PlainValue::Map(members) = value else {
         return None;
     };
     members
@@ -160,23 +160,23 @@ fn member<'a>(value: &'a Plain, name: &str) -> Option<&'a Plain> {
         .map(|(_, value)| value)
 }
 
-fn text<'a>(value: &'a Plain, name: &str) -> Option<&'a str> {
+fn text<'a>(value: &'a PlainValue, name: &str) -> Option<&'a str> {
     match member(value, name)? {
-        Plain::Text(text) => Some(text),
+        PlainValue::Text(text) => Some(text),
         _ => None,
     }
 }
 
-fn flag(value: &Plain) -> Option<bool> {
+fn flag(value: &PlainValue) -> Option<bool> {
     match member(value, "healthy")? {
-        Plain::Bool(flag) => Some(*flag),
+        PlainValue::Bool(flag) => Some(*flag),
         _ => None,
     }
 }
 
-fn statuses(value: &Plain) -> &[Plain] {
+fn statuses(value: &PlainValue) -> &[PlainValue] {
     match member(value, "statuses") {
-        Some(Plain::List(statuses)) => statuses,
+        Some(PlainValue::List(statuses)) => statuses,
         _ => &[],
     }
 }
@@ -189,19 +189,19 @@ mod tests {
         CheckReply::describe(flag, &[word(status)]).outcome
     }
 
-    fn word(word: &str) -> Plain {
-        Plain::Text(word.to_owned())
+    fn word(word: &str) -> PlainValue {
+        PlainValue::Text(word.to_owned())
     }
 
-    fn map(members: &[(&str, Plain)]) -> Plain {
+    fn map(members: &[(&str, PlainValue)]) -> PlainValue {
         let members = members
             .iter()
             .map(|(name, value)| ((*name).to_owned(), value.clone()));
-        Plain::Map(members.collect())
+        PlainValue::Map(members.collect())
     }
 
-    fn part(at: &str, members: &[(&str, Plain)]) -> Plain {
-        map(&[&[("at", word(at))], members].concat())
+    fn member_status(path: &str, members: &[(&str, PlainValue)]) -> PlainValue {
+        map(&[&[("path", word(path))], members].concat())
     }
 
     #[test]
@@ -225,16 +225,16 @@ mod tests {
     #[test]
     fn an_http_status_code_is_healthy_below_400() {
         for (code, expected) in [(200.0, true), (304.0, true), (404.0, false), (503.0, false)] {
-            let reply = CheckReply::describe(None, &[Plain::Number(code)]);
+            let reply = CheckReply::describe(None, &[PlainValue::Number(code)]);
             assert_eq!(reply.outcome.is_up(), expected, "{code}");
         }
     }
 
     #[test]
     fn of_several_statuses_the_worst_counts() {
-        let both = [word("ok"), Plain::Number(503.0)];
+        let both = [word("ok"), PlainValue::Number(503.0)];
         assert_eq!(CheckReply::describe(None, &both).outcome, Status::Unhealthy);
-        let unknown = [word("splendid"), Plain::Number(200.0)];
+        let unknown = [word("splendid"), PlainValue::Number(200.0)];
         assert_eq!(
             CheckReply::describe(None, &unknown).outcome,
             Status::Healthy
@@ -244,30 +244,30 @@ mod tests {
     #[test]
     fn what_is_healthy_has_no_error() {
         let said = map(&[
-            ("statuses", Plain::List(vec![word("ok")])),
+            ("statuses", PlainValue::List(vec![word("ok")])),
             ("error", word("none")),
         ]);
         assert_eq!(CheckReply::read(&said).error, None);
     }
 
     #[test]
-    fn parts_are_named_by_path_and_the_worst_counts() {
-        let status = |status: Plain| ("statuses", Plain::List(vec![status]));
-        let parts = Plain::List(vec![
-            part("0", &[("healthy", Plain::Bool(true))]),
-            part("db", &[status(word("down"))]),
-            part(
+    fn members_are_named_by_path_and_the_worst_counts() {
+        let status = |status: PlainValue| ("statuses", PlainValue::List(vec![status]));
+        let members = PlainValue::List(vec![
+            member_status("0", &[("healthy", PlainValue::Bool(true))]),
+            member_status("db", &[status(word("down"))]),
+            member_status(
                 "cache",
                 &[status(word("degraded")), ("error", word("slow"))],
             ),
-            part("order", &[status(word("shipped"))]),
-            part("row", &[status(Plain::Number(3.0))]),
+            member_status("order", &[status(word("shipped"))]),
+            member_status("row", &[status(PlainValue::Number(3.0))]),
         ]);
-        let reply = CheckReply::read(&map(&[("parts", parts)]));
+        let reply = CheckReply::read(&map(&[("members", members)]));
         assert_eq!(reply.outcome, Status::Unhealthy);
         assert_eq!(reply.error.as_deref(), Some("db: down; cache: slow"));
-        let rows = Plain::List(vec![part("0", &[status(word("shipped"))])]);
-        let reply = CheckReply::read(&map(&[("parts", rows)]));
+        let rows = PlainValue::List(vec![member_status("0", &[status(word("shipped"))])]);
+        let reply = CheckReply::read(&map(&[("members", rows)]));
         assert_eq!((reply.outcome, reply.error), (Status::Healthy, None));
     }
 }

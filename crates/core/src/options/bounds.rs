@@ -132,7 +132,7 @@ impl CopyBudget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::{OptionError, OptionErrorClass, Options, Plain};
+    use crate::options::{OptionError, OptionErrorClass, Options, PlainValue};
 
     #[test]
     fn a_length_is_refused_before_anything_is_read() {
@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn an_excess_is_a_range_error_that_names_the_part() {
         let excess = CopyBudget::default().check_list(u32::MAX).unwrap_err();
-        let given = Plain::Excess(Box::new(excess.within("[3]").within(".args")));
+        let given = PlainValue::Excess(Box::new(excess.within("[3]").within(".args")));
         let error = OptionError::wrong_type("options", "an object", &given);
         assert_eq!(error.class, OptionErrorClass::Range);
         assert_eq!(error.code(), "ERR_OUT_OF_RANGE");

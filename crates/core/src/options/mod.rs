@@ -6,7 +6,7 @@
 
 mod bounds;
 mod nearest;
-mod plain;
+mod plain_value;
 mod seconds;
 
 use std::{cell::RefCell, fmt, ops::RangeInclusive, time::Duration};
@@ -14,7 +14,7 @@ use std::{cell::RefCell, fmt, ops::RangeInclusive, time::Duration};
 pub use self::{
     bounds::{CopyBudget, Excess},
     nearest::{nearest, shown},
-    plain::Plain,
+    plain_value::PlainValue,
 };
 use crate::limit::Limit;
 
@@ -53,8 +53,8 @@ pub struct OptionError {
 impl OptionError {
     /// A value of the wrong type: `path` must be `expected`, got … One that is too large is wrong for every reader, so
     /// it is told here for all of them.
-    pub fn wrong_type(path: &str, expected: &str, got: &Plain) -> Self {
-        if let Plain::Excess(excess) = got {
+    pub fn wrong_type(path: &str, expected: &str, got: &PlainValue) -> Self {
+        if let PlainValue::Excess(excess) = got {
             let path = format!("{path}{}", excess.path());
             return Self::out_of_range(&path, excess.expected(), excess.got());
         }
@@ -120,23 +120,23 @@ pub struct Fallback {
     /// The name of the value in messages.
     pub name: String,
     /// Its value.
-    pub value: Plain,
+    pub value: PlainValue,
 }
 
 /// A reader over one options object.
 pub struct Options<'a> {
     path: String,
-    entries: &'a [(String, Plain)],
+    entries: &'a [(String, PlainValue)],
     fallbacks: &'a [Fallback],
     known: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> Options<'a> {
     /// A reader over `value`; `undefined` reads as an empty object. With an empty path the keys stand for themselves.
-    pub fn new(path: &str, value: &'a Plain) -> Read<Self> {
+    pub fn new(path: &str, value: &'a PlainValue) -> Read<Self> {
         let entries = match value {
-            Plain::Map(entries) => entries.as_slice(),
-            Plain::Undefined => &[],
+            PlainValue::Map(entries) => entries.as_slice(),
+            PlainValue::Undefined => &[],
             other => return Err(OptionError::wrong_type(path, "an object", other)),
         };
         Ok(Self {
@@ -163,12 +163,12 @@ impl<'a> Options<'a> {
         }
     }
 
-    pub(crate) fn given(&self, key: &str) -> Option<&'a Plain> {
+    pub(crate) fn given(&self, key: &str) -> Option<&'a PlainValue> {
         self.entries
             .iter()
             .find(|(name, _)| name == key)
             .map(|(_, value)| value)
-            .filter(|value| !matches!(value, Plain::Undefined))
+            .filter(|value| !matches!(value, PlainValue::Undefined))
     }
 
     fn fallback(&self, key: &str) -> Option<&'a Fallback> {
@@ -176,7 +176,7 @@ impl<'a> Options<'a> {
     }
 
     /// The raw value of a key; marks it as known.
-    pub fn value(&self, key: &'static str) -> Option<&'a Plain> {
+    pub fn value(&self, key: &'static str) -> Option<&'a PlainValue> {
         self.known.borrow_mut().push(key);
         self.given(key)
             .or_else(|| self.fallback(key).map(|fallback| &fallback.value))
@@ -186,7 +186,7 @@ impl<'a> Options<'a> {
     pub fn text(&self, key: &'static str) -> Read<Option<&'a str>> {
         match self.value(key) {
             None => Ok(None),
-            Some(Plain::Text(text)) => Ok(Some(text)),
+            Some(PlainValue::Text(text)) => Ok(Some(text)),
             Some(other) => Err(OptionError::wrong_type(
                 &self.path_of(key),
                 "a string",
@@ -198,7 +198,7 @@ impl<'a> Options<'a> {
     /// A string that must be given.
     pub fn required_text(&self, key: &'static str) -> Read<&'a str> {
         self.text(key)?.ok_or_else(|| {
-            OptionError::wrong_type(&self.path_of(key), "a string", &Plain::Undefined)
+            OptionError::wrong_type(&self.path_of(key), "a string", &PlainValue::Undefined)
         })
     }
 
@@ -206,7 +206,7 @@ impl<'a> Options<'a> {
     pub fn flag(&self, key: &'static str, default: bool) -> Read<bool> {
         match self.value(key) {
             None => Ok(default),
-            Some(Plain::Bool(flag)) => Ok(*flag),
+            Some(PlainValue::Bool(flag)) => Ok(*flag),
             Some(other) => Err(OptionError::wrong_type(
                 &self.path_of(key),
                 "a boolean",
@@ -220,7 +220,7 @@ impl<'a> Options<'a> {
         let Some(value) = self.value(key) else {
             return Ok(None);
         };
-        let Plain::Number(number) = *value else {
+        let PlainValue::Number(number) = *value else {
             return Err(OptionError::wrong_type(
                 &self.path_of(key),
                 "a number",
@@ -265,7 +265,7 @@ impl<'a> Options<'a> {
         default: Limit<u64>,
         range: RangeInclusive<u64>,
     ) -> Read<Limit<u64>> {
-        if matches!(self.value(key), Some(Plain::Number(n)) if *n == f64::INFINITY) {
+        if matches!(self.value(key), Some(PlainValue::Number(n)) if *n == f64::INFINITY) {
             return Ok(Limit::Off);
         }
         match default {
@@ -290,7 +290,7 @@ impl<'a> Options<'a> {
     ) -> Read<Limit<Duration>> {
         match self.value(key) {
             None => Ok(default),
-            Some(Plain::Number(n)) if *n == f64::INFINITY => Ok(Limit::Off),
+            Some(PlainValue::Number(n)) if *n == f64::INFINITY => Ok(Limit::Off),
             Some(_) => self.ms(key, Duration::ZERO, min_ms).map(Limit::At),
         }
     }
@@ -321,10 +321,10 @@ impl<'a> Options<'a> {
     }
 
     /// An array, if given.
-    pub fn list(&self, key: &'static str) -> Read<Option<&'a [Plain]>> {
+    pub fn list(&self, key: &'static str) -> Read<Option<&'a [PlainValue]>> {
         match self.value(key) {
             None => Ok(None),
-            Some(Plain::List(items)) => Ok(Some(items)),
+            Some(PlainValue::List(items)) => Ok(Some(items)),
             Some(other) => Err(OptionError::wrong_type(
                 &self.path_of(key),
                 "an array",
@@ -342,7 +342,7 @@ impl<'a> Options<'a> {
     pub fn finish_with(self, elsewhere: &[&str]) -> Read<()> {
         let known = self.known.borrow();
         for (key, value) in self.entries {
-            if matches!(value, Plain::Undefined) || known.contains(&key.as_str()) {
+            if matches!(value, PlainValue::Undefined) || known.contains(&key.as_str()) {
                 continue;
             }
             let known: Vec<_> = known.iter().chain(elsewhere).copied().collect();

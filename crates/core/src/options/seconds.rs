@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Options, Plain, Read};
+use super::{Options, PlainValue, Read};
 use crate::limit::Limit;
 
 /// A thousand years: longer than any use, and short enough to be added to every moment.
@@ -18,8 +18,8 @@ const TIMEOUT_MS_KEY: &str = "timeoutMs";
 
 impl Options<'_> {
     /// The time limit of one call, from the `timeoutMs` of its options; `None` where it is not given.
-    pub fn call_timeout(timeout_ms: &Plain) -> Read<Option<Limit<Duration>>> {
-        let given = Plain::Map(vec![(TIMEOUT_MS_KEY.to_owned(), timeout_ms.clone())]);
+    pub fn call_timeout(timeout_ms: &PlainValue) -> Read<Option<Limit<Duration>>> {
+        let given = PlainValue::Map(vec![(TIMEOUT_MS_KEY.to_owned(), timeout_ms.clone())]);
         let options = Options::new("options", &given)?;
         let limit = options.ms_limit(TIMEOUT_MS_KEY, Limit::Off, 0.0)?;
         Ok(options.given(TIMEOUT_MS_KEY).map(|_| limit))

@@ -152,7 +152,7 @@ impl OptionNames {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::Plain;
+    use crate::options::PlainValue;
 
     fn ms(ms: u64) -> Limit<Duration> {
         Limit::At(Duration::from_millis(ms))
@@ -161,8 +161,8 @@ mod tests {
     fn read(entries: &[(&str, f64)], names: &OptionNames) -> Read<LedgerConfig> {
         let entries = entries
             .iter()
-            .map(|(key, value)| ((*key).to_owned(), Plain::Number(*value)));
-        let given = Plain::Map(entries.collect());
+            .map(|(key, value)| ((*key).to_owned(), PlainValue::Number(*value)));
+        let given = PlainValue::Map(entries.collect());
         let options = Options::new("options", &given)?;
         let config = LedgerConfig::read(&options, names, LedgerConfig::defaults(false))?;
         options.finish().map(|()| config)

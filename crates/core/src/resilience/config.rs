@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     limit::Limit,
-    options::{OptionError, Options, Plain, Read},
+    options::{OptionError, Options, PlainValue, Read},
 };
 
 /// A whole call, with its retries and waiting.
@@ -145,8 +145,8 @@ fn part<T>(
     read: impl FnOnce(&Options<'_>) -> Read<T>,
 ) -> Read<Option<T>> {
     let given = match options.value(key) {
-        None | Some(Plain::Bool(false)) => return Ok(None),
-        Some(Plain::Bool(true)) => &Plain::Undefined,
+        None | Some(PlainValue::Bool(false)) => return Ok(None),
+        Some(PlainValue::Bool(true)) => &PlainValue::Undefined,
         Some(given) => given,
     };
     let part = Options::new(&options.path_of(key), given)?;
@@ -172,7 +172,7 @@ impl RetryPolicy {
             jitter: jitter(options, defaults.jitter)?,
         };
         let budget = match options.value("budget") {
-            None | Some(Plain::Bool(true)) => budget_default,
+            None | Some(PlainValue::Bool(true)) => budget_default,
             Some(_) => part(options, "budget", |part| {
                 RetryBudgetConfig::read(part, BUDGET)
             })?,
@@ -210,16 +210,16 @@ fn backoff(options: &Options<'_>, defaults: RetryPolicy) -> Read<Backoff> {
 fn jitter(options: &Options<'_>, default: Jitter) -> Read<Jitter> {
     match options.value("jitter") {
         None => Ok(default),
-        Some(Plain::Bool(true)) => Ok(Jitter::Symmetric(JITTER)),
-        Some(Plain::Bool(false)) => Ok(Jitter::Symmetric(0.0)),
-        Some(Plain::Text(word)) if word == "full" => Ok(Jitter::Full),
-        Some(Plain::Number(n)) if (0.0..=1.0).contains(n) => Ok(Jitter::Symmetric(*n)),
-        Some(Plain::Number(n)) => Err(OptionError::out_of_range(
+        Some(PlainValue::Bool(true)) => Ok(Jitter::Symmetric(JITTER)),
+        Some(PlainValue::Bool(false)) => Ok(Jitter::Symmetric(0.0)),
+        Some(PlainValue::Text(word)) if word == "full" => Ok(Jitter::Full),
+        Some(PlainValue::Number(n)) if (0.0..=1.0).contains(n) => Ok(Jitter::Symmetric(*n)),
+        Some(PlainValue::Number(n)) => Err(OptionError::out_of_range(
             &options.path_of("jitter"),
             "between 0 and 1",
             *n,
         )),
-        Some(Plain::Text(word)) => Err(OptionError::bad_value(
+        Some(PlainValue::Text(word)) => Err(OptionError::bad_value(
             &options.path_of("jitter"),
             format!("must be a boolean, a fraction or 'full', got '{word}'"),
         )),

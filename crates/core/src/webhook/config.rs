@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     limit::Limit,
-    options::{OptionError, Options, Plain, Read, nearest, shown},
+    options::{OptionError, Options, PlainValue, Read, nearest, shown},
     secret::Secret,
 };
 
@@ -31,7 +31,7 @@ pub struct VerifierConfig {
 
 impl VerifierConfig {
     /// Reads `{ secret, maxAgeMs, toleranceMs, scheme, url }`.
-    pub fn read(value: &Plain) -> Read<Self> {
+    pub fn read(value: &PlainValue) -> Read<Self> {
         let options = Options::new("options", value)?;
         let config = Self {
             secrets: read_secrets(&options.path_of("secret"), options.value("secret"))?,
@@ -49,10 +49,10 @@ impl VerifierConfig {
 
 /// One secret or a list of them, newest first. Absent and empty ones are refused: an endpoint that would
 /// accept any signature, or none, must not start.
-pub fn read_secrets(path: &str, value: Option<&Plain>) -> Read<Vec<Secret>> {
-    let one = |value: &Plain| match value {
-        Plain::Text(text) if !text.is_empty() => Ok(Secret::new(text.as_str())),
-        Plain::Text(_) => Err(OptionError::bad_value(path, "must not be empty")),
+pub fn read_secrets(path: &str, value: Option<&PlainValue>) -> Read<Vec<Secret>> {
+    let one = |value: &PlainValue| match value {
+        PlainValue::Text(text) if !text.is_empty() => Ok(Secret::new(text.as_str())),
+        PlainValue::Text(_) => Err(OptionError::bad_value(path, "must not be empty")),
         other => Err(OptionError::wrong_type(
             path,
             "a non-empty string or an array of them",
@@ -60,12 +60,12 @@ pub fn read_secrets(path: &str, value: Option<&Plain>) -> Read<Vec<Secret>> {
         )),
     };
     match value {
-        Some(Plain::List(list)) if list.is_empty() => {
+        Some(PlainValue::List(list)) if list.is_empty() => {
             Err(OptionError::bad_value(path, "must not be empty"))
         }
-        Some(Plain::List(list)) => list.iter().map(one).collect(),
+        Some(PlainValue::List(list)) => list.iter().map(one).collect(),
         Some(value) => Ok(vec![one(value)?]),
-        None => one(&Plain::Undefined).map(|secret| vec![secret]),
+        None => one(&PlainValue::Undefined).map(|secret| vec![secret]),
     }
 }
 
@@ -82,15 +82,15 @@ fn read_window(options: &Options<'_>) -> Read<WindowOverride> {
 }
 
 /// A name, a description, or a list of them.
-fn read_schemes(path: &str, value: &Plain) -> Read<Vec<Arc<Scheme>>> {
+fn read_schemes(path: &str, value: &PlainValue) -> Read<Vec<Arc<Scheme>>> {
     match value {
-        Plain::Text(name) => schemes_by_name(path, name),
-        Plain::Map(_) => Ok(vec![Arc::new(read_scheme(path, value)?)]),
-        Plain::List(list) if !list.is_empty() => {
+        PlainValue::Text(name) => schemes_by_name(path, name),
+        PlainValue::Map(_) => Ok(vec![Arc::new(read_scheme(path, value)?)]),
+        PlainValue::List(list) if !list.is_empty() => {
             let mut schemes = Vec::new();
             for item in list {
                 match item {
-                    Plain::List(_) => {
+                    PlainValue::List(_) => {
                         return Err(OptionError::wrong_type(
                             path,
                             "an array without nested arrays",
@@ -102,7 +102,7 @@ fn read_schemes(path: &str, value: &Plain) -> Read<Vec<Arc<Scheme>>> {
             }
             Ok(schemes)
         }
-        Plain::List(_) => Err(OptionError::bad_value(path, "must not be empty")),
+        PlainValue::List(_) => Err(OptionError::bad_value(path, "must not be empty")),
         other => Err(OptionError::wrong_type(
             path,
             "the name of a scheme, an object that describes one, or an array of them",
@@ -133,7 +133,7 @@ fn schemes_by_name(path: &str, name: &str) -> Read<Vec<Arc<Scheme>>> {
 
 /// Reads `{ name, header, content, prefix, fields, algorithm, encoding, keyEncoding, timestampHeader,
 /// timestampUnit, idHeader }`; the first three must be given.
-fn read_scheme(path: &str, value: &Plain) -> Read<Scheme> {
+fn read_scheme(path: &str, value: &PlainValue) -> Read<Scheme> {
     let options = Options::new(path, value)?;
     let name = options.required_text("name")?.to_owned();
     let header = options.required_text("header")?.to_ascii_lowercase();
@@ -284,8 +284,8 @@ impl Verifier {
 mod tests {
     use super::*;
 
-    fn map(entries: &[(&str, Plain)]) -> Plain {
-        Plain::Map(
+    fn map(entries: &[(&str, PlainValue)]) -> PlainValue {
+        PlainValue::Map(
             entries
                 .iter()
                 .map(|(key, value)| ((*key).to_owned(), value.clone()))
@@ -293,11 +293,11 @@ mod tests {
         )
     }
 
-    fn text(text: &str) -> Plain {
-        Plain::Text(text.to_owned())
+    fn text(text: &str) -> PlainValue {
+        PlainValue::Text(text.to_owned())
     }
 
-    fn refuse(options: &[(&str, Plain)]) -> String {
+    fn refuse(options: &[(&str, PlainValue)]) -> String {
         VerifierConfig::read(&map(options)).unwrap_err().message
     }
 
@@ -309,10 +309,10 @@ mod tests {
             "options.secret must not be empty"
         );
         assert_eq!(
-            refuse(&[("secret", Plain::List(vec![]))]),
+            refuse(&[("secret", PlainValue::List(vec![]))]),
             "options.secret must not be empty"
         );
-        let list = Plain::List(vec![text("a"), text("")]);
+        let list = PlainValue::List(vec![text("a"), text("")]);
         assert_eq!(
             refuse(&[("secret", list)]),
             "options.secret must not be empty"
@@ -326,12 +326,12 @@ mod tests {
             refuse(&[secret.clone(), ("scheme", text("githb"))])
                 .ends_with("did you mean 'github'?")
         );
-        assert!(refuse(&[secret, ("maxAge", Plain::Number(1.0))]).contains("'maxAgeMs'"));
+        assert!(refuse(&[secret, ("maxAge", PlainValue::Number(1.0))]).contains("'maxAgeMs'"));
     }
 
     #[test]
     fn generic_stands_for_its_three_spellings_and_lists_keep_their_order() {
-        let list = Plain::List(vec![text("slack"), text("generic")]);
+        let list = PlainValue::List(vec![text("slack"), text("generic")]);
         let config =
             VerifierConfig::read(&map(&[("secret", text("s")), ("scheme", list)])).unwrap();
         let names: Vec<_> = config
@@ -346,7 +346,7 @@ mod tests {
     #[test]
     fn a_description_that_protects_less_than_it_seems_is_refused() {
         let base = [("name", text("own")), ("header", text("X-Own"))];
-        let with = |more: &[(&str, Plain)]| {
+        let with = |more: &[(&str, PlainValue)]| {
             let scheme = map(&[&base[..], more].concat());
             VerifierConfig::read(&map(&[("secret", text("s")), ("scheme", scheme)]))
         };

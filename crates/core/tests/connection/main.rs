@@ -11,22 +11,23 @@ use moorline_core::{
         tracker::{CompletedRequest, Tracker},
     },
     limit::Limit,
-    options::Plain,
+    options::PlainValue,
 };
 
-fn map(entries: &[(&str, Plain)]) -> Plain {
-    let owned = |(key, value): &(&str, Plain)| ((*key).to_owned(), value.clone());
-    Plain::Map(entries.iter().map(owned).collect())
+fn map(entries: &[(&str, PlainValue)]) -> PlainValue {
+    let owned = |(key, value): &(&str, PlainValue)| ((*key).to_owned(), value.clone());
+    PlainValue::Map(entries.iter().map(owned).collect())
 }
 
-fn numbers(entries: &[(&str, f64)]) -> Plain {
-    let number = |(key, value): &(&str, f64)| ((*key).to_owned(), Plain::Number(*value));
-    Plain::Map(entries.iter().map(number).collect())
+fn numbers(entries: &[(&str, f64)]) -> PlainValue {
+    let number = |(key, value): &(&str, f64)| ((*key).to_owned(), PlainValue::Number(*value));
+    PlainValue::Map(entries.iter().map(number).collect())
 }
 
-fn texts(entries: &[(&str, &str)]) -> Plain {
-    let text = |(key, value): &(&str, &str)| ((*key).to_owned(), Plain::Text((*value).to_owned()));
-    Plain::Map(entries.iter().map(text).collect())
+fn texts(entries: &[(&str, &str)]) -> PlainValue {
+    let text =
+        |(key, value): &(&str, &str)| ((*key).to_owned(), PlainValue::Text((*value).to_owned()));
+    PlainValue::Map(entries.iter().map(text).collect())
 }
 
 /// The waits of a strategy, in seconds.
@@ -154,26 +155,27 @@ fn a_protocols_own_variable_comes_before_that_of_all_connections() {
         ("VITE_HTTP_TIMEOUT", "2"),
         ("VITE_SSE_TIMEOUT", ""),
     ]);
-    let timeout = |given: &Plain, kind| {
+    let timeout = |given: &PlainValue, kind| {
         let read = ConnectionConfig::read(given, &variables, kind).unwrap();
         read.timeout
     };
     let ms = |ms| Limit::At(Duration::from_millis(ms));
-    assert_eq!(timeout(&Plain::Undefined, Some("http")), ms(2));
-    assert_eq!(timeout(&Plain::Undefined, Some("sse")), ms(1));
-    assert_eq!(timeout(&Plain::Undefined, Some("backend")), ms(1));
-    assert_eq!(timeout(&Plain::Undefined, None), ms(1));
-    let given = map(&[("timeout", Plain::Number(f64::INFINITY))]);
+    assert_eq!(timeout(&PlainValue::Undefined, Some("http")), ms(2));
+    assert_eq!(timeout(&PlainValue::Undefined, Some("sse")), ms(1));
+    assert_eq!(timeout(&PlainValue::Undefined, Some("backend")), ms(1));
+    assert_eq!(timeout(&PlainValue::Undefined, None), ms(1));
+    let given = map(&[("timeout", PlainValue::Number(f64::INFINITY))]);
     assert_eq!(timeout(&given, Some("http")), Limit::Off);
 }
 
 #[test]
 fn no_message_shows_what_may_be_a_secret() {
-    let url = map(&[("url", Plain::Text("ftp://me:hunter2@host".to_owned()))]);
+    let url = map(&[("url", PlainValue::Text("ftp://me:hunter2@host".to_owned()))]);
     let header = texts(&[("Authorization", "Bearer hunter2\n")]);
     let headers = map(&[("customHeaders", header)]);
     for given in [url, headers] {
-        let error = ConnectionConfig::read(&given, &Plain::Undefined, Some("http")).unwrap_err();
+        let error =
+            ConnectionConfig::read(&given, &PlainValue::Undefined, Some("http")).unwrap_err();
         assert!(!error.message.contains("hunter2"), "{error}");
     }
 }

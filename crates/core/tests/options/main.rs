@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use moorline_core::{
     limit::Limit,
-    options::{OptionErrorClass, Options, Plain, nearest},
+    options::{OptionErrorClass, Options, PlainValue, nearest},
 };
 
-fn map(entries: &[(&str, Plain)]) -> Plain {
-    Plain::Map(
+fn map(entries: &[(&str, PlainValue)]) -> PlainValue {
+    PlainValue::Map(
         entries
             .iter()
             .map(|(k, v)| ((*k).to_owned(), v.clone()))
@@ -18,7 +18,7 @@ fn map(entries: &[(&str, Plain)]) -> Plain {
 
 #[test]
 fn a_bad_value_is_refused_with_its_path_and_reason() {
-    let given = map(&[("poolSize", Plain::Number(0.0))]);
+    let given = map(&[("poolSize", PlainValue::Number(0.0))]);
     let options = Options::new("options", &given).unwrap();
     let error = options.integer("poolSize", 5, 1..=1000).unwrap_err();
     assert_eq!(error.class, OptionErrorClass::Range);
@@ -30,7 +30,7 @@ fn a_bad_value_is_refused_with_its_path_and_reason() {
 
 #[test]
 fn nan_is_in_no_range() {
-    let given = map(&[("timeoutMs", Plain::Number(f64::NAN))]);
+    let given = map(&[("timeoutMs", PlainValue::Number(f64::NAN))]);
     let options = Options::new("options", &given).unwrap();
     assert!(options.ms("timeoutMs", Duration::ZERO, 0.0).is_err());
 }
@@ -38,7 +38,7 @@ fn nan_is_in_no_range() {
 #[test]
 fn any_finite_time_is_taken_and_what_is_refused_is_named_as_javascript_does() {
     let read = |ms: f64| {
-        let given = map(&[("timeoutMs", Plain::Number(ms))]);
+        let given = map(&[("timeoutMs", PlainValue::Number(ms))]);
         let options = Options::new("options", &given).unwrap();
         options.ms("timeoutMs", Duration::ZERO, 1.0)
     };
@@ -55,7 +55,7 @@ fn any_finite_time_is_taken_and_what_is_refused_is_named_as_javascript_does() {
         "options.timeoutMs must be ≥ 1, got -Infinity"
     );
     assert_eq!(message(0.0), "options.timeoutMs must be ≥ 1, got 0");
-    let given = map(&[("poolTimeout", Plain::Number(1e9))]);
+    let given = map(&[("poolTimeout", PlainValue::Number(1e9))]);
     let options = Options::new("options", &given).unwrap();
     let seconds = options.seconds("poolTimeout", Duration::ZERO, 0.0).unwrap();
     assert_eq!(seconds, Duration::from_secs(1_000_000_000));
@@ -63,7 +63,7 @@ fn any_finite_time_is_taken_and_what_is_refused_is_named_as_javascript_does() {
 
 #[test]
 fn both_ends_of_a_range_are_named_however_far_apart_they_are() {
-    let given = map(&[("maxQueue", Plain::Number(5e9))]);
+    let given = map(&[("maxQueue", PlainValue::Number(5e9))]);
     let options = Options::new("options", &given).unwrap();
     let refused = options.integer("maxQueue", 1, 0..=u64::from(u32::MAX));
     assert_eq!(
@@ -74,7 +74,7 @@ fn both_ends_of_a_range_are_named_however_far_apart_they_are() {
 
 #[test]
 fn unknown_keys_are_refused_naming_the_nearest() {
-    let given = map(&[("poolsize", Plain::Number(3.0))]);
+    let given = map(&[("poolsize", PlainValue::Number(3.0))]);
     let options = Options::new("options", &given).unwrap();
     options.integer("poolSize", 5, 1..=10).unwrap();
     let error = options.finish().unwrap_err();
@@ -118,13 +118,17 @@ fn other_words_for_a_key_are_answered_with_ours() {
 
 #[test]
 fn a_call_s_own_timeout_is_named_as_its_option() {
-    let second = Plain::Number(1000.0);
-    let off = Plain::Number(f64::INFINITY);
-    assert_eq!(Options::call_timeout(&Plain::Undefined), Ok(None));
+    let second = PlainValue::Number(1000.0);
+    let off = PlainValue::Number(f64::INFINITY);
+    assert_eq!(Options::call_timeout(&PlainValue::Undefined), Ok(None));
     assert_eq!(Options::call_timeout(&off), Ok(Some(Limit::Off)));
     let limit = Limit::At(Duration::from_secs(1));
     assert_eq!(Options::call_timeout(&second), Ok(Some(limit)));
-    for wrong in [Plain::Number(-1.0), Plain::Number(f64::NAN), Plain::Null] {
+    for wrong in [
+        PlainValue::Number(-1.0),
+        PlainValue::Number(f64::NAN),
+        PlainValue::Null,
+    ] {
         let error = Options::call_timeout(&wrong).unwrap_err();
         let path = "options.timeoutMs must be ";
         assert!(error.message.starts_with(path), "{error}");
@@ -133,7 +137,10 @@ fn a_call_s_own_timeout_is_named_as_its_option() {
 
 #[test]
 fn undefined_means_absent_and_infinity_turns_a_limit_off() {
-    let given = map(&[("a", Plain::Undefined), ("b", Plain::Number(f64::INFINITY))]);
+    let given = map(&[
+        ("a", PlainValue::Undefined),
+        ("b", PlainValue::Number(f64::INFINITY)),
+    ]);
     let options = Options::new("options", &given).unwrap();
     let second = Limit::At(Duration::from_secs(1));
     assert_eq!(options.ms_limit("a", second, 0.0).unwrap(), second);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use moorline_core::{
     limit::Limit,
-    options::{Options, Plain, Read},
+    options::{Options, PlainValue, Read},
     resilience::{
         breaker::Trip,
         config::{ATTEMPT_TIMEOUT, BUDGET, JITTER, PolicyConfig, RATIO, RETRY, TIMEOUT},
@@ -14,19 +14,19 @@ use moorline_core::{
     },
 };
 
-fn map(entries: &[(&str, Plain)]) -> Plain {
-    let own = |(key, value): &(&str, Plain)| ((*key).to_owned(), value.clone());
-    Plain::Map(entries.iter().map(own).collect())
+fn map(entries: &[(&str, PlainValue)]) -> PlainValue {
+    let own = |(key, value): &(&str, PlainValue)| ((*key).to_owned(), value.clone());
+    PlainValue::Map(entries.iter().map(own).collect())
 }
 
-fn read(given: &Plain) -> Read<PolicyConfig> {
+fn read(given: &PlainValue) -> Read<PolicyConfig> {
     let options = Options::new("options", given)?;
     let read = PolicyConfig::read(&options)?;
     options.finish()?;
     Ok(read)
 }
 
-fn message(given: &Plain) -> String {
+fn message(given: &PlainValue) -> String {
     match read(given) {
         Err(error) => error.message,
         Ok(policy) => unreachable!("expected a refusal, got {policy:?}"),
@@ -35,7 +35,7 @@ fn message(given: &Plain) -> String {
 
 #[test]
 fn only_the_timeouts_apply_unasked() {
-    let policy = read(&Plain::Undefined).unwrap();
+    let policy = read(&PlainValue::Undefined).unwrap();
     assert_eq!(policy.pipeline.timeout, TIMEOUT);
     assert_eq!(policy.pipeline.attempt_timeout, ATTEMPT_TIMEOUT);
     assert_eq!(policy.pipeline.retry, None);
@@ -49,9 +49,9 @@ fn only_the_timeouts_apply_unasked() {
 #[test]
 fn true_is_the_defaults_and_false_is_off() {
     let given = map(&[
-        ("retry", Plain::Bool(true)),
-        ("breaker", Plain::Bool(true)),
-        ("bulkhead", Plain::Bool(false)),
+        ("retry", PlainValue::Bool(true)),
+        ("breaker", PlainValue::Bool(true)),
+        ("bulkhead", PlainValue::Bool(false)),
     ]);
     let policy = read(&given).unwrap();
     assert_eq!(policy.pipeline.retry, Some(RETRY));
@@ -65,8 +65,11 @@ fn true_is_the_defaults_and_false_is_off() {
 
 #[test]
 fn a_probe_may_take_as_long_as_what_it_stands_for() {
-    let breaker = map(&[("counts", Plain::Text("calls".into()))]);
-    let given = map(&[("timeoutMs", Plain::Number(90_000.0)), ("breaker", breaker)]);
+    let breaker = map(&[("counts", PlainValue::Text("calls".into()))]);
+    let given = map(&[
+        ("timeoutMs", PlainValue::Number(90_000.0)),
+        ("breaker", breaker),
+    ]);
     let (scope, breaker) = read(&given).unwrap().breaker.unwrap();
     assert_eq!(scope, BreakerScope::Calls);
     assert_eq!(breaker.probe_timeout, Duration::from_secs(90));
@@ -74,7 +77,7 @@ fn a_probe_may_take_as_long_as_what_it_stands_for() {
 
 #[test]
 fn a_ratio_option_selects_the_ratio_mode_and_excludes_the_other() {
-    let ratio = ("failureRatio", Plain::Number(0.25));
+    let ratio = ("failureRatio", PlainValue::Number(0.25));
     let policy = read(&map(&[("breaker", map(std::slice::from_ref(&ratio)))])).unwrap();
     let (_, min_calls, window) = RATIO;
     let trip = Trip::Ratio {
@@ -83,19 +86,22 @@ fn a_ratio_option_selects_the_ratio_mode_and_excludes_the_other() {
         window,
     };
     assert_eq!(policy.breaker.unwrap().1.trip, trip);
-    let both = map(&[("breaker", map(&[ratio, ("failMax", Plain::Number(3.0))]))]);
+    let both = map(&[(
+        "breaker",
+        map(&[ratio, ("failMax", PlainValue::Number(3.0))]),
+    )]);
     assert!(message(&both).starts_with("options.breaker.failureRatio cannot be combined"));
 }
 
 #[test]
 fn the_open_time_is_constant_unless_a_maximum_is_given() {
-    let reset = ("resetTimeoutMs", Plain::Number(100.0));
+    let reset = ("resetTimeoutMs", PlainValue::Number(100.0));
     let constant = read(&map(&[("breaker", map(std::slice::from_ref(&reset)))])).unwrap();
     let breaker = constant.breaker.unwrap().1;
     assert_eq!(breaker.max_reset_timeout, breaker.reset_timeout);
     let less = map(&[(
         "breaker",
-        map(&[reset, ("maxResetTimeoutMs", Plain::Number(50.0))]),
+        map(&[reset, ("maxResetTimeoutMs", PlainValue::Number(50.0))]),
     )]);
     assert!(message(&less).starts_with("options.breaker.maxResetTimeoutMs must not be less"));
 }
@@ -103,8 +109,8 @@ fn the_open_time_is_constant_unless_a_maximum_is_given() {
 #[test]
 fn a_rate_is_given_in_one_of_two_forms() {
     let window = map(&[
-        ("max", Plain::Number(100.0)),
-        ("windowMs", Plain::Number(60_000.0)),
+        ("max", PlainValue::Number(100.0)),
+        ("windowMs", PlainValue::Number(60_000.0)),
     ]);
     let policy = read(&map(&[("rateLimit", window)])).unwrap();
     let rate = |rate_limit| {
@@ -120,19 +126,19 @@ fn a_rate_is_given_in_one_of_two_forms() {
         }
     );
     let bucket = map(&[
-        ("perSecond", Plain::Number(4.0)),
-        ("burst", Plain::Number(8.0)),
+        ("perSecond", PlainValue::Number(4.0)),
+        ("burst", PlainValue::Number(8.0)),
     ]);
     let interval = Duration::from_millis(250);
     assert_eq!(rate(bucket), Rate::Bucket { interval, burst: 8 });
-    let fraction = map(&[("perSecond", Plain::Number(2.5))]);
+    let fraction = map(&[("perSecond", PlainValue::Number(2.5))]);
     let window = Duration::from_millis(400);
     assert_eq!(rate(fraction), Rate::Window { max: 1, window });
-    let neither = map(&[("rateLimit", Plain::Bool(true))]);
+    let neither = map(&[("rateLimit", PlainValue::Bool(true))]);
     assert!(message(&neither).starts_with("options.rateLimit.perSecond or max"));
     let mixed = map(&[
-        ("perSecond", Plain::Number(1.0)),
-        ("windowMs", Plain::Number(1.0)),
+        ("perSecond", PlainValue::Number(1.0)),
+        ("windowMs", PlainValue::Number(1.0)),
     ]);
     assert!(message(&map(&[("rateLimit", mixed)])).starts_with("options.rateLimit.windowMs"));
 }
@@ -141,13 +147,13 @@ fn a_rate_is_given_in_one_of_two_forms() {
 fn jitter_is_a_switch_a_fraction_or_full() {
     let jitter = |value| read(&map(&[("retry", map(&[("jitter", value)]))]));
     let of = |value| jitter(value).unwrap().pipeline.retry.unwrap().jitter;
-    assert_eq!(of(Plain::Bool(true)), Jitter::Symmetric(JITTER));
-    assert_eq!(of(Plain::Number(0.5)), Jitter::Symmetric(0.5));
-    assert_eq!(of(Plain::Text("full".into())), Jitter::Full);
+    assert_eq!(of(PlainValue::Bool(true)), Jitter::Symmetric(JITTER));
+    assert_eq!(of(PlainValue::Number(0.5)), Jitter::Symmetric(0.5));
+    assert_eq!(of(PlainValue::Text("full".into())), Jitter::Full);
     for bad in [
-        Plain::Number(1.5),
-        Plain::Number(f64::NAN),
-        Plain::Text("some".into()),
+        PlainValue::Number(1.5),
+        PlainValue::Number(f64::NAN),
+        PlainValue::Text("some".into()),
     ] {
         assert!(jitter(bad).is_err());
     }
@@ -155,7 +161,7 @@ fn jitter_is_a_switch_a_fraction_or_full() {
 
 #[test]
 fn unknown_keys_are_refused_at_every_level() {
-    let slip = map(&[("retry", map(&[("maxRetrys", Plain::Number(1.0))]))]);
+    let slip = map(&[("retry", map(&[("maxRetrys", PlainValue::Number(1.0))]))]);
     let expected = "options.retry.maxRetrys is not a known option; did you mean 'maxRetries'?";
     assert_eq!(message(&slip), expected);
 }

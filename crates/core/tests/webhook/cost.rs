@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use moorline_core::{
-    options::Plain,
+    options::PlainValue,
     webhook::{ExternalMac, Headers, IncomingRequest, Reason, Tag, Verification, Verifier, mac},
 };
 
@@ -40,7 +40,7 @@ fn refuse(by: &Verifier, headers: &[(&str, &str)], counted: &Counted) -> Verific
 
 #[test]
 fn what_several_schemes_sign_alike_is_hashed_once_for_each_secret() {
-    let secrets = Plain::List(vec![text("new"), text("old")]);
+    let secrets = PlainValue::List(vec![text("new"), text("old")]);
     let list = [
         "github",
         "shopify",
@@ -50,7 +50,7 @@ fn what_several_schemes_sign_alike_is_hashed_once_for_each_secret() {
         "slack",
         "zoom",
     ];
-    let scheme = Plain::List(list.map(text).to_vec());
+    let scheme = PlainValue::List(list.map(text).to_vec());
     let verifier = verifier(&[("secret", secrets), ("scheme", scheme)]);
     let (hex, base64) = ("ab".repeat(32), format!("{}=", "A".repeat(43)));
     let (bare, versioned) = (format!("sha256={hex}"), format!("v0={hex}"));

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use moorline_core::{
-    options::Plain,
+    options::PlainValue,
     webhook::{Headers, IncomingRequest, Reason, encoding::Encoding, table},
 };
 
@@ -316,7 +316,7 @@ fn a_hundred_thousand_random_headers_are_refused_quickly() {
         secret_for("standard"),
         secret_for("discord"),
     ];
-    let detecting = verifier(&[("secret", Plain::List(secrets.map(text).to_vec()))]);
+    let detecting = verifier(&[("secret", PlainValue::List(secrets.map(text).to_vec()))]);
     let mut random = fastrand::Rng::with_seed(7);
     let started = Instant::now();
     for _ in 0..33_334 {

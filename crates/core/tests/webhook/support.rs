@@ -1,7 +1,7 @@
 //! One genuine request for every row of the table, to verify and to damage.
 
 use moorline_core::{
-    options::Plain,
+    options::PlainValue,
     webhook::{
         Headers, IncomingRequest, OutgoingRequest, Verification, Verifier, VerifierConfig, table,
     },
@@ -13,16 +13,16 @@ pub(crate) const NOW_MS: i64 = 1_700_000_000_123;
 pub(crate) const ED25519_HEX: &str = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60\
                                       d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 
-pub(crate) fn text(text: &str) -> Plain {
-    Plain::Text(text.to_owned())
+pub(crate) fn text(text: &str) -> PlainValue {
+    PlainValue::Text(text.to_owned())
 }
 
-pub(crate) fn verifier(options: &[(&str, Plain)]) -> Verifier {
+pub(crate) fn verifier(options: &[(&str, PlainValue)]) -> Verifier {
     let options = options
         .iter()
         .map(|(key, value)| ((*key).to_owned(), value.clone()))
         .collect();
-    Verifier::new(VerifierConfig::read(&Plain::Map(options)).unwrap())
+    Verifier::new(VerifierConfig::read(&PlainValue::Map(options)).unwrap())
 }
 
 pub(crate) fn incoming_request(body: &[u8], now_ms: i64) -> IncomingRequest<'_> {
@@ -60,7 +60,7 @@ pub(crate) struct Sample {
 }
 
 impl Sample {
-    pub(crate) fn options(&self) -> Vec<(&'static str, Plain)> {
+    pub(crate) fn options(&self) -> Vec<(&'static str, PlainValue)> {
         vec![
             ("secret", text(&self.secret)),
             ("scheme", text(&self.scheme)),

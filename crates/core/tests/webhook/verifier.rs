@@ -3,7 +3,7 @@
 use std::{cell::Cell, time::Duration};
 
 use moorline_core::{
-    options::Plain,
+    options::PlainValue,
     webhook::{
         ExternalMac, Headers, IncomingRequest, MemoryReplayStore, OutgoingRequest, Reason,
         ReplayStore, Tag, mac,
@@ -14,8 +14,8 @@ use crate::support::{
     self, ED25519_HEX, NOW_MS, Sample, outgoing_request, samples, signed, text, verifier,
 };
 
-fn list(items: &[&str]) -> Plain {
-    Plain::List(items.iter().map(|item| text(item)).collect())
+fn list(items: &[&str]) -> PlainValue {
+    PlainValue::List(items.iter().map(|item| text(item)).collect())
 }
 
 fn incoming_request(body: &[u8]) -> IncomingRequest<'_> {
@@ -82,7 +82,7 @@ fn a_body_that_is_not_utf8_is_judged_by_its_bytes() {
 
 #[test]
 fn a_missing_header_or_option_is_named() {
-    let text_of = |options: &[(&str, Plain)], signature: &str| {
+    let text_of = |options: &[(&str, PlainValue)], signature: &str| {
         let found = verifier(options).verify(signature, &incoming_request(b"{}"));
         found.refusal.unwrap().to_string()
     };
@@ -154,11 +154,11 @@ fn a_path_is_joined_to_the_origin_of_the_configured_url() {
 
 #[test]
 fn a_described_scheme_verifies_and_signs_like_one_of_the_table() {
-    let fields = Plain::Map(vec![
+    let fields = PlainValue::Map(vec![
         ("separator".to_owned(), text("&")),
         ("signature".to_owned(), text("sig")),
     ]);
-    let scheme = Plain::Map(vec![
+    let scheme = PlainValue::Map(vec![
         ("name".to_owned(), text("own")),
         ("header".to_owned(), text("X-Own")),
         (

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use moorline_core::{
     connection::security::PlainText,
     error::{Failure, Kind, Outcome},
-    options::{OptionError, Options, Plain, Read},
+    options::{OptionError, Options, PlainValue, Read},
 };
 
 use super::target::Target;
@@ -36,8 +36,8 @@ impl AddressPolicy {
     /// on the public internet. Without `public_only` everything is.
     pub fn read(options: &Options<'_>, public_only: bool, plain_text: PlainText) -> Read<Self> {
         let items = options.list("allowedHosts")?.unwrap_or_default();
-        let read = |(index, item): (usize, &Plain)| match item {
-            Plain::Text(host) if !host.is_empty() => Ok(Allowed::read(host)),
+        let read = |(index, item): (usize, &PlainValue)| match item {
+            PlainValue::Text(host) if !host.is_empty() => Ok(Allowed::read(host)),
             other => {
                 let path = format!("{}[{index}]", options.path_of("allowedHosts"));
                 Err(OptionError::wrong_type(&path, "a host", other))
@@ -172,10 +172,12 @@ mod tests {
     use super::*;
 
     fn public_only(hosts: &[&str]) -> AddressPolicy {
-        let hosts = hosts.iter().map(|host| Plain::Text((*host).to_owned()));
-        let map = Plain::Map(vec![(
+        let hosts = hosts
+            .iter()
+            .map(|host| PlainValue::Text((*host).to_owned()));
+        let map = PlainValue::Map(vec![(
             "allowedHosts".to_owned(),
-            Plain::List(hosts.collect()),
+            PlainValue::List(hosts.collect()),
         )]);
         let options = Options::new("options", &map).unwrap();
         AddressPolicy::read(&options, true, PlainText::Anywhere).unwrap()

@@ -162,12 +162,12 @@ fn read_proxy(options: &Options<'_>) -> Read<Proxy> {
 
 #[cfg(test)]
 mod tests {
-    use moorline_core::options::Plain;
+    use moorline_core::options::PlainValue;
 
     use super::*;
 
-    fn read(key: &str, value: Plain) -> Read<DialConfig> {
-        let map = Plain::Map(vec![(key.to_owned(), value)]);
+    fn read(key: &str, value: PlainValue) -> Read<DialConfig> {
+        let map = PlainValue::Map(vec![(key.to_owned(), value)]);
         let options = Options::new("options", &map)?;
         let read = DialConfig::read(&options)?;
         options.finish()?;
@@ -176,38 +176,41 @@ mod tests {
 
     #[test]
     fn nothing_given_is_the_defaults() {
-        let read = DialConfig::read(&Options::new("options", &Plain::Undefined).unwrap());
+        let read = DialConfig::read(&Options::new("options", &PlainValue::Undefined).unwrap());
         assert_eq!(read.unwrap(), DialConfig::default());
     }
 
     #[test]
     fn a_proxy_that_cannot_be_used_is_refused_without_showing_its_password() {
         for bad in ["ftp://me:hunter2@proxy", "hunter2", "socks4://proxy"] {
-            let error = read("proxy", Plain::Text(bad.to_owned())).unwrap_err();
+            let error = read("proxy", PlainValue::Text(bad.to_owned())).unwrap_err();
             assert!(error.message.starts_with("options.proxy "), "{error}");
             assert!(!error.message.contains("hunter2"), "{error}");
         }
         for good in ["http://p:1", "https://p", "socks5://p", "socks5h://p"] {
-            let read = read("proxy", Plain::Text(good.to_owned())).unwrap();
+            let read = read("proxy", PlainValue::Text(good.to_owned())).unwrap();
             assert!(matches!(read.proxy, Proxy::Url(_)));
         }
-        let environment = read("proxy", Plain::Text("environment".to_owned())).unwrap();
+        let environment = read("proxy", PlainValue::Text("environment".to_owned())).unwrap();
         assert_eq!(environment.proxy, Proxy::Environment);
     }
 
     #[test]
     fn what_is_weaker_than_the_security_level_is_refused() {
-        let read = |level: &str, key: &str, value: Plain| {
-            let tls = Plain::Map(vec![(key.to_owned(), value)]);
-            let map = Plain::Map(vec![
-                ("securityLevel".to_owned(), Plain::Text(level.to_owned())),
+        let read = |level: &str, key: &str, value: PlainValue| {
+            let tls = PlainValue::Map(vec![(key.to_owned(), value)]);
+            let map = PlainValue::Map(vec![
+                (
+                    "securityLevel".to_owned(),
+                    PlainValue::Text(level.to_owned()),
+                ),
                 ("tls".to_owned(), tls),
             ]);
             DialConfig::read(&Options::new("options", &map).unwrap())
         };
-        let old = || Plain::Text("TLSv1.2".to_owned());
+        let old = || PlainValue::Text("TLSv1.2".to_owned());
         for level in ["basic", "enhanced", "maximum"] {
-            let error = read(level, "rejectUnauthorized", Plain::Bool(false)).unwrap_err();
+            let error = read(level, "rejectUnauthorized", PlainValue::Bool(false)).unwrap_err();
             assert!(
                 error
                     .message
@@ -217,19 +220,19 @@ mod tests {
         }
         assert!(read("maximum", "minVersion", old()).is_err());
         assert!(read("enhanced", "minVersion", old()).is_ok());
-        let unchecked = read("none", "serverName", Plain::Text("a".to_owned())).unwrap();
+        let unchecked = read("none", "serverName", PlainValue::Text("a".to_owned())).unwrap();
         assert!(!unchecked.tls.reject_unauthorized);
-        let checked = read("none", "rejectUnauthorized", Plain::Bool(true)).unwrap();
+        let checked = read("none", "rejectUnauthorized", PlainValue::Bool(true)).unwrap();
         assert!(checked.tls.reject_unauthorized);
-        let newest = read("maximum", "serverName", Plain::Text("a".to_owned())).unwrap();
+        let newest = read("maximum", "serverName", PlainValue::Text("a".to_owned())).unwrap();
         assert_eq!(newest.tls.min_version, TlsVersion::V1_3);
         assert!(newest.https_stays);
     }
 
     #[test]
     fn a_time_limit_of_nothing_is_refused_and_one_of_infinity_is_none() {
-        assert!(read("connectTimeoutMs", Plain::Number(0.0)).is_err());
-        let off = read("connectTimeoutMs", Plain::Number(f64::INFINITY)).unwrap();
+        assert!(read("connectTimeoutMs", PlainValue::Number(0.0)).is_err());
+        let off = read("connectTimeoutMs", PlainValue::Number(f64::INFINITY)).unwrap();
         assert_eq!(off.connect_timeout, NO_TIMEOUT);
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use moorline_core::{
     error::{Failure, Kind, Outcome},
-    options::{OptionError, Options, Plain, Read},
+    options::{OptionError, Options, PlainValue, Read},
     secret::Secret,
 };
 use rustls::{
@@ -55,13 +55,13 @@ impl PemSource {
         }
     }
 
-    fn from_plain(path: &str, value: &Plain) -> Read<Self> {
+    fn from_plain(path: &str, value: &PlainValue) -> Read<Self> {
         match value {
-            Plain::Text(text) if text.contains(PEM_MARK) => {
+            PlainValue::Text(text) if text.contains(PEM_MARK) => {
                 Ok(Self::Inline(Secret::new(text.clone())))
             }
-            Plain::Text(file) => Ok(Self::File(file.into())),
-            Plain::Bytes(bytes) => Ok(Self::Inline(Secret::new(bytes.clone()))),
+            PlainValue::Text(file) => Ok(Self::File(file.into())),
+            PlainValue::Bytes(bytes) => Ok(Self::Inline(Secret::new(bytes.clone()))),
             other => Err(OptionError::wrong_type(
                 path,
                 "PEM text, its bytes or the path of a PEM file",
@@ -132,7 +132,7 @@ impl TlsConfig {
     pub fn read_over(defaults: &Self, options: Options<'_>) -> Read<Self> {
         let ca = match options.value("ca") {
             None => Vec::new(),
-            Some(Plain::List(items)) => items
+            Some(PlainValue::List(items)) => items
                 .iter()
                 .enumerate()
                 .map(|(index, item)| {
@@ -311,8 +311,8 @@ fn unusable(what: &str, error: &dyn std::error::Error) -> Failure {
 mod tests {
     use super::*;
 
-    fn read(entries: &[(&str, Plain)]) -> Read<TlsConfig> {
-        let value = Plain::Map(
+    fn read(entries: &[(&str, PlainValue)]) -> Read<TlsConfig> {
+        let value = PlainValue::Map(
             entries
                 .iter()
                 .map(|(key, value)| ((*key).to_owned(), value.clone()))
@@ -321,8 +321,8 @@ mod tests {
         TlsConfig::read_over(&TlsConfig::default(), Options::new("options.tls", &value)?)
     }
 
-    fn text(value: &str) -> Plain {
-        Plain::Text(value.to_owned())
+    fn text(value: &str) -> PlainValue {
+        PlainValue::Text(value.to_owned())
     }
 
     #[test]

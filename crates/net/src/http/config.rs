@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use moorline_core::{
     limit::Limit,
-    options::{OptionError, Options, Plain, Read},
+    options::{OptionError, Options, PlainValue, Read},
 };
 
 use crate::dial::{DialConfig, NO_TIMEOUT};
@@ -174,7 +174,7 @@ impl CallConfig {
     }
 
     /// Reads the options of one call over `defaults`; unknown keys are refused.
-    pub fn read(given: &Plain, defaults: Self) -> Read<Self> {
+    pub fn read(given: &PlainValue, defaults: Self) -> Read<Self> {
         let options = Options::new("request", given)?;
         let read = defaults.with_options(&options)?;
         options.finish()?;
@@ -214,12 +214,12 @@ pub(super) fn bad_value(path: &str, reason: &str) -> OptionError {
 mod tests {
     use super::*;
 
-    fn map(entries: &[(&str, Plain)]) -> Plain {
-        let owned = |(key, value): &(&str, Plain)| ((*key).to_owned(), value.clone());
-        Plain::Map(entries.iter().map(owned).collect())
+    fn map(entries: &[(&str, PlainValue)]) -> PlainValue {
+        let owned = |(key, value): &(&str, PlainValue)| ((*key).to_owned(), value.clone());
+        PlainValue::Map(entries.iter().map(owned).collect())
     }
 
-    fn read(entries: &[(&str, Plain)]) -> Read<HttpConfig> {
+    fn read(entries: &[(&str, PlainValue)]) -> Read<HttpConfig> {
         HttpConfig::read(Options::new("options", &map(entries))?)
     }
 
@@ -238,12 +238,14 @@ mod tests {
 
     #[test]
     fn a_call_overrides_what_it_names_and_nothing_else() {
-        let base = read(&[("timeoutMs", Plain::Number(5.0))]).unwrap().call;
-        let given = map(&[("bodyTimeoutMs", Plain::Number(f64::INFINITY))]);
+        let base = read(&[("timeoutMs", PlainValue::Number(5.0))])
+            .unwrap()
+            .call;
+        let given = map(&[("bodyTimeoutMs", PlainValue::Number(f64::INFINITY))]);
         let call = CallConfig::read(&given, base).unwrap();
         assert_eq!(call.timeout, Limit::At(Duration::from_millis(5)));
         assert_eq!(call.body_timeout, Limit::Off);
-        let unknown = CallConfig::read(&map(&[("deadline", Plain::Number(5.0))]), base);
+        let unknown = CallConfig::read(&map(&[("deadline", PlainValue::Number(5.0))]), base);
         assert!(
             unknown
                 .unwrap_err()
@@ -257,35 +259,37 @@ mod tests {
         let minute = Limit::At(Duration::from_mins(1));
         let own = Limit::At(Duration::from_millis(7));
         let base = read(&[
-            ("timeoutMs", Plain::Number(60_000.0)),
-            ("bodyTimeoutMs", Plain::Number(7.0)),
+            ("timeoutMs", PlainValue::Number(60_000.0)),
+            ("bodyTimeoutMs", PlainValue::Number(7.0)),
         ])
         .unwrap()
         .call;
         assert_eq!((base.headers_timeout, base.body_timeout), (minute, own));
-        let endless = map(&[("timeoutMs", Plain::Number(f64::INFINITY))]);
+        let endless = map(&[("timeoutMs", PlainValue::Number(f64::INFINITY))]);
         let call = CallConfig::read(&endless, CallConfig::default()).unwrap();
         assert_eq!(
             (call.headers_timeout, call.body_timeout),
             (Limit::Off, Limit::Off)
         );
         assert_eq!(CallConfig::read(&endless, base).unwrap().body_timeout, own);
-        let longer = map(&[("timeoutMs", Plain::Number(120_000.0))]);
+        let longer = map(&[("timeoutMs", PlainValue::Number(120_000.0))]);
         let call = CallConfig::read(&longer, base).unwrap();
         assert_eq!(call.headers_timeout, Limit::At(Duration::from_mins(2)));
-        let short = read(&[("timeoutMs", Plain::Number(5.0))]).unwrap().call;
+        let short = read(&[("timeoutMs", PlainValue::Number(5.0))])
+            .unwrap()
+            .call;
         assert_eq!(short.headers_timeout, TIMEOUT);
     }
 
     #[test]
     fn an_attempt_is_bounded_by_what_is_left_of_the_call_or_by_its_own_time() {
         let ms = |ms| Limit::At(Duration::from_millis(ms));
-        let number = |key, ms| (key, Plain::Number(ms));
+        let number = |key, ms| (key, PlainValue::Number(ms));
         let base = read(&[number("timeoutMs", f64::INFINITY), number("timeout", 50.0)]);
         let base = base.unwrap().call;
         assert_eq!(base.limiting_timeout(), (ms(50), ms(50), "timeout"));
         assert_eq!(base.body_timeout, TIMEOUT);
-        let call = |given: &[(&str, Plain)]| CallConfig::read(&map(given), base).unwrap();
+        let call = |given: &[(&str, PlainValue)]| CallConfig::read(&map(given), base).unwrap();
         let whole = [number("timeoutMs", 100.0), number("spentMs", 70.0)];
         assert_eq!(
             call(&whole).limiting_timeout(),
@@ -313,7 +317,7 @@ mod tests {
         let call = read(&[]).unwrap().call;
         assert_eq!(call.response_bytes(true), Limit::Off);
         assert_eq!(call.decompressed_bytes(true), Limit::Off);
-        let own = map(&[("maxResponseBytes", Plain::Number(7.0))]);
+        let own = map(&[("maxResponseBytes", PlainValue::Number(7.0))]);
         let own = CallConfig::read(&own, call).unwrap();
         assert_eq!(own.response_bytes(true), Limit::At(7));
         assert_eq!(own.response_bytes(false), Limit::At(7));
@@ -321,19 +325,19 @@ mod tests {
 
     #[test]
     fn an_unused_connection_may_be_kept_for_ever() {
-        let options = read(&[("keepAliveTimeoutMs", Plain::Number(f64::INFINITY))]).unwrap();
+        let options = read(&[("keepAliveTimeoutMs", PlainValue::Number(f64::INFINITY))]).unwrap();
         assert_eq!(options.keep_alive, NO_TIMEOUT);
     }
 
     #[test]
     fn what_cannot_be_is_refused_by_name() {
         for (key, value) in [
-            ("maxConnections", Plain::Number(0.0)),
-            ("timeoutMs", Plain::Number(-1.0)),
-            ("http2", Plain::Number(1.0)),
-            ("maxRedirects", Plain::Number(1.5)),
-            ("timeout", Plain::Number(0.0)),
-            ("deadline", Plain::Number(1.0)),
+            ("maxConnections", PlainValue::Number(0.0)),
+            ("timeoutMs", PlainValue::Number(-1.0)),
+            ("http2", PlainValue::Number(1.0)),
+            ("maxRedirects", PlainValue::Number(1.5)),
+            ("timeout", PlainValue::Number(0.0)),
+            ("deadline", PlainValue::Number(1.0)),
         ] {
             let error = read(&[(key, value)]).unwrap_err();
             assert!(

@@ -10,7 +10,7 @@ use std::{
 
 use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
-    options::{Options, Plain},
+    options::{Options, PlainValue},
 };
 use moorline_net::dial::{Alpn, DialConfig, Dialer, Proxy, Stream, Target};
 use tokio::{
@@ -278,10 +278,12 @@ async fn a_socks_proxy_without_names_gets_the_address_and_its_refusal_keeps_its_
 #[tokio::test]
 async fn an_address_that_is_not_public_is_not_connected_to() {
     let public_only = |hosts: &[&str]| {
-        let list = hosts.iter().map(|host| Plain::Text((*host).to_owned()));
-        let list = Plain::List(list.collect());
-        let map = Plain::Map(vec![
-            ("publicAddressesOnly".to_owned(), Plain::Bool(true)),
+        let list = hosts
+            .iter()
+            .map(|host| PlainValue::Text((*host).to_owned()));
+        let list = PlainValue::List(list.collect());
+        let map = PlainValue::Map(vec![
+            ("publicAddressesOnly".to_owned(), PlainValue::Bool(true)),
             ("allowedHosts".to_owned(), list),
         ]);
         Dialer::new(DialConfig::read(&Options::new("options", &map).unwrap()).unwrap())

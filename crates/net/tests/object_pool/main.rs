@@ -16,7 +16,7 @@ use moorline_core::{
     connection::pool::ConnectionPoolConfig,
     error::{Kind, Outcome},
     limit::Limit,
-    options::Plain,
+    options::PlainValue,
 };
 use moorline_net::object_pool::{ObjectOwner, ObjectPool, ObjectPoolEvent, Request};
 use tokio::{
@@ -53,9 +53,9 @@ impl Fixture {
     fn open(options: &[(&str, f64)]) -> Self {
         let options = options
             .iter()
-            .map(|(key, value)| ((*key).to_owned(), Plain::Number(*value)))
+            .map(|(key, value)| ((*key).to_owned(), PlainValue::Number(*value)))
             .collect();
-        let config = ConnectionPoolConfig::read(&Plain::Map(options), 2, true).unwrap();
+        let config = ConnectionPoolConfig::read(&PlainValue::Map(options), 2, true).unwrap();
         let (sender, requests) = unbounded_channel();
         let owner = Arc::new(RecordingOwner {
             requests: sender,

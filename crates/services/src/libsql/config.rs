@@ -5,7 +5,7 @@ use std::time::Duration;
 use moorline_core::{
     environment::Form,
     limit::Limit,
-    options::{Fallback, OptionError, Options, Plain, Read},
+    options::{Fallback, OptionError, Options, PlainValue, Read},
     pool::{LedgerConfig, OptionNames},
     secret::redact_url,
 };
@@ -79,13 +79,13 @@ impl OptionStyle {
 
     /// Converts options to the conventions of the pool: for the client `null` means absent, and `concurrency: 0` no
     /// limit.
-    fn normalize(self, value: &Plain) -> Plain {
+    fn normalize(self, value: &PlainValue) -> PlainValue {
         let mut value = value.clone();
-        if let (Self::Client, Plain::Map(entries)) = (self, &mut value) {
-            entries.retain(|(_, given)| *given != Plain::Null);
+        if let (Self::Client, PlainValue::Map(entries)) = (self, &mut value) {
+            entries.retain(|(_, given)| *given != PlainValue::Null);
             for (key, number) in entries {
-                if key == "concurrency" && *number == Plain::Number(0.0) {
-                    *number = Plain::Number(MAX_CONCURRENCY);
+                if key == "concurrency" && *number == PlainValue::Number(0.0) {
+                    *number = PlainValue::Number(MAX_CONCURRENCY);
                 }
             }
         }
@@ -93,8 +93,8 @@ impl OptionStyle {
     }
 
     /// Refuses `createClient(url)`, a common mistake, with the message of `@libsql/client`.
-    fn check_is_object(self, path: &str, value: &Plain) -> Read<()> {
-        if self != Self::Client || matches!(value, Plain::Map(_) | Plain::Excess(_)) {
+    fn check_is_object(self, path: &str, value: &PlainValue) -> Read<()> {
+        if self != Self::Client || matches!(value, PlainValue::Map(_) | PlainValue::Excess(_)) {
             return Ok(());
         }
         let mut error = OptionError::wrong_type(path, "an object", value);
@@ -104,14 +104,14 @@ impl OptionStyle {
     }
 
     /// The fallbacks of options that are not given.
-    fn fallbacks(self, variables: &Plain) -> Read<Vec<Fallback>> {
-        let (Self::Environment, Plain::Map(entries)) = (self, variables) else {
+    fn fallbacks(self, variables: &PlainValue) -> Read<Vec<Fallback>> {
+        let (Self::Environment, PlainValue::Map(entries)) = (self, variables) else {
             return Ok(Vec::new());
         };
         let lookup = |name: &str| {
             let found = entries.iter().find(|(key, _)| key == name);
             found.and_then(|(_, value)| match value {
-                Plain::Text(text) => Some(text.as_str()),
+                PlainValue::Text(text) => Some(text.as_str()),
                 _ => None,
             })
         };
@@ -119,7 +119,7 @@ impl OptionStyle {
         let url = read("url", URL_VARIABLE)?.unwrap_or_else(|| Fallback {
             key: "url",
             name: format!("the default of {URL_VARIABLE}"),
-            value: Plain::Text(DEFAULT_URL.to_owned()),
+            value: PlainValue::Text(DEFAULT_URL.to_owned()),
         });
         Ok([Some(url), read("authToken", TOKEN_VARIABLE)?]
             .into_iter()
@@ -152,11 +152,11 @@ impl OptionStyle {
 }
 
 /// Whether a value switches an option off, as `syncUrl: ''` does.
-fn is_disabled(value: &Plain) -> bool {
+fn is_disabled(value: &PlainValue) -> bool {
     match value {
-        Plain::Null | Plain::Bool(false) => true,
-        Plain::Number(number) => *number == 0.0,
-        Plain::Text(text) => text.is_empty(),
+        PlainValue::Null | PlainValue::Bool(false) => true,
+        PlainValue::Number(number) => *number == 0.0,
+        PlainValue::Text(text) => text.is_empty(),
         _ => false,
     }
 }
@@ -212,17 +212,22 @@ pub struct Config {
 
 impl Config {
     /// Reads a user's options. `production` turns leak reports off by default.
-    pub fn read(value: &Plain, style: OptionStyle, production: bool) -> Read<Self> {
+    pub fn read(value: &PlainValue, style: OptionStyle, production: bool) -> Read<Self> {
         Self::read_at("options", value, style, production)
     }
 
     /// The same for options that stand at `path` among others.
-    pub fn read_at(path: &str, value: &Plain, style: OptionStyle, production: bool) -> Read<Self> {
+    pub fn read_at(
+        path: &str,
+        value: &PlainValue,
+        style: OptionStyle,
+        production: bool,
+    ) -> Read<Self> {
         style.check_is_object(path, value)?;
         let value = &style.normalize(value);
         let fallbacks = style.fallbacks(value)?;
         let given = match style {
-            OptionStyle::Environment => &Plain::Undefined,
+            OptionStyle::Environment => &PlainValue::Undefined,
             OptionStyle::Pool | OptionStyle::Client => value,
         };
         let options = Options::new(path, given)?.with_fallbacks(&fallbacks);
@@ -244,7 +249,7 @@ impl Config {
         let tls = options.value("tls");
         let tls = match tls {
             None => None,
-            Some(Plain::Bool(flag)) => Some(*flag),
+            Some(PlainValue::Bool(flag)) => Some(*flag),
             Some(other) => {
                 return Err(OptionError::wrong_type(
                     &options.path_of("tls"),

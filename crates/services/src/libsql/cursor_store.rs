@@ -5,7 +5,7 @@ use std::sync::Arc;
 use moorline_core::{
     cursor::{CursorStore, StoreFuture},
     error::Outcome,
-    options::{Plain, Read},
+    options::{PlainValue, Read},
 };
 use moorline_sqlite::Value;
 use tokio::{runtime::Handle, sync::OnceCell};
@@ -33,10 +33,10 @@ pub struct LibsqlCursorStore {
 
 impl LibsqlCursorStore {
     /// Reads where the database is: the options of a pool, whose calls come one after the other.
-    pub fn read_config(path: &str, options: &Plain) -> Read<Config> {
+    pub fn read_config(path: &str, options: &PlainValue) -> Read<Config> {
         let mut options = options.clone();
-        if let Plain::Map(entries) = &mut options {
-            entries.push(("poolSize".to_owned(), Plain::Number(1.0)));
+        if let PlainValue::Map(entries) = &mut options {
+            entries.push(("poolSize".to_owned(), PlainValue::Number(1.0)));
         }
         Config::read_at(path, &options, OptionStyle::Pool, true)
     }

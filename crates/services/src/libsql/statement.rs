@@ -2,7 +2,7 @@
 
 use moorline_core::{
     error::Outcome,
-    options::{OptionError, Plain, Read},
+    options::{OptionError, PlainValue, Read},
 };
 use moorline_sqlite::{Connection, StatementId, Value, ValueRef};
 
@@ -49,10 +49,10 @@ impl TransactionMode {
     ];
 
     /// Reads the mode; `undefined` is `default`.
-    pub fn read(value: &Plain, default: Self) -> Read<Self> {
-        let Plain::Text(word) = value else {
+    pub fn read(value: &PlainValue, default: Self) -> Read<Self> {
+        let PlainValue::Text(word) = value else {
             return match value {
-                Plain::Undefined => Ok(default),
+                PlainValue::Undefined => Ok(default),
                 other => Err(OptionError::wrong_type("mode", "a string", other)),
             };
         };
@@ -83,28 +83,28 @@ impl Statement {
     }
 
     /// The statement in `value`: SQL text, `{ sql, args }` or `[sql, args]`; `path` names it in messages.
-    pub fn read(path: &str, value: Plain) -> Read<Self> {
+    pub fn read(path: &str, value: PlainValue) -> Read<Self> {
         match value {
-            Plain::Text(sql) => Self::with_args(path, sql, Plain::Undefined),
-            Plain::Map(mut members) => {
+            PlainValue::Text(sql) => Self::with_args(path, sql, PlainValue::Undefined),
+            PlainValue::Map(mut members) => {
                 let mut take = |key: &str| {
                     members
                         .iter()
                         .position(|(name, _)| name == key)
-                        .map_or(Plain::Undefined, |at| members.swap_remove(at).1)
+                        .map_or(PlainValue::Undefined, |at| members.swap_remove(at).1)
                 };
                 let (sql, args) = (take("sql"), take("args"));
-                let unknown = members.iter().find(|(_, it)| *it != Plain::Undefined);
+                let unknown = members.iter().find(|(_, it)| *it != PlainValue::Undefined);
                 if let Some((name, _)) = unknown {
                     let path = format!("{path}.{name}");
                     return Err(OptionError::unknown(&path, name, &["sql", "args"]));
                 }
                 Self::from_parts(path, sql, args)
             }
-            Plain::List(items) if (1..=2).contains(&items.len()) => {
+            PlainValue::List(items) if (1..=2).contains(&items.len()) => {
                 let mut items = items.into_iter();
-                let sql = items.next().unwrap_or(Plain::Undefined);
-                Self::from_parts(path, sql, items.next().unwrap_or(Plain::Undefined))
+                let sql = items.next().unwrap_or(PlainValue::Undefined);
+                Self::from_parts(path, sql, items.next().unwrap_or(PlainValue::Undefined))
             }
             other => {
                 let expected = "SQL text, { sql, args } or [sql, args]";
@@ -114,9 +114,9 @@ impl Statement {
     }
 
     /// SQL text and its arguments, given apart.
-    pub fn from_parts(path: &str, sql: Plain, args: Plain) -> Read<Self> {
+    pub fn from_parts(path: &str, sql: PlainValue, args: PlainValue) -> Read<Self> {
         match sql {
-            Plain::Text(sql) => Self::with_args(path, sql, args),
+            PlainValue::Text(sql) => Self::with_args(path, sql, args),
             other => Err(OptionError::wrong_type(
                 &format!("{path}.sql"),
                 "a string",
@@ -125,7 +125,7 @@ impl Statement {
         }
     }
 
-    fn with_args(path: &str, sql: String, args: Plain) -> Read<Self> {
+    fn with_args(path: &str, sql: String, args: PlainValue) -> Read<Self> {
         if sql.contains('\0') {
             return Err(OptionError::bad_value(
                 &format!("{path}.sql"),
@@ -133,8 +133,8 @@ impl Statement {
             ));
         }
         let args = match args {
-            Plain::Undefined | Plain::Null => Args::Positional(Vec::new()),
-            Plain::List(items) => {
+            PlainValue::Undefined | PlainValue::Null => Args::Positional(Vec::new()),
+            PlainValue::List(items) => {
                 check_count(path, items.len())?;
                 let read = |(index, item)| read_argument(item, || format!("{path}.args[{index}]"));
                 Args::Positional(
@@ -145,9 +145,9 @@ impl Statement {
                         .collect::<Read<_>>()?,
                 )
             }
-            Plain::Map(members) => {
+            PlainValue::Map(members) => {
                 check_count(path, members.len())?;
-                let read = |(name, member): (String, Plain)| {
+                let read = |(name, member): (String, PlainValue)| {
                     let value = read_argument(member, || format!("{path}.args.{name}"))?;
                     let bare = name.strip_prefix([':', '@', '$']).unwrap_or(&name);
                     Ok((bare.to_owned(), value))
@@ -181,30 +181,30 @@ fn check_count(path: &str, count: usize) -> Read<()> {
 
 /// One argument as SQLite stores it. A JavaScript number is a REAL, as with `@libsql/client`: an integer
 /// column turns it into an INTEGER by its affinity, and a bigint is one from the start.
-fn read_argument(value: Plain, path: impl Fn() -> String) -> Read<Value> {
+fn read_argument(value: PlainValue, path: impl Fn() -> String) -> Read<Value> {
     Ok(match value {
-        Plain::Null => Value::Null,
-        Plain::Bool(flag) => Value::Integer(i64::from(flag)),
-        Plain::Number(number) if number.is_finite() => Value::Real(number),
-        Plain::Number(number) => {
+        PlainValue::Null => Value::Null,
+        PlainValue::Bool(flag) => Value::Integer(i64::from(flag)),
+        PlainValue::Number(number) if number.is_finite() => Value::Real(number),
+        PlainValue::Number(number) => {
             return Err(OptionError::out_of_range(
                 &path(),
                 "a finite number",
                 number,
             ));
         }
-        Plain::Integer(integer) => Value::Integer(integer),
-        Plain::BigInteger(digits) => {
+        PlainValue::Integer(integer) => Value::Integer(integer),
+        PlainValue::BigInteger(digits) => {
             return Err(OptionError::out_of_range(
                 &path(),
                 "a 64-bit signed integer",
                 digits,
             ));
         }
-        Plain::Text(text) => Value::Text(text),
-        Plain::Bytes(bytes) => Value::Blob(bytes),
-        Plain::Date(ms) if ms.is_finite() => Value::Real(ms),
-        Plain::Date(_) => return Err(OptionError::bad_value(&path(), "is an invalid Date")),
+        PlainValue::Text(text) => Value::Text(text),
+        PlainValue::Bytes(bytes) => Value::Blob(bytes),
+        PlainValue::Date(ms) if ms.is_finite() => Value::Real(ms),
+        PlainValue::Date(_) => return Err(OptionError::bad_value(&path(), "is an invalid Date")),
         other => {
             let expected =
                 "a string, number, bigint, boolean, null, Date, ArrayBuffer or typed array";
@@ -254,19 +254,19 @@ pub(super) fn positional_arguments<'a>(
 mod tests {
     use super::*;
 
-    fn args(items: Vec<Plain>) -> Read<Statement> {
+    fn args(items: Vec<PlainValue>) -> Read<Statement> {
         Statement::from_parts(
             "statement",
-            Plain::Text("SELECT ?".into()),
-            Plain::List(items),
+            PlainValue::Text("SELECT ?".into()),
+            PlainValue::List(items),
         )
     }
 
     #[test]
     fn more_arguments_than_sqlite_takes_are_refused() {
-        assert!(args(vec![Plain::Null; MAX_ARGUMENTS]).is_ok());
+        assert!(args(vec![PlainValue::Null; MAX_ARGUMENTS]).is_ok());
         assert_eq!(
-            args(vec![Plain::Null; MAX_ARGUMENTS + 1])
+            args(vec![PlainValue::Null; MAX_ARGUMENTS + 1])
                 .unwrap_err()
                 .message,
             "statement.args must be at most 32766 arguments, got 32767"
@@ -277,21 +277,21 @@ mod tests {
     fn each_unusable_argument_is_refused_by_its_path() {
         for (value, message) in [
             (
-                Plain::Number(f64::NAN),
+                PlainValue::Number(f64::NAN),
                 "statement.args[0] must be a finite number, got NaN",
             ),
             (
-                Plain::BigInteger("9223372036854775808".into()),
+                PlainValue::BigInteger("9223372036854775808".into()),
                 "statement.args[0] must be a 64-bit signed integer, got 9223372036854775808",
             ),
             (
-                Plain::Date(f64::NAN),
+                PlainValue::Date(f64::NAN),
                 "statement.args[0] is an invalid Date",
             ),
         ] {
             assert_eq!(args(vec![value]).unwrap_err().message, message);
         }
-        let undefined = args(vec![Plain::Null, Plain::Undefined]).unwrap_err();
+        let undefined = args(vec![PlainValue::Null, PlainValue::Undefined]).unwrap_err();
         assert!(
             undefined
                 .message
@@ -303,28 +303,31 @@ mod tests {
     #[test]
     fn a_member_that_is_neither_text_nor_arguments_is_refused() {
         let with = |name: &str, value| {
-            let sql = ("sql".into(), Plain::Text("SELECT ?".into()));
-            Statement::read("statement", Plain::Map(vec![sql, (name.into(), value)]))
+            let sql = ("sql".into(), PlainValue::Text("SELECT ?".into()));
+            Statement::read(
+                "statement",
+                PlainValue::Map(vec![sql, (name.into(), value)]),
+            )
         };
-        let error = with("params", Plain::List(Vec::new())).unwrap_err();
+        let error = with("params", PlainValue::List(Vec::new())).unwrap_err();
         let message = "statement.params is not a known option; did you mean 'args'?";
         assert_eq!(error.message, message);
-        assert!(with("params", Plain::Undefined).is_ok());
+        assert!(with("params", PlainValue::Undefined).is_ok());
     }
 
     #[test]
     fn names_lose_their_prefix_and_a_nul_in_the_sql_is_refused() {
-        let named = Plain::Map(vec![
-            ("$a".into(), Plain::Null),
-            ("b".into(), Plain::Bool(true)),
+        let named = PlainValue::Map(vec![
+            ("$a".into(), PlainValue::Null),
+            ("b".into(), PlainValue::Bool(true)),
         ]);
         let statement =
-            Statement::from_parts("statement", Plain::Text("SELECT 1".into()), named).unwrap();
+            Statement::from_parts("statement", PlainValue::Text("SELECT 1".into()), named).unwrap();
         let expected = vec![
             ("a".to_owned(), Value::Null),
             ("b".to_owned(), Value::Integer(1)),
         ];
         assert_eq!(statement.args, Args::Named(expected));
-        assert!(Statement::read("statement", Plain::Text("SELECT '\0'".into())).is_err());
+        assert!(Statement::read("statement", PlainValue::Text("SELECT '\0'".into())).is_err());
     }
 }

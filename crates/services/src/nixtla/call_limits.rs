@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use moorline_core::{
     limit::Limit,
-    options::{Options, Plain, Read},
+    options::{Options, PlainValue, Read},
     resilience::deadline::Deadline,
 };
 use tokio_util::sync::CancellationToken;
@@ -31,7 +31,7 @@ impl CallLimits {
     }
 
     /// Reads `options.timeoutMs`, the time for a whole call; without one the attempts have their own.
-    pub fn read(timeout_ms: &Plain, cancel: CancellationToken) -> Read<Self> {
+    pub fn read(timeout_ms: &PlainValue, cancel: CancellationToken) -> Read<Self> {
         let timeout = Options::call_timeout(timeout_ms)?.unwrap_or(Limit::Off);
         Ok(Self {
             deadline: Deadline::after(Instant::now(), timeout),

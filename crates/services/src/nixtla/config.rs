@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use moorline_core::{
     limit::Limit,
-    options::{OptionError, Options, Plain, Read},
+    options::{OptionError, Options, PlainValue, Read},
     resilience::retry::Jitter,
     secret::Secret,
 };
@@ -183,7 +183,7 @@ fn http_url(text: &str, origin: &str) -> Read<Url> {
 fn read_paths(options: &Options<'_>) -> Read<Paths> {
     let given = match options.nested("paths")? {
         Some(paths) => paths,
-        None => Options::new("paths", &Plain::Undefined)?,
+        None => Options::new("paths", &PlainValue::Undefined)?,
     };
     let read = |key: &'static str, default: &str| {
         let path = given.text(key)?.unwrap_or(default);
@@ -215,8 +215,8 @@ fn read_paths(options: &Options<'_>) -> Read<Paths> {
 mod tests {
     use super::*;
 
-    fn read(entries: &[(&str, Plain)], variables: &[(&str, &str)]) -> Read<NixtlaConfig> {
-        let value = Plain::Map(
+    fn read(entries: &[(&str, PlainValue)], variables: &[(&str, &str)]) -> Read<NixtlaConfig> {
+        let value = PlainValue::Map(
             entries
                 .iter()
                 .map(|(key, value)| ((*key).to_owned(), value.clone()))
@@ -228,8 +228,8 @@ mod tests {
         })
     }
 
-    fn text(value: &str) -> Plain {
-        Plain::Text(value.to_owned())
+    fn text(value: &str) -> PlainValue {
+        PlainValue::Text(value.to_owned())
     }
 
     #[test]
@@ -284,12 +284,12 @@ mod tests {
                 "config.baseUrl must have no query",
             ),
             (
-                read(&[("maxRetries", Plain::Number(-1.0))], &[]),
+                read(&[("maxRetries", PlainValue::Number(-1.0))], &[]),
                 "config.maxRetries",
             ),
             (read(&[("fallback", text("cloud"))], &[]), "config.fallback"),
             (
-                read(&[("timeoutMs", Plain::Number(1.0))], &[]),
+                read(&[("timeoutMs", PlainValue::Number(1.0))], &[]),
                 "config.timeoutMs",
             ),
         ];
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn paths_can_be_moved_one_by_one() {
-        let moved = Plain::Map(vec![("forecast".to_owned(), text("/forecast"))]);
+        let moved = PlainValue::Map(vec![("forecast".to_owned(), text("/forecast"))]);
         let paths = read(&[("paths", moved)], &[]).unwrap().paths;
         assert_eq!(paths.forecast, "/forecast");
         assert_eq!(paths.usage, "/usage");

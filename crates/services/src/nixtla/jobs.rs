@@ -8,7 +8,7 @@ use std::{
 use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
     limit::Limit,
-    options::{OptionError, Options, Plain, Read},
+    options::{OptionError, Options, PlainValue, Read},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::{Method, StatusCode};
@@ -91,7 +91,7 @@ pub fn check(request: &Request) -> Read<()> {
 }
 
 /// Reads `options.timeoutMs` of a wait for a result: an hour by default.
-pub fn read_wait(timeout_ms: &Plain) -> Read<Limit<Duration>> {
+pub fn read_wait(timeout_ms: &PlainValue) -> Read<Limit<Duration>> {
     Ok(Options::call_timeout(timeout_ms)?.unwrap_or(JOB_TIMEOUT))
 }
 

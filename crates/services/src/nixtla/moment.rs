@@ -8,7 +8,7 @@ use jiff::{
     fmt::temporal::{Pieces, PiecesOffset},
     tz::Offset,
 };
-use moorline_core::options::Plain;
+use moorline_core::options::PlainValue;
 
 use super::frequency::Frequency;
 
@@ -64,11 +64,11 @@ enum Style {
 
 impl Moment {
     /// Reads an ISO 8601 string, a `Date`, or milliseconds since the epoch.
-    pub fn read(value: &Plain) -> Option<Self> {
+    pub fn read(value: &PlainValue) -> Option<Self> {
         match value {
-            Plain::Text(text) => Self::parse(text),
-            Plain::Date(ms) | Plain::Number(ms) => Self::from_ms(*ms),
-            Plain::Integer(ms) => Timestamp::from_millisecond(*ms).ok().map(Self::at),
+            PlainValue::Text(text) => Self::parse(text),
+            PlainValue::Date(ms) | PlainValue::Number(ms) => Self::from_ms(*ms),
+            PlainValue::Integer(ms) => Timestamp::from_millisecond(*ms).ok().map(Self::at),
             _ => None,
         }
     }
@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     fn text(value: &str) -> Option<Moment> {
-        Moment::read(&Plain::Text(value.to_owned()))
+        Moment::read(&PlainValue::Text(value.to_owned()))
     }
 
     #[test]
@@ -234,9 +234,12 @@ mod tests {
         ] {
             assert_eq!(text(written).unwrap().to_string(), written);
         }
-        let date = Moment::read(&Plain::Date(1_704_067_200_000.0)).unwrap();
+        let date = Moment::read(&PlainValue::Date(1_704_067_200_000.0)).unwrap();
         assert_eq!(date.to_string(), "2024-01-01T00:00:00.000Z");
-        assert_eq!(Moment::read(&Plain::Integer(1_704_067_200_000)), Some(date));
+        assert_eq!(
+            Moment::read(&PlainValue::Integer(1_704_067_200_000)),
+            Some(date)
+        );
     }
 
     #[test]
@@ -262,7 +265,7 @@ mod tests {
         let tenths = text("2024-01-01T00:00:00.0Z").unwrap();
         assert_eq!(after("50ms", tenths), "2024-01-01T00:00:00.05Z");
         assert_eq!(after("1s", tenths), "2024-01-01T00:00:01.0Z");
-        let date = Moment::read(&Plain::Date(1_704_067_200_000.0)).unwrap();
+        let date = Moment::read(&PlainValue::Date(1_704_067_200_000.0)).unwrap();
         assert_eq!(after("100ms", date), "2024-01-01T00:00:00.100Z");
         assert_eq!(after("250us", date), "2024-01-01T00:00:00.00025Z");
         let minute = text("2024-01-01 00:00").unwrap();
@@ -281,9 +284,9 @@ mod tests {
             assert_eq!(text(value), None, "{value}");
         }
         for value in [f64::NAN, f64::INFINITY, 9e15] {
-            assert_eq!(Moment::read(&Plain::Number(value)), None);
+            assert_eq!(Moment::read(&PlainValue::Number(value)), None);
         }
-        assert_eq!(Moment::read(&Plain::Null), None);
+        assert_eq!(Moment::read(&PlainValue::Null), None);
     }
 
     #[test]

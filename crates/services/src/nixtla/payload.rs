@@ -210,37 +210,40 @@ fn percentage(level: f64) -> Json {
 
 #[cfg(test)]
 mod tests {
-    use moorline_core::options::{Options, Plain};
+    use moorline_core::options::{Options, PlainValue};
 
     use super::{
         super::window::{Window, is_restrictable},
         *,
     };
 
-    fn series(id: &str, count: i32) -> Vec<Plain> {
+    fn series(id: &str, count: i32) -> Vec<PlainValue> {
         let hour = 3_600_000.0;
         (0..count)
             .map(|k| {
-                Plain::Map(vec![
-                    ("id".to_owned(), Plain::Text(id.to_owned())),
-                    ("timestamp".to_owned(), Plain::Date(f64::from(k) * hour)),
-                    ("value".to_owned(), Plain::Number(f64::from(k) + 0.1)),
+                PlainValue::Map(vec![
+                    ("id".to_owned(), PlainValue::Text(id.to_owned())),
+                    (
+                        "timestamp".to_owned(),
+                        PlainValue::Date(f64::from(k) * hour),
+                    ),
+                    ("value".to_owned(), PlainValue::Number(f64::from(k) + 0.1)),
                 ])
             })
             .collect()
     }
 
-    fn request(operation: &str, points: Vec<Plain>, more: &[(&str, Plain)]) -> Request {
-        let mut entries = vec![("timeseries".to_owned(), Plain::List(points))];
+    fn request(operation: &str, points: Vec<PlainValue>, more: &[(&str, PlainValue)]) -> Request {
+        let mut entries = vec![("timeseries".to_owned(), PlainValue::List(points))];
         entries.extend(
             more.iter()
                 .map(|(key, value)| ((*key).to_owned(), value.clone())),
         );
-        Request::read(operation, &Plain::Map(entries)).unwrap()
+        Request::read(operation, &PlainValue::Map(entries)).unwrap()
     }
 
     fn config() -> NixtlaConfig {
-        let options = Options::new("config", &Plain::Undefined).unwrap();
+        let options = Options::new("config", &PlainValue::Undefined).unwrap();
         NixtlaConfig::read(options, |_| None).unwrap()
     }
 
@@ -248,14 +251,14 @@ mod tests {
         serde_json::from_slice(&body(request, &config(), sent).unwrap()).unwrap()
     }
 
-    fn number(value: f64) -> Plain {
-        Plain::Number(value)
+    fn number(value: f64) -> PlainValue {
+        PlainValue::Number(value)
     }
 
     #[test]
     fn a_forecast_is_written_as_the_service_reads_it() {
         let points = [series("a", 3), series("b", 2)].concat();
-        let levels = Plain::List([0.8, 0.57, 0.999].map(Plain::Number).to_vec());
+        let levels = PlainValue::List([0.8, 0.57, 0.999].map(PlainValue::Number).to_vec());
         let more = [("horizon", number(2.0)), ("confidenceLevels", levels)];
         let request = request("forecast", points, &more);
         let body = request_body(&request, &Sent::of(&request, None));
@@ -277,13 +280,13 @@ mod tests {
             input: 5,
             horizon: 4,
         });
-        let sizes = |operation: &str, more: &[(&str, Plain)]| {
+        let sizes = |operation: &str, more: &[(&str, PlainValue)]| {
             let request = request(operation, series("a", 60), more);
             assert!(is_restrictable(&request));
             let body = request_body(&request, &Sent::of(&request, window));
             body["series"]["sizes"][0].as_u64().unwrap()
         };
-        let level = || ("confidenceLevels", Plain::List(vec![number(0.9)]));
+        let level = || ("confidenceLevels", PlainValue::List(vec![number(0.9)]));
         assert_eq!(sizes("forecast", &[("horizon", number(2.0))]), 5);
         assert_eq!(
             sizes("forecast", &[("horizon", number(2.0)), level()]),

@@ -1,6 +1,6 @@
 //! Requests to the service, read from plain values and checked before any is sent.
 
-use moorline_core::options::{OptionError, Options, Plain, Read};
+use moorline_core::options::{OptionError, Options, PlainValue, Read};
 
 use super::{
     config::{ANOMALY_LEVEL, FINETUNE_DEPTH, FINETUNE_STEPS, LOSSES, WINDOWS},
@@ -92,7 +92,7 @@ pub struct Request {
 impl Request {
     /// Reads the request of an operation by its public name: `forecast`, `crossValidate`, `detectAnomalies`,
     /// `onlineAnomalies` or `finetune`.
-    pub fn read(operation: &str, value: &Plain) -> Read<Self> {
+    pub fn read(operation: &str, value: &PlainValue) -> Read<Self> {
         let options = Options::new("request", value)?;
         let task = read_task(operation, &options)?;
         let steps = match task {
@@ -188,7 +188,7 @@ fn required_size(options: &Options<'_>, key: &'static str, most: u64) -> Read<us
         return Err(OptionError::wrong_type(
             &options.path_of(key),
             "a number",
-            &Plain::Undefined,
+            &PlainValue::Undefined,
         ));
     }
     options.integer(key, 0, 1..=most).map(|size| size as usize)
@@ -212,10 +212,10 @@ fn read_levels(options: &Options<'_>) -> Read<Vec<f64>> {
 }
 
 /// A level is a ratio: 0.95, never 95.
-fn level_of(path: &str, value: &Plain) -> Read<f64> {
+fn level_of(path: &str, value: &PlainValue) -> Read<f64> {
     match value {
-        Plain::Number(level) if *level > 0.0 && *level < 1.0 => Ok(*level),
-        Plain::Number(level) => Err(OptionError::out_of_range(
+        PlainValue::Number(level) if *level > 0.0 && *level < 1.0 => Ok(*level),
+        PlainValue::Number(level) => Err(OptionError::out_of_range(
             path,
             "greater than 0 and less than 1",
             *level,
@@ -248,24 +248,24 @@ pub fn check_id(path: &str, id: &str) -> Read<()> {
 mod tests {
     use super::*;
 
-    fn request(entries: &[(&str, Plain)]) -> Plain {
+    fn request(entries: &[(&str, PlainValue)]) -> PlainValue {
         let point = |day: &str, value| {
-            Plain::Map(vec![
-                ("timestamp".to_owned(), Plain::Text(day.to_owned())),
-                ("value".to_owned(), Plain::Number(value)),
+            PlainValue::Map(vec![
+                ("timestamp".to_owned(), PlainValue::Text(day.to_owned())),
+                ("value".to_owned(), PlainValue::Number(value)),
             ])
         };
-        let series = Plain::List(vec![point("2024-01-01", 1.0), point("2024-01-02", 2.0)]);
+        let series = PlainValue::List(vec![point("2024-01-01", 1.0), point("2024-01-02", 2.0)]);
         let mut all = vec![("timeseries".to_owned(), series)];
         all.extend(
             entries
                 .iter()
                 .map(|(key, value)| ((*key).to_owned(), value.clone())),
         );
-        Plain::Map(all)
+        PlainValue::Map(all)
     }
 
-    fn refusal(operation: &str, entries: &[(&str, Plain)]) -> String {
+    fn refusal(operation: &str, entries: &[(&str, PlainValue)]) -> String {
         Request::read(operation, &request(entries))
             .unwrap_err()
             .message
@@ -273,9 +273,9 @@ mod tests {
 
     #[test]
     fn levels_are_ratios_and_percentages_are_refused() {
-        let levels = Plain::List(vec![Plain::Number(0.8), Plain::Number(95.0)]);
+        let levels = PlainValue::List(vec![PlainValue::Number(0.8), PlainValue::Number(95.0)]);
         let entries = [
-            ("horizon", Plain::Number(1.0)),
+            ("horizon", PlainValue::Number(1.0)),
             ("confidenceLevels", levels),
         ];
         assert_eq!(
@@ -290,15 +290,15 @@ mod tests {
             refusal("forecast", &[]),
             "request.horizon must be a number, got undefined"
         );
-        let half = [("horizon", Plain::Number(1.5))];
+        let half = [("horizon", PlainValue::Number(1.5))];
         assert!(refusal("forecast", &half).contains("a whole number"));
     }
 
     #[test]
     fn unknown_keys_are_refused() {
         let entries = [
-            ("horizont", Plain::Number(1.0)),
-            ("horizon", Plain::Number(1.0)),
+            ("horizont", PlainValue::Number(1.0)),
+            ("horizon", PlainValue::Number(1.0)),
         ];
         assert_eq!(
             refusal("forecast", &entries),
@@ -308,14 +308,14 @@ mod tests {
 
     #[test]
     fn names_of_models_follow_the_rule_of_the_service() {
-        let entries = [("outputModelId", Plain::Text("my model".to_owned()))];
+        let entries = [("outputModelId", PlainValue::Text("my model".to_owned()))];
         assert!(refusal("finetune", &entries).starts_with("request.outputModelId must be"));
     }
 
     #[test]
     fn fine_tuning_has_ten_steps_and_a_forecast_none() {
         let read = |operation| {
-            let request = request(&[("horizon", Plain::Number(2.0))]);
+            let request = request(&[("horizon", PlainValue::Number(2.0))]);
             Request::read(operation, &request).map(|request| request.input.finetune_steps)
         };
         assert_eq!(read("forecast"), Ok(0));

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::civil::DateTime;
-use moorline_core::options::{OptionError, Options, Plain, Read};
+use moorline_core::options::{OptionError, Options, PlainValue, Read};
 
 use super::{frequency::Frequency, moment::Moment};
 
@@ -38,7 +38,7 @@ pub fn read(options: &Options<'_>) -> Read<(Vec<Series>, Frequency)> {
     let path = options.path_of("timeseries");
     let items = options
         .list("timeseries")?
-        .ok_or_else(|| OptionError::wrong_type(&path, "an array", &Plain::Undefined))?;
+        .ok_or_else(|| OptionError::wrong_type(&path, "an array", &PlainValue::Undefined))?;
     let drafts = group(&path, items)?;
     let frequency = match options.text("frequency")? {
         Some(text) => Frequency::parse(text).ok_or_else(|| {
@@ -62,7 +62,7 @@ struct Draft {
     points: Vec<(usize, Moment, f64)>,
 }
 
-fn group(path: &str, items: &[Plain]) -> Read<Vec<Draft>> {
+fn group(path: &str, items: &[PlainValue]) -> Read<Vec<Draft>> {
     if items.is_empty() {
         return Err(OptionError::bad_value(path, "must have at least one point"));
     }
@@ -97,9 +97,9 @@ fn group(path: &str, items: &[Plain]) -> Read<Vec<Draft>> {
 
 /// The fault of a point, without its path: that is written for the one that is refused, not for each.
 enum AttemptFailure {
-    Itself(Plain),
+    Itself(PlainValue),
     Unknown(String),
-    Member(&'static str, &'static str, Plain),
+    Member(&'static str, &'static str, PlainValue),
 }
 
 impl AttemptFailure {
@@ -114,11 +114,13 @@ impl AttemptFailure {
             Self::Member(key, expected, value) => {
                 let path = format!("{path}.{key}");
                 match value {
-                    Plain::Text(text) if key == "timestamp" => {
+                    PlainValue::Text(text) if key == "timestamp" => {
                         OptionError::bad_value(&path, format!("must be {expected}, got '{text}'"))
                     }
-                    Plain::Number(number) => OptionError::out_of_range(&path, expected, number),
-                    Plain::Date(_) => OptionError::bad_value(&path, "is an invalid Date"),
+                    PlainValue::Number(number) => {
+                        OptionError::out_of_range(&path, expected, number)
+                    }
+                    PlainValue::Date(_) => OptionError::bad_value(&path, "is an invalid Date"),
                     other => OptionError::wrong_type(&path, expected, &other),
                 }
             }
@@ -126,19 +128,19 @@ impl AttemptFailure {
     }
 }
 
-fn read_point(item: &Plain) -> Result<(Option<String>, Moment, f64), AttemptFailure> {
-    let Plain::Map(members) = item else {
+fn read_point(item: &PlainValue) -> Result<(Option<String>, Moment, f64), AttemptFailure> {
+    let PlainValue::Map(members) = item else {
         return Err(AttemptFailure::Itself(item.clone()));
     };
-    let (mut id, mut timestamp, mut value) = (None, &Plain::Undefined, &Plain::Undefined);
+    let (mut id, mut timestamp, mut value) = (None, &PlainValue::Undefined, &PlainValue::Undefined);
     for (key, member) in members {
         match (key.as_str(), member) {
-            (_, Plain::Undefined) => {}
+            (_, PlainValue::Undefined) => {}
             ("timestamp", _) => timestamp = member,
             ("value", _) => value = member,
-            ("id", Plain::Text(text)) => id = Some(text.clone()),
-            ("id", Plain::Number(number)) => id = Some(number.to_string()),
-            ("id", Plain::Integer(number)) => id = Some(number.to_string()),
+            ("id", PlainValue::Text(text)) => id = Some(text.clone()),
+            ("id", PlainValue::Number(number)) => id = Some(number.to_string()),
+            ("id", PlainValue::Integer(number)) => id = Some(number.to_string()),
             ("id", _) => {
                 return Err(AttemptFailure::Member(
                     "id",
@@ -154,8 +156,8 @@ fn read_point(item: &Plain) -> Result<(Option<String>, Moment, f64), AttemptFail
         AttemptFailure::Member("timestamp", expected, timestamp.clone())
     })?;
     match value {
-        Plain::Number(number) if number.is_finite() => Ok((id, moment, *number)),
-        Plain::Integer(number) => Ok((id, moment, *number as f64)),
+        PlainValue::Number(number) if number.is_finite() => Ok((id, moment, *number)),
+        PlainValue::Integer(number) => Ok((id, moment, *number as f64)),
         _ => Err(AttemptFailure::Member(
             "value",
             "a finite number",
@@ -219,35 +221,35 @@ impl Draft {
 mod tests {
     use super::*;
 
-    fn point(id: Option<&str>, timestamp: Plain, value: Plain) -> Plain {
+    fn point(id: Option<&str>, timestamp: PlainValue, value: PlainValue) -> PlainValue {
         let mut entries = vec![
             ("timestamp".to_owned(), timestamp),
             ("value".to_owned(), value),
         ];
         if let Some(id) = id {
-            entries.push(("id".to_owned(), Plain::Text(id.to_owned())));
+            entries.push(("id".to_owned(), PlainValue::Text(id.to_owned())));
         }
-        Plain::Map(entries)
+        PlainValue::Map(entries)
     }
 
-    fn at(timestamp: &str, value: f64) -> Plain {
+    fn at(timestamp: &str, value: f64) -> PlainValue {
         point(
             None,
-            Plain::Text(timestamp.to_owned()),
-            Plain::Number(value),
+            PlainValue::Text(timestamp.to_owned()),
+            PlainValue::Number(value),
         )
     }
 
-    fn read_all(items: Vec<Plain>, frequency: Option<&str>) -> Read<(Vec<Series>, Frequency)> {
-        let mut entries = vec![("timeseries".to_owned(), Plain::List(items))];
+    fn read_all(items: Vec<PlainValue>, frequency: Option<&str>) -> Read<(Vec<Series>, Frequency)> {
+        let mut entries = vec![("timeseries".to_owned(), PlainValue::List(items))];
         if let Some(text) = frequency {
-            entries.push(("frequency".to_owned(), Plain::Text(text.to_owned())));
+            entries.push(("frequency".to_owned(), PlainValue::Text(text.to_owned())));
         }
-        let request = Plain::Map(entries);
+        let request = PlainValue::Map(entries);
         read(&Options::new("request", &request).unwrap())
     }
 
-    fn refusal(items: Vec<Plain>) -> String {
+    fn refusal(items: Vec<PlainValue>) -> String {
         read_all(items, Some("D")).unwrap_err().message
     }
 
@@ -270,7 +272,11 @@ mod tests {
     #[test]
     fn several_series_keep_the_order_of_their_first_point() {
         let day = |id, day: &str, value| {
-            point(Some(id), Plain::Text(day.to_owned()), Plain::Number(value))
+            point(
+                Some(id),
+                PlainValue::Text(day.to_owned()),
+                PlainValue::Number(value),
+            )
         };
         let items = vec![
             day("b", "2024-01-01", 1.0),
@@ -304,8 +310,8 @@ mod tests {
         );
         let text = point(
             None,
-            Plain::Text("2024-01-02".to_owned()),
-            Plain::Text("7".to_owned()),
+            PlainValue::Text("2024-01-02".to_owned()),
+            PlainValue::Text("7".to_owned()),
         );
         assert_eq!(
             refusal(vec![good(), text]),
@@ -313,8 +319,8 @@ mod tests {
         );
         let named = point(
             Some("a"),
-            Plain::Text("2024-01-02".to_owned()),
-            Plain::Number(1.0),
+            PlainValue::Text("2024-01-02".to_owned()),
+            PlainValue::Number(1.0),
         );
         assert_eq!(
             refusal(vec![named, good()]),
@@ -330,7 +336,7 @@ mod tests {
     fn a_row_of_a_database_is_a_point() {
         let day = 86_400_000;
         let rows = (0..3)
-            .map(|k| point(None, Plain::Integer(k * day), Plain::Integer(k)))
+            .map(|k| point(None, PlainValue::Integer(k * day), PlainValue::Integer(k)))
             .collect();
         let (series, frequency) = read_all(rows, None).unwrap();
         assert_eq!(frequency.as_str(), "D");

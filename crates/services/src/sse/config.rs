@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use moorline_core::{
     limit::Limit,
-    options::{OptionError, Options, Plain, Read},
+    options::{OptionError, Options, PlainValue, Read},
 };
 use moorline_net::{
     dial::DialConfig,
@@ -49,7 +49,7 @@ pub struct Config {
 impl Config {
     /// Reads an options object; unknown keys and a request that cannot be sent are refused. `headers` is a line
     /// `name:value` for each.
-    pub fn read(given: &Plain) -> Read<Self> {
+    pub fn read(given: &PlainValue) -> Read<Self> {
         let options = Options::new("options", given)?;
         let bytes = |key, default| options.integer(key, default, 1..=MAX_OPTION_BYTES);
         let config = Self {
@@ -104,15 +104,15 @@ fn read_http(options: &Options<'_>) -> Read<HttpConfig> {
             ..CallConfig::default()
         },
         http2: options.flag("http2", true)?,
-        ..HttpConfig::read(Options::new("options", &Plain::Undefined)?)?
+        ..HttpConfig::read(Options::new("options", &PlainValue::Undefined)?)?
     })
 }
 
 fn read_body(options: &Options<'_>) -> Read<Bytes> {
     match options.value("body") {
         None => Ok(Bytes::new()),
-        Some(Plain::Text(text)) => Ok(Bytes::copy_from_slice(text.as_bytes())),
-        Some(Plain::Bytes(bytes)) => Ok(Bytes::copy_from_slice(bytes)),
+        Some(PlainValue::Text(text)) => Ok(Bytes::copy_from_slice(text.as_bytes())),
+        Some(PlainValue::Bytes(bytes)) => Ok(Bytes::copy_from_slice(bytes)),
         Some(other) => {
             let path = options.path_of("body");
             Err(OptionError::wrong_type(&path, "a string or bytes", other))
@@ -139,16 +139,16 @@ fn with_defaults(given: &str) -> String {
 mod tests {
     use super::*;
 
-    fn read(entries: &[(&str, Plain)]) -> Read<Config> {
+    fn read(entries: &[(&str, PlainValue)]) -> Read<Config> {
         let mut map = vec![("url".to_owned(), text("http://127.0.0.1:1/x"))];
         map.retain(|_| !entries.iter().any(|(key, _)| *key == "url"));
-        let owned = |(key, value): &(&str, Plain)| ((*key).to_owned(), value.clone());
+        let owned = |(key, value): &(&str, PlainValue)| ((*key).to_owned(), value.clone());
         map.extend(entries.iter().map(owned));
-        Config::read(&Plain::Map(map))
+        Config::read(&PlainValue::Map(map))
     }
 
-    fn text(text: &str) -> Plain {
-        Plain::Text(text.to_owned())
+    fn text(text: &str) -> PlainValue {
+        PlainValue::Text(text.to_owned())
     }
 
     #[test]
@@ -166,14 +166,14 @@ mod tests {
     fn an_invalid_option_is_refused_by_name() {
         let table = [
             ("url", text("ftp://me:hunter2@h/")),
-            ("url", Plain::Number(1.0)),
+            ("url", PlainValue::Number(1.0)),
             ("method", text("CONNECT")),
-            ("body", Plain::Number(1.0)),
-            ("idleTimeoutMs", Plain::Number(0.0)),
-            ("maxEventBytes", Plain::Number(0.0)),
-            ("receiveQueueBytes", Plain::Number(1.5)),
-            ("maxRedirects", Plain::Number(-1.0)),
-            ("idleTimeout", Plain::Number(1.0)),
+            ("body", PlainValue::Number(1.0)),
+            ("idleTimeoutMs", PlainValue::Number(0.0)),
+            ("maxEventBytes", PlainValue::Number(0.0)),
+            ("receiveQueueBytes", PlainValue::Number(1.5)),
+            ("maxRedirects", PlainValue::Number(-1.0)),
+            ("idleTimeout", PlainValue::Number(1.0)),
         ];
         for (key, value) in table {
             let error = read(&[(key, value)]).err().unwrap();

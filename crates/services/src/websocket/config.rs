@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use moorline_core::{
     limit::Limit,
-    options::{OptionError, Options, Plain, Read},
+    options::{OptionError, Options, PlainValue, Read},
 };
 use tokio_tungstenite::tungstenite::http::{HeaderMap, header};
 use url::Url;
@@ -101,7 +101,7 @@ impl Default for Compression {
 
 impl Config {
     /// Reads a user's options.
-    pub fn read(options: &Plain) -> Read<Self> {
+    pub fn read(options: &PlainValue) -> Read<Self> {
         let options = Options::new("options", options)?;
         let (url, authorization) = read_url(&options)?;
         let mut headers = read_headers(&options)?;
@@ -136,9 +136,9 @@ impl Config {
 impl Compression {
     fn read(options: &Options<'_>) -> Read<Option<Self>> {
         match options.value("compression") {
-            None | Some(Plain::Bool(false)) => return Ok(None),
-            Some(Plain::Bool(true)) => return Ok(Some(Self::default())),
-            Some(Plain::Map(_)) => {}
+            None | Some(PlainValue::Bool(false)) => return Ok(None),
+            Some(PlainValue::Bool(true)) => return Ok(Some(Self::default())),
+            Some(PlainValue::Map(_)) => {}
             Some(other) => {
                 let path = options.path_of("compression");
                 return Err(OptionError::wrong_type(
@@ -172,7 +172,7 @@ impl Compression {
 }
 
 /// Reads the `timeoutMs` of a ping that the user sends.
-pub fn read_ping_timeout(timeout_ms: &Plain) -> Read<Duration> {
+pub fn read_ping_timeout(timeout_ms: &PlainValue) -> Read<Duration> {
     let given = Options::call_timeout(timeout_ms)?;
     Ok(given.and_then(Limit::get).unwrap_or(USER_PING_TIMEOUT))
 }
@@ -225,14 +225,14 @@ mod tests {
 
     #[test]
     fn a_ping_waits_five_seconds_or_as_long_as_its_call_says() {
-        for given in [Plain::Undefined, Plain::Number(f64::INFINITY)] {
+        for given in [PlainValue::Undefined, PlainValue::Number(f64::INFINITY)] {
             assert_eq!(read_ping_timeout(&given), Ok(Duration::from_secs(5)));
         }
-        let given = Plain::Number(20.0);
+        let given = PlainValue::Number(20.0);
         assert_eq!(read_ping_timeout(&given), Ok(Duration::from_millis(20)));
     }
 
-    fn read(entries: &[(&str, Plain)]) -> Read<Config> {
+    fn read(entries: &[(&str, PlainValue)]) -> Read<Config> {
         let mut map = vec![("url".to_owned(), text("ws://127.0.0.1:1/x?y"))];
         map.retain(|_| !entries.iter().any(|(key, _)| *key == "url"));
         map.extend(
@@ -240,11 +240,11 @@ mod tests {
                 .iter()
                 .map(|(key, value)| ((*key).to_owned(), value.clone())),
         );
-        Config::read(&Plain::Map(map))
+        Config::read(&PlainValue::Map(map))
     }
 
-    fn text(text: &str) -> Plain {
-        Plain::Text(text.to_owned())
+    fn text(text: &str) -> PlainValue {
+        PlainValue::Text(text.to_owned())
     }
 
     #[test]
@@ -267,12 +267,13 @@ mod tests {
 
     #[test]
     fn a_mistake_is_named_by_its_path_and_shows_no_secret() {
-        let list = |items: &[&str]| Plain::List(items.iter().map(|item| text(item)).collect());
-        let header = |name: &str, value| ("headers", Plain::Map(vec![(name.to_owned(), value)]));
+        let list = |items: &[&str]| PlainValue::List(items.iter().map(|item| text(item)).collect());
+        let header =
+            |name: &str, value| ("headers", PlainValue::Map(vec![(name.to_owned(), value)]));
         let table = [
             ("options.url ", ("url", text("ftp://me:hunter2@x"))),
             ("options.url ", ("url", text("ws://x/#part"))),
-            ("options.url ", ("url", Plain::Number(1.0))),
+            ("options.url ", ("url", PlainValue::Number(1.0))),
             ("options.protocols ", ("protocols", list(&["a", "a"]))),
             ("options.protocols ", ("protocols", text("a b"))),
             ("options.headers.Upgrade ", header("Upgrade", text("h2c"))),
@@ -280,15 +281,15 @@ mod tests {
                 "options.headers.x ",
                 header("x", text("hunter2\r\nevil: 1")),
             ),
-            ("options.headers.x ", header("x", Plain::Null)),
+            ("options.headers.x ", header("x", PlainValue::Null)),
             ("options.compression ", ("compression", text("yes"))),
             (
                 "options.maxMessageBytes ",
-                ("maxMessageBytes", Plain::Number(0.0)),
+                ("maxMessageBytes", PlainValue::Number(0.0)),
             ),
             (
                 "options.pingInterval ",
-                ("pingInterval", Plain::Number(1.0)),
+                ("pingInterval", PlainValue::Number(1.0)),
             ),
         ];
         for (path, entry) in table {
@@ -300,12 +301,18 @@ mod tests {
 
     #[test]
     fn compression_is_a_switch_or_its_parameters() {
-        let on = read(&[("compression", Plain::Bool(true))]).unwrap();
+        let on = read(&[("compression", PlainValue::Bool(true))]).unwrap();
         assert_eq!(on.compression, Some(Compression::default()));
-        let bits = Plain::Map(vec![("clientMaxWindowBits".to_owned(), Plain::Number(9.0))]);
+        let bits = PlainValue::Map(vec![(
+            "clientMaxWindowBits".to_owned(),
+            PlainValue::Number(9.0),
+        )]);
         let bound = read(&[("compression", bits)]).unwrap().compression.unwrap();
         assert_eq!(bound.client_max_window_bits, Some(9));
-        let wrong = Plain::Map(vec![("serverMaxWindowBits".to_owned(), Plain::Number(7.0))]);
+        let wrong = PlainValue::Map(vec![(
+            "serverMaxWindowBits".to_owned(),
+            PlainValue::Number(7.0),
+        )]);
         assert!(read(&[("compression", wrong)]).is_err());
     }
 }

@@ -179,7 +179,7 @@ fn decode_chunked(mut raw: &[u8]) -> (Vec<u8>, bool) {
 
 #[cfg(test)]
 mod tests {
-    use moorline_core::options::Plain;
+    use moorline_core::options::PlainValue;
 
     use super::*;
 
@@ -187,13 +187,13 @@ mod tests {
     const CHUNKED: Headers = &[("transfer-encoding", "chunked")];
 
     fn config(url: &str, headers: &[(&str, &str)]) -> Config {
-        let text = |text: &str| Plain::Text(text.to_owned());
+        let text = |text: &str| PlainValue::Text(text.to_owned());
         let headers = headers
             .iter()
             .map(|(name, value)| ((*name).to_owned(), text(value)));
-        let given = Plain::Map(vec![
+        let given = PlainValue::Map(vec![
             ("url".to_owned(), text(url)),
-            ("headers".to_owned(), Plain::Map(headers.collect())),
+            ("headers".to_owned(), PlainValue::Map(headers.collect())),
         ]);
         Config::read(&given).unwrap()
     }

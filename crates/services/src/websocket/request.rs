@@ -2,7 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use moorline_core::{
-    options::{OptionError, Options, Plain, Read},
+    options::{OptionError, Options, PlainValue, Read},
     secret::Secret,
 };
 use moorline_net::header::header_value;
@@ -77,7 +77,7 @@ pub(super) fn read_headers(options: &Options<'_>) -> Read<HeaderMap> {
     let mut headers = HeaderMap::new();
     let entries = match options.value("headers") {
         None => return Ok(headers),
-        Some(Plain::Map(entries)) => entries,
+        Some(PlainValue::Map(entries)) => entries,
         Some(other) => {
             let path = options.path_of("headers");
             return Err(OptionError::wrong_type(&path, "an object", other));
@@ -86,8 +86,8 @@ pub(super) fn read_headers(options: &Options<'_>) -> Read<HeaderMap> {
     for (name, value) in entries {
         let path = format!("{}.{name}", options.path_of("headers"));
         let values = match value {
-            Plain::Undefined => continue,
-            Plain::List(items) => items.as_slice(),
+            PlainValue::Undefined => continue,
+            PlainValue::List(items) => items.as_slice(),
             one => std::slice::from_ref(one),
         };
         let lower = HeaderName::from_bytes(name.as_bytes())
@@ -99,7 +99,7 @@ pub(super) fn read_headers(options: &Options<'_>) -> Read<HeaderMap> {
             ));
         }
         for value in values {
-            let Plain::Text(text) = value else {
+            let PlainValue::Text(text) = value else {
                 return Err(OptionError::wrong_type(&path, "a string", value));
             };
             let value =
@@ -125,12 +125,12 @@ pub(super) fn read_protocols(options: &Options<'_>) -> Read<Vec<String>> {
     let path = options.path_of("protocols");
     let given = match options.value("protocols") {
         None => &[],
-        Some(Plain::List(items)) => items.as_slice(),
+        Some(PlainValue::List(items)) => items.as_slice(),
         Some(one) => std::slice::from_ref(one),
     };
     let mut protocols = Vec::with_capacity(given.len());
     for item in given {
-        let Plain::Text(name) = item else {
+        let PlainValue::Text(name) = item else {
             return Err(OptionError::wrong_type(
                 &path,
                 "a string or an array of strings",

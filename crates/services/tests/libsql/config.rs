@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use moorline_core::{
     limit::Limit,
-    options::{Plain, Read},
+    options::{PlainValue, Read},
 };
 use moorline_services::libsql::{
     config::{Config, OptionStyle},
@@ -17,13 +17,13 @@ use moorline_services::libsql::{
     target::Target,
 };
 
-fn read(url: &str, more: &[(&str, Plain)]) -> Read<Config> {
-    let mut entries = vec![("url".to_owned(), Plain::Text(url.to_owned()))];
+fn read(url: &str, more: &[(&str, PlainValue)]) -> Read<Config> {
+    let mut entries = vec![("url".to_owned(), PlainValue::Text(url.to_owned()))];
     entries.extend(
         more.iter()
             .map(|(key, value)| ((*key).to_owned(), value.clone())),
     );
-    Config::read(&Plain::Map(entries), OptionStyle::Pool, false)
+    Config::read(&PlainValue::Map(entries), OptionStyle::Pool, false)
 }
 
 fn target_of(url: &str) -> String {
@@ -126,7 +126,7 @@ fn a_token_in_the_url_of_a_file_is_not_shown() {
 #[test]
 fn an_unsupported_option_is_refused_by_name() {
     for key in ["syncUrl", "encryptionKey", "fetch"] {
-        let error = read("file:a.db", &[(key, Plain::Text("x".into()))])
+        let error = read("file:a.db", &[(key, PlainValue::Text("x".into()))])
             .err()
             .unwrap();
         assert!(
@@ -156,7 +156,7 @@ fn the_specified_defaults_hold() {
 #[test]
 fn a_token_from_a_file_loses_its_line_break_and_one_that_no_header_can_carry_is_refused() {
     let token = |url: &str, given: &str| {
-        let given = [("authToken", Plain::Text(given.to_owned()))];
+        let given = [("authToken", PlainValue::Text(given.to_owned()))];
         read(url, &given).map(|config| match config.target {
             Target::Remote(target) => target.auth_token.map(|token| token.expose().to_owned()),
             Target::Local(_) => None,
@@ -198,11 +198,11 @@ fn a_token_in_the_url_is_not_shown() {
 fn the_options_of_the_libsql_client_keep_their_names() {
     let client = |concurrency: f64| {
         let entries = vec![
-            ("url".to_owned(), Plain::Text(":memory:".into())),
-            ("concurrency".to_owned(), Plain::Number(concurrency)),
-            ("timeout".to_owned(), Plain::Number(100.0)),
+            ("url".to_owned(), PlainValue::Text(":memory:".into())),
+            ("concurrency".to_owned(), PlainValue::Number(concurrency)),
+            ("timeout".to_owned(), PlainValue::Number(100.0)),
         ];
-        Config::read(&Plain::Map(entries), OptionStyle::Client, true).unwrap()
+        Config::read(&PlainValue::Map(entries), OptionStyle::Client, true).unwrap()
     };
     assert_eq!(client(7.0).pool.ledger.max, 7);
     assert_eq!(client(0.0).pool.ledger.max, 10_000, "0 is no limit");

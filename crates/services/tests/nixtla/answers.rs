@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use moorline_core::{
     error::{Delivery, Kind},
-    options::Plain,
+    options::PlainValue,
 };
 use serde_json::{Value as Json, json};
 
@@ -28,7 +28,7 @@ async fn a_forecast_gets_times_values_intervals_and_its_model_info() {
         _ => service(asked),
     })
     .await;
-    let levels = Plain::List(vec![number(0.8), number(0.95)]);
+    let levels = PlainValue::List(vec![number(0.8), number(0.95)]);
     let more = [("horizon", number(2.0)), ("confidenceLevels", levels)];
     let client = client(&server.url, &[]);
     let answer = run(&client, request("forecast", &[1.0, 2.0, 3.0], &more))
@@ -80,7 +80,7 @@ async fn a_large_request_is_compressed() {
         Reply::json(&json!({ "mean": [body["series"]["y"].as_array().unwrap().len()] }))
     })
     .await;
-    let client = client(&server.url, &[("restrictInput", Plain::Bool(false))]);
+    let client = client(&server.url, &[("restrictInput", PlainValue::Bool(false))]);
     let values: Vec<f64> = (0..150_000).map(|k| f64::from(k) + 0.25).collect();
     let request = request("forecast", &values, &[("horizon", number(1.0))]);
     let answer = run(&client, request).await.unwrap();
@@ -200,7 +200,7 @@ async fn a_refusal_that_repeats_the_key_does_not_show_it() {
         Reply::status(401, &body.to_string())
     })
     .await;
-    let key = Plain::Text("hunter2".to_owned());
+    let key = PlainValue::Text("hunter2".to_owned());
     let client = client(&server.url, &[("apiKey", key)]);
     let failure = failed(run(&client, forecast()).await);
     assert_eq!(

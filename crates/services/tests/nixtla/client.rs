@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use moorline_core::{
     error::{Failure, Outcome},
-    options::{Options, Plain},
+    options::{Options, PlainValue},
 };
 use moorline_services::nixtla::{
     call_limits::CallLimits, config::NixtlaConfig, request::Request, service::Nixtla,
@@ -14,21 +14,21 @@ use tokio_util::sync::CancellationToken;
 
 use crate::test_server::{ReceivedRequest, Reply};
 
-pub(crate) fn map(entries: &[(&str, Plain)]) -> Plain {
-    let own = |(key, value): &(&str, Plain)| ((*key).to_owned(), value.clone());
-    Plain::Map(entries.iter().map(own).collect())
+pub(crate) fn map(entries: &[(&str, PlainValue)]) -> PlainValue {
+    let own = |(key, value): &(&str, PlainValue)| ((*key).to_owned(), value.clone());
+    PlainValue::Map(entries.iter().map(own).collect())
 }
 
-pub(crate) fn text(value: &str) -> Plain {
-    Plain::Text(value.to_owned())
+pub(crate) fn text(value: &str) -> PlainValue {
+    PlainValue::Text(value.to_owned())
 }
 
-pub(crate) fn number(value: f64) -> Plain {
-    Plain::Number(value)
+pub(crate) fn number(value: f64) -> PlainValue {
+    PlainValue::Number(value)
 }
 
 /// A client with a key and quick retries.
-pub(crate) fn client(url: &str, more: &[(&str, Plain)]) -> Nixtla {
+pub(crate) fn client(url: &str, more: &[(&str, PlainValue)]) -> Nixtla {
     let mut options = vec![("baseUrl", text(url)), ("baseDelayMs", number(1.0))];
     if !more.iter().any(|(key, _)| *key == "apiKey") {
         options.push(("apiKey", text("key")));
@@ -40,15 +40,19 @@ pub(crate) fn client(url: &str, more: &[(&str, Plain)]) -> Nixtla {
 }
 
 /// Daily points with these values.
-pub(crate) fn request(operation: &str, values: &[f64], more: &[(&str, Plain)]) -> Arc<Request> {
+pub(crate) fn request(
+    operation: &str,
+    values: &[f64],
+    more: &[(&str, PlainValue)],
+) -> Arc<Request> {
     let day = 86_400_000.0;
     let points = values.iter().enumerate().map(|(k, value)| {
         map(&[
-            ("timestamp", Plain::Date(k as f64 * day)),
+            ("timestamp", PlainValue::Date(k as f64 * day)),
             ("value", number(*value)),
         ])
     });
-    let mut entries = vec![("timeseries", Plain::List(points.collect()))];
+    let mut entries = vec![("timeseries", PlainValue::List(points.collect()))];
     entries.extend_from_slice(more);
     Arc::new(Request::read(operation, &map(&entries)).unwrap())
 }

@@ -7,7 +7,7 @@ use std::{
 
 use moorline_core::{
     error::{Delivery, Kind},
-    options::Plain,
+    options::PlainValue,
     resilience::breaker::CircuitState,
 };
 use serde_json::{Value as Json, json};
@@ -192,7 +192,10 @@ async fn a_local_model_answers_without_a_key_when_down_and_when_open() {
             .unwrap()
             .to_owned()
     };
-    let keyless = client(&server.url, &[("apiKey", Plain::Undefined), local.clone()]);
+    let keyless = client(
+        &server.url,
+        &[("apiKey", PlainValue::Undefined), local.clone()],
+    );
     assert_eq!(
         reason(&run(&keyless, Arc::clone(&forecast)).await.unwrap()),
         "auth"
@@ -211,7 +214,7 @@ async fn a_local_model_answers_without_a_key_when_down_and_when_open() {
 #[tokio::test]
 async fn without_a_key_nothing_is_sent() {
     let server = TestServer::start(|_, _| Reply::status(200, "{}")).await;
-    let client = client(&server.url, &[("apiKey", Plain::Undefined)]);
+    let client = client(&server.url, &[("apiKey", PlainValue::Undefined)]);
     let failure = failed(run(&client, forecast()).await);
     assert_eq!(
         (failure.kind, failure.delivery),

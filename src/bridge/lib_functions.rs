@@ -9,16 +9,16 @@ use napi::{
     check_status, sys,
 };
 
-use super::{failure::failure_json, queue::per_environment, value::create_string};
+use super::{failure::failure_json, queue::environment_state, value::create_string};
 
 /// The functions of `lib/`, as long as its environment lives; null until they are given.
-pub(super) struct Face {
+pub(super) struct LibFunctions {
     to_error: Cell<sys::napi_ref>,
     on_lost: Cell<sys::napi_ref>,
     to_list: Cell<sys::napi_ref>,
 }
 
-impl Default for Face {
+impl Default for LibFunctions {
     fn default() -> Self {
         Self {
             to_error: Cell::new(ptr::null_mut()),
@@ -29,9 +29,9 @@ impl Default for Face {
 }
 
 /// A function that stays for the life of the environment, which frees the reference.
-pub(crate) struct Kept(sys::napi_ref);
+pub(crate) struct LibFunction(sys::napi_ref);
 
-impl TypeName for Kept {
+impl TypeName for LibFunction {
     fn type_name() -> &'static str {
         "function"
     }
@@ -40,9 +40,9 @@ impl TypeName for Kept {
     }
 }
 
-impl ValidateNapiValue for Kept {}
+impl ValidateNapiValue for LibFunction {}
 
-impl FromNapiValue for Kept {
+impl FromNapiValue for LibFunction {
     unsafe fn from_napi_value(env: sys::napi_env, value: sys::napi_value) -> Result<Self> {
         let (mut kind, mut reference) = (0, ptr::null_mut());
         // SAFETY: napi passes the running call's environment and one of its arguments.
@@ -67,16 +67,16 @@ impl FromNapiValue for Kept {
 #[napi_derive::napi(catch_unwind)]
 pub fn bridge_attach(
     env: Env,
-    #[napi(ts_arg_type = "(record: string) => unknown")] to_error: Kept,
-    #[napi(ts_arg_type = "(reason: string) => void")] on_lost: Kept,
-    #[napi(ts_arg_type = "(...items: unknown[]) => unknown[]")] to_list: Kept,
+    #[napi(ts_arg_type = "(record: string) => unknown")] to_error: LibFunction,
+    #[napi(ts_arg_type = "(reason: string) => void")] on_lost: LibFunction,
+    #[napi(ts_arg_type = "(...items: unknown[]) => unknown[]")] to_list: LibFunction,
 ) -> Result<()> {
     // SAFETY: on the JavaScript thread, in a running call.
-    let face = unsafe { &per_environment(env.raw())?.face };
+    let functions = unsafe { &environment_state(env.raw())?.lib_functions };
     for replaced in [
-        face.to_error.replace(to_error.0),
-        face.on_lost.replace(on_lost.0),
-        face.to_list.replace(to_list.0),
+        functions.to_error.replace(to_error.0),
+        functions.on_lost.replace(on_lost.0),
+        functions.to_list.replace(to_list.0),
     ] {
         if !replaced.is_null() {
             // SAFETY: a reference of this environment that has no user any more. Kept, it would keep its realm alive.
@@ -93,10 +93,10 @@ pub fn bridge_attach(
 pub(super) unsafe fn throw_defect(env: sys::napi_env) {
     // SAFETY: as for this function.
     unsafe {
-        let made = per_environment(env).ok().and_then(|state| {
+        let made = environment_state(env).ok().and_then(|state| {
             ask(
                 env,
-                state.face.to_error.get(),
+                state.lib_functions.to_error.get(),
                 &failure_json(Failure::defect()),
             )
         });
@@ -113,9 +113,9 @@ pub(super) unsafe fn throw_defect(env: sys::napi_env) {
 pub(super) unsafe fn report_lost(env: sys::napi_env, reason: &str) {
     // SAFETY: as for this function.
     unsafe {
-        let reported = per_environment(env)
+        let reported = environment_state(env)
             .ok()
-            .and_then(|state| ask(env, state.face.on_lost.get(), reason));
+            .and_then(|state| ask(env, state.lib_functions.on_lost.get(), reason));
         if reported.is_none() {
             // A logger that throws has no caller to throw to.
             take_exception(env);
@@ -123,7 +123,7 @@ pub(super) unsafe fn report_lost(env: sys::napi_env, reason: &str) {
     }
 }
 
-impl Face {
+impl LibFunctions {
     /// An array of `items`; `None` before `lib/` has attached itself.
     ///
     /// # Safety

@@ -1,9 +1,9 @@
-import { performance } from '../../runtime/node';
-import { native, type Handle } from '../../runtime/native';
-import type { ConnectionTracker } from '../../../dist/native';
+import { performance } from '../runtime/node';
+import { native, type Handle } from '../runtime/native';
+import type { ConnectionTracker } from '../../dist/native';
 
-/** The attempts of one call. */
-export class Attempts {
+/** The record of one call: its attempts, and what it gave in the end. */
+export class CallRecord {
   /** The bytes of the message that the call sends. */
   bytes: number | undefined;
   /** Whether the last answer says that the service is unwell. */
@@ -23,8 +23,8 @@ export class Attempts {
   }
 
   /** Begins an attempt. One that was answered before was not the last. */
-  begin(startedAt = performance.now()): void {
-    if (this.#attemptMs !== undefined) native.connectionAttempt(this.#tracker, this.#attemptMs, this.#status);
+  beginAttempt(startedAt = performance.now()): void {
+    if (this.#attemptMs !== undefined) native.connectionRecordAttempt(this.#tracker, this.#attemptMs, this.#status);
     this.#attemptMs = this.#status = undefined;
     this.#attemptStartedAt = startedAt;
     this.#count += 1;
@@ -40,13 +40,13 @@ export class Attempts {
   /** Records that the attempt failed; one that was given up, or could not be sent, does not count. */
   recordFailure(counts = true): void {
     if (this.#attemptStartedAt === undefined) return;
-    if (counts) native.connectionAttempt(this.#tracker, performance.now() - this.#attemptStartedAt);
+    if (counts) native.connectionRecordAttempt(this.#tracker, performance.now() - this.#attemptStartedAt);
     this.#attemptStartedAt = undefined;
   }
 
   /** Runs `work` as one attempt. */
-  time<T>(work: () => Promise<T>): Promise<T> {
-    this.begin();
+  runAttempt<T>(work: () => Promise<T>): Promise<T> {
+    this.beginAttempt();
     const startedAt = this.#attemptStartedAt;
     const recordFailure = () => {
       // One that was cut off may fail when its call is long over.
@@ -63,7 +63,7 @@ export class Attempts {
   }
 
   /** The call has ended: counts it, and the last of its attempts. Gives the milliseconds that both took. */
-  end(success: boolean, errorType: string | undefined): { tookMs: number; attemptMs: number } {
+  endCall(success: boolean, errorType: string | undefined): { tookMs: number; attemptMs: number } {
     const now = performance.now();
     const tookMs = now - this.#startedAt;
     if (this.#attemptStartedAt !== undefined) this.#attemptMs = now - this.#attemptStartedAt;
@@ -71,7 +71,7 @@ export class Attempts {
     if (this.#count === 0) this.#attemptMs = tookMs;
     this.#attemptStartedAt = undefined;
     const sent = success ? this.bytes : undefined;
-    native.connectionRecord(this.#tracker, tookMs, success, errorType, sent, this.#attemptMs, this.#status);
+    native.connectionRecordRequest(this.#tracker, tookMs, success, errorType, sent, this.#attemptMs, this.#status);
     return { tookMs, attemptMs: this.#attemptMs ?? tookMs };
   }
 }

@@ -4,7 +4,7 @@ use super::Excess;
 
 /// A plain JavaScript value, copied. `undefined` members are absent.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Plain {
+pub enum PlainValue {
     /// `undefined` at the top level; inside maps it means absent.
     Undefined,
     /// `null`.
@@ -24,16 +24,16 @@ pub enum Plain {
     /// A `Date`, milliseconds since the epoch (`NaN` when invalid).
     Date(f64),
     /// An array.
-    List(Vec<Plain>),
+    List(Vec<PlainValue>),
     /// An object's own enumerable members.
-    Map(Vec<(String, Plain)>),
+    Map(Vec<(String, PlainValue)>),
     /// A value that cannot be copied, by its type name (`function`, `symbol`).
     Other(&'static str),
     /// A value with a part that is too large to be copied.
     Excess(Box<Excess>),
 }
 
-impl Plain {
+impl PlainValue {
     /// The name of this value's type in a message, as in Node.
     pub fn type_name(&self) -> &'static str {
         match self {

@@ -1,19 +1,19 @@
 /** One event on its way through the user's code. */
-export class Delivery {
+export class Acknowledgement {
   /** @internal The id after which a stream goes on when this event, and all before it, were handled. */
   id: string;
   /** @internal */
   state: 'pending' | 'failed' | 'handled' = 'pending';
   /** @internal */
-  previous: Delivery | undefined;
+  previous: Acknowledgement | undefined;
   /** @internal */
-  next: Delivery | undefined;
+  next: Acknowledgement | undefined;
   /** @internal Which of the lists of its owner it belongs to. */
   readonly list: number;
-  readonly #owner: Deliveries;
+  readonly #owner: Acknowledgements;
 
   /** @internal */
-  constructor(owner: Deliveries, id: string, list: number) {
+  constructor(owner: Acknowledgements, id: string, list: number) {
     this.#owner = owner;
     this.id = id;
     this.list = list;
@@ -36,10 +36,10 @@ export class Delivery {
  *
  * Neighbours that were handled become one, so the list is as long as there are events that were not, and no longer.
  */
-export class Deliveries {
+export class Acknowledgements {
   readonly #onPosition: (position: string) => void;
   #position = '';
-  #last: Delivery | undefined;
+  #last: Acknowledgement | undefined;
   #list = 0;
   #failures = 0;
 
@@ -62,47 +62,47 @@ export class Deliveries {
   }
 
   /** An event came. */
-  add(id: string): Delivery {
-    const delivery = new Delivery(this, id, this.#list);
-    delivery.previous = this.#last;
-    if (this.#last) this.#last.next = delivery;
-    return (this.#last = delivery);
+  add(id: string): Acknowledgement {
+    const acknowledgement = new Acknowledgement(this, id, this.#list);
+    acknowledgement.previous = this.#last;
+    if (this.#last) this.#last.next = acknowledgement;
+    return (this.#last = acknowledgement);
   }
 
   /** @internal */
-  markHandled(delivery: Delivery): void {
-    if (delivery.list !== this.#list || delivery.state === 'handled') return;
-    if (delivery.state === 'failed') this.#failures -= 1;
-    delivery.state = 'handled';
-    if (delivery.next?.state === 'handled') this.#merge(delivery, delivery.next);
-    const { previous } = delivery;
-    if (previous?.state === 'handled') return this.#merge(previous, delivery);
+  markHandled(acknowledgement: Acknowledgement): void {
+    if (acknowledgement.list !== this.#list || acknowledgement.state === 'handled') return;
+    if (acknowledgement.state === 'failed') this.#failures -= 1;
+    acknowledgement.state = 'handled';
+    if (acknowledgement.next?.state === 'handled') this.#merge(acknowledgement, acknowledgement.next);
+    const { previous } = acknowledgement;
+    if (previous?.state === 'handled') return this.#merge(previous, acknowledgement);
     if (previous) return;
-    this.#remove(delivery);
-    if (delivery.id === '' || delivery.id === this.#position) return;
-    this.#position = delivery.id;
-    this.#onPosition(delivery.id);
+    this.#remove(acknowledgement);
+    if (acknowledgement.id === '' || acknowledgement.id === this.#position) return;
+    this.#position = acknowledgement.id;
+    this.#onPosition(acknowledgement.id);
   }
 
   /** @internal */
-  markFailed(delivery: Delivery): void {
-    if (delivery.list !== this.#list || delivery.state !== 'pending') return;
-    delivery.state = 'failed';
+  markFailed(acknowledgement: Acknowledgement): void {
+    if (acknowledgement.list !== this.#list || acknowledgement.state !== 'pending') return;
+    acknowledgement.state = 'failed';
     this.#failures += 1;
   }
 
   /** `later` was handled as well. */
-  #merge(delivery: Delivery, later: Delivery): void {
+  #merge(acknowledgement: Acknowledgement, later: Acknowledgement): void {
     // An event without an id leaves the position where it is.
-    if (later.id !== '') delivery.id = later.id;
+    if (later.id !== '') acknowledgement.id = later.id;
     this.#remove(later);
   }
 
-  #remove(delivery: Delivery): void {
-    const { previous, next } = delivery;
+  #remove(acknowledgement: Acknowledgement): void {
+    const { previous, next } = acknowledgement;
     if (previous) previous.next = next;
     if (next) next.previous = previous;
     else this.#last = previous;
-    delivery.previous = delivery.next = undefined;
+    acknowledgement.previous = acknowledgement.next = undefined;
   }
 }

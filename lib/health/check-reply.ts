@@ -31,40 +31,42 @@ interface ValueStatus {
 }
 
 /** A checker's answer, in the terms of the addon. */
-export interface Answer extends ValueStatus {
+export interface CheckReply extends ValueStatus {
   /** The statuses of its members, where it has none itself. */
-  parts?: Part[];
+  members?: MemberStatus[];
   metadata?: string;
 }
 
-interface Part extends ValueStatus {
+interface MemberStatus extends ValueStatus {
   /** The path of the member. */
-  at: string;
+  path: string;
 }
 
 /** Members of answers that say whether it is well, and by which status. */
-const FLAGS = ['healthy', 'isHealthy', 'ok', 'success'] as const;
-const STATUSES = ['status', 'statusCode'] as const;
+const FLAG_KEYS = ['healthy', 'isHealthy', 'ok', 'success'] as const;
+const STATUS_KEYS = ['status', 'statusCode'] as const;
 /** How deep, and at how many members, an answer is searched: it may hold anything. */
 const MAX_DEPTH = 3;
 const MAX_MEMBERS = 1000;
+/** How many of the errors that an object lists are shown. */
+const MAX_ERRORS = 3;
 
 /** Asks a checker and puts its answer into the addon's terms. Never rejects. */
-export async function runChecker(checker: HealthCheckFunction, signal: AbortSignal, name: string): Promise<Answer> {
+export async function runChecker(checker: HealthCheckFunction, signal: AbortSignal, name: string): Promise<CheckReply> {
   try {
     let value = await checker({ signal });
     if (isObject(value) && typeof value['healthCheck'] === 'function') value = await value['healthCheck']({ signal });
     value = await awaitMembers(value);
     const metadata = isObject(value) && !isError(value) ? value['metadata'] : undefined;
-    return { ...toAnswer(value), ...(isObject(metadata) && serializeMetadata(metadata, name)) };
+    return { ...toReply(value), ...(isObject(metadata) && serializeMetadata(metadata, name)) };
   } catch (error) {
     return { healthy: false, error: messageWithCauses(error) };
   }
 }
 
 /** Whether the answer of a health check says that it works. */
-export async function isWell(value: unknown): Promise<boolean> {
-  return native.healthIsUp(toAnswer(await awaitMembers(value)));
+export async function isUp(value: unknown): Promise<boolean> {
+  return native.healthIsUp(toReply(await awaitMembers(value)));
 }
 
 /** Returns an answer with the outcomes of the promises among its members. All are awaited together, so that no rejection is unhandled. */
@@ -103,13 +105,13 @@ function isPromise(value: unknown): value is PromiseLike<unknown> {
   }
 }
 
-function toAnswer(given: unknown): Answer {
+function toReply(given: unknown): CheckReply {
   if (given === undefined) return { healthy: false, error: 'The checker returned nothing' };
   const value = unwrapFulfilled(given);
   const status = statusOf(value);
   if (status) return status;
-  const parts = isCollection(value) ? partsOf(value) : [];
-  if (parts.length > 0) return { parts };
+  const members = isCollection(value) ? memberStatusesOf(value) : [];
+  if (members.length > 0) return { members };
   // An object that says nothing is there, and therefore healthy; so is a text, unless it is a word that says otherwise.
   return { healthy: Boolean(value), ...(typeof value === 'string' && { statuses: [value] }) };
 }
@@ -120,15 +122,15 @@ function statusOf(value: unknown): ValueStatus | undefined {
   if (!isObject(value)) return undefined;
   if (value['status'] === 'rejected' && 'reason' in value)
     return { healthy: false, error: messageWithCauses(value['reason']) };
-  const statuses = STATUSES.map((name) => valueIn(value[name])).filter(isPresent);
-  // `ok` of an HTTP answer is false for what was not modified.
-  const isAnswer = statuses.some((status) => typeof status === 'number');
-  const flags = FLAGS.filter((name) => !(isAnswer && name === 'ok') && isPresent(value[name]));
-  const flagValues = flags.map((name) => flagOf(name, valueIn(value[name])));
-  const error = reasonIn(value) ?? flagValues.find((flag) => typeof flag === 'string');
+  const statuses = STATUS_KEYS.map((name) => unwrapSettled(value[name])).filter(isPresent);
+  // `ok` of an HTTP response is false for what was not modified.
+  const isHttpResponse = statuses.some((status) => typeof status === 'number');
+  const flags = FLAG_KEYS.filter((name) => !(isHttpResponse && name === 'ok') && isPresent(value[name]));
+  const flagValues = flags.map((name) => flagOf(name, unwrapSettled(value[name])));
+  const error = errorMessageIn(value) ?? flagValues.find((flag) => typeof flag === 'string');
   if (flagValues.length + statuses.length === 0) return error === undefined ? undefined : { healthy: false, error };
   return {
-    ...(statuses.length > 0 && { statuses: statuses.map(printable) }),
+    ...(statuses.length > 0 && { statuses: statuses.map(toPrintable) }),
     ...(flagValues.length > 0 && { healthy: flagValues.every((flag) => flag === true) }),
     ...(typeof error === 'string' && { error }),
   };
@@ -146,28 +148,28 @@ function flagOf(name: string, value: unknown): boolean | string {
 }
 
 /** The value or the reason of a settled promise in the place of a flag or a status. */
-function valueIn(value: unknown): unknown {
+function unwrapSettled(value: unknown): unknown {
   if (!isObject(value)) return value;
   if (value['status'] === 'fulfilled') return value['value'] ?? null;
   return value['status'] === 'rejected' ? (value['reason'] ?? null) : value;
 }
 
 /** The statuses of the members of a list or a plain object that have one. */
-function partsOf(value: object): Part[] {
-  const parts: Part[] = [];
+function memberStatusesOf(value: object): MemberStatus[] {
+  const found: MemberStatus[] = [];
   let members = 0;
   const visit = (value: object, path: string, depth: number): void => {
     for (const [key, member] of Object.entries(value)) {
       if ((members += 1) > MAX_MEMBERS) return;
-      const at = path + key;
+      const memberPath = path + key;
       const result = unwrapFulfilled(member);
       const status = result === false && Array.isArray(value) ? { healthy: false } : statusOf(result);
-      if (status) parts.push({ at, ...status });
-      else if (depth < MAX_DEPTH && isCollection(result)) visit(result, `${at}.`, depth + 1);
+      if (status) found.push({ path: memberPath, ...status });
+      else if (depth < MAX_DEPTH && isCollection(result)) visit(result, `${memberPath}.`, depth + 1);
     }
   };
   visit(value, '', 1);
-  return parts;
+  return found;
 }
 
 /** The value of a fulfilled promise where it is a result of `Promise.allSettled`: one without a value has done its work. */
@@ -177,13 +179,13 @@ function unwrapFulfilled(value: unknown): unknown {
 }
 
 /** The error that an object names. `error: null`, `false`, `''` and `{}` are the usual ways to say nothing. */
-function reasonIn({ error, errors, errorMessage }: Record<string, unknown>): string | undefined {
-  if (isReason(error)) return messageIn(error);
-  if (Array.isArray(errors) && errors.length > 0) return errors.slice(0, MAX_DEPTH).map(messageIn).join('; ');
+function errorMessageIn({ error, errors, errorMessage }: Record<string, unknown>): string | undefined {
+  if (isErrorGiven(error)) return messageIn(error);
+  if (Array.isArray(errors) && errors.length > 0) return errors.slice(0, MAX_ERRORS).map(messageIn).join('; ');
   return typeof errorMessage === 'string' && errorMessage !== '' ? errorMessage : undefined;
 }
 
-function isReason(error: unknown): boolean {
+function isErrorGiven(error: unknown): boolean {
   if (!isPresent(error) || !error) return false;
   return !isCollection(error) || Object.keys(error).length > 0;
 }
@@ -199,7 +201,7 @@ function isPresent(value: unknown): boolean {
   return value !== undefined && typeof value !== 'function';
 }
 
-function printable(status: unknown): unknown {
+function toPrintable(status: unknown): unknown {
   return isObject(status) ? inspect(status, { depth: 0 }) : status;
 }
 

@@ -50,14 +50,14 @@ async function esbuildExternal(project) {
 }
 
 async function nft(project) {
-  for (const entry of ['start.mjs', 'start.cjs']) {
+  for (const entry of ['program.mjs', 'program.cjs']) {
     const traced = await trace(project, entry);
     runInEmptyDirectory(traced, (alone) => node(alone, entry));
   }
 }
 
 function ncc(project) {
-  for (const entry of ['start.mjs', 'start.cjs']) {
+  for (const entry of ['program.mjs', 'program.cjs']) {
     const built = join(project, 'out', `ncc-${entry}`);
     node(project, join(installed('@vercel/ncc'), 'dist', 'ncc', 'cli.js'), 'build', entry, '--out', built, '--quiet');
     runInEmptyDirectory(built, (alone) => node(alone, `index${entry.slice(-4)}`));
@@ -69,10 +69,10 @@ async function webpack(project, name, compile) {
   const common = { mode: 'production', target: 'node', context: project };
   const path = join(project, 'out', name);
   const [script, module] = [
-    { ...common, entry: './start.cjs', output: { path, filename: 'out.cjs' } },
+    { ...common, entry: './program.cjs', output: { path, filename: 'out.cjs' } },
     {
       ...common,
-      entry: './start.mjs',
+      entry: './program.mjs',
       experiments: { outputModule: true },
       output: { path, filename: 'out.mjs', module: true, chunkFormat: 'module' },
     },
@@ -91,13 +91,13 @@ const load = (name, ...file) => import(pathToFileURL(join(installed(name), ...fi
 async function vite(project, name, ssr) {
   const { build } = await load('vite', 'dist', 'node', 'index.js');
   const outDir = join(project, 'out', name);
-  await build({ root: project, configFile: false, logLevel: 'silent', ssr, build: { ssr: 'start.mjs', outDir } });
-  expectOutput(node(outDir, 'start.mjs'));
+  await build({ root: project, configFile: false, logLevel: 'silent', ssr, build: { ssr: 'program.mjs', outDir } });
+  expectOutput(node(outDir, 'program.mjs'));
 }
 
 function bun(project) {
   const binary = join(installed('@oven/bun-linux-x64'), 'bin', 'bun');
-  for (const entry of ['start.mjs', 'start.cjs']) {
+  for (const entry of ['program.mjs', 'program.cjs']) {
     const built = join(project, 'out', `bun-${entry}`);
     mkdirSync(built, { recursive: true });
     output(binary, ['build', '--compile', entry, '--outfile', join(built, 'program')], project);

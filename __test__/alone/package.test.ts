@@ -18,11 +18,11 @@ import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 
 import { missing } from '../support/missing';
-import { root, tests } from '../support/paths';
+import { root, testsDirectory } from '../support/paths';
 
 const packages = join(root, 'target', 'packages');
 const project = join(root, 'target', `package-${process.pid}`);
-const fixtures = join(tests, 'package');
+const fixtures = join(testsDirectory, 'package');
 /** Where the release build is that is to be packed; undefined for the build that the other tests run on. */
 const released = process.env['MOORLINE_BINARIES'];
 
@@ -280,7 +280,7 @@ describe('loading', () => {
 });
 
 describe('runtimes', () => {
-  const modules = join(tests, 'runtimes', 'node_modules');
+  const modules = join(testsDirectory, 'runtimes', 'node_modules');
   const runtimes = {
     'the Node.js that runs the tests': process.execPath,
     'Node.js 22': join(modules, 'node-22', 'bin', 'node'),

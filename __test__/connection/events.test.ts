@@ -19,7 +19,7 @@ import { Authority } from '../support/certificates';
 import { closeAfter, eventServer, EventRecorder, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
-import { type Running, serve, start } from '../support/http';
+import { type RunningServer, serve, startServer } from '../support/http';
 import { peersMissing } from '../support/peers';
 import { freePort } from '../support/ports';
 
@@ -41,7 +41,7 @@ interface Transport {
   scheme: string;
   make(config: ConnectionConfig): BaseConnection;
   /** A server that works. */
-  serve(): Promise<Running>;
+  serve(): Promise<RunningServer>;
   /** Makes it reach for its server. */
   reach(connection: BaseConnection): Promise<unknown>;
   /** Waits for something that never comes. */
@@ -132,7 +132,7 @@ for (const transport of transports) {
       const authority = new Authority();
       t.after(() => authority.remove());
       const tls = { ...authority.issue(['IP:127.0.0.1']), ca: authority.cert, requestCert: true };
-      const server = await start(createSecureServer({ ...tls, rejectUnauthorized: true }, (_, res) => res.end()));
+      const server = await startServer(createSecureServer({ ...tls, rejectUnauthorized: true }, (_, res) => res.end()));
       t.after(() => server.close());
       const url = `${transport.scheme}s://127.0.0.1:${server.port}`;
       const { connection, recorder } = make(t, 0, { url, tls: { ca: authority.cert } });
@@ -149,7 +149,7 @@ for (const transport of transports) {
       assert.equal(await connection.connect(), true);
       const before = begun;
       const dwelling = transport.dwell(connection);
-      await eventually(() => (transport.name === 'HTTPConnection' ? begun > before : server.open() > 0));
+      await eventually(() => (transport.name === 'HTTPConnection' ? begun > before : server.openConnections() > 0));
       proxy.cut();
       await recorder.until('connection_lost');
       assert.equal(await dwelling, null);

@@ -24,7 +24,7 @@ import {
 import { debianBinary, skipWithout } from '../support/debian';
 import { DebianServers } from '../support/debian-servers';
 import { eventually } from '../support/eventually';
-import { type Running, serve, start } from '../support/http';
+import { type RunningServer, serve, startServer } from '../support/http';
 import { peersMissing } from '../support/peers';
 import { freePort } from '../support/ports';
 
@@ -42,8 +42,8 @@ describe('connections through a proxy', { skip, timeout: 60_000 }, () => {
   const proxies = new DebianServers();
   const ports = { socks: 0, rules: 0, connect: 0, forbidden: 0, closed: 0 };
   let authority: Authority;
-  let plain: Running;
-  let secure: Running;
+  let plain: RunningServer;
+  let secure: RunningServer;
   let sockets: SocketServer;
   let events: EventServer;
   let socksLog: () => string;
@@ -53,7 +53,7 @@ describe('connections through a proxy', { skip, timeout: 60_000 }, () => {
     authority = new Authority();
     const leaf = authority.issue(['IP:127.0.0.1', 'DNS:localhost']);
     plain = await serve(({ socket }, response) => response.end(socket.remoteAddress));
-    secure = await start(createSecureServer(leaf, ({ socket }, response) => response.end(socket.remoteAddress)));
+    secure = await startServer(createSecureServer(leaf, ({ socket }, response) => response.end(socket.remoteAddress)));
     sockets = await socketServer((socket, request) => socket.send(`"${request.socket.remoteAddress}"`));
     events = await eventServer();
     const login = ['-u', 'me', '-P', 'p@ss'];

@@ -10,7 +10,7 @@ import type { Snippet } from '../specification/compile';
 import { compilePage } from '../specification/page';
 import { parse } from '../support/exposition';
 import { peersMissing } from '../support/peers';
-import { root, tests } from '../support/paths';
+import { root, testsDirectory } from '../support/paths';
 
 const host = 'host, port, path or secret';
 
@@ -20,7 +20,7 @@ describe('docs/logging.md', { skip: peersMissing() }, () => {
     const modules = join(root, 'target', 'specification', `docs-logging-md-${process.pid}`, 'node_modules');
     mkdirSync(modules, { recursive: true });
     for (const name of ['pino', 'winston']) {
-      symlinkSync(join(tests, 'peers', 'node_modules', name), join(modules, name), 'dir');
+      symlinkSync(join(testsDirectory, 'peers', 'node_modules', name), join(modules, name), 'dir');
     }
     return compilePage('docs/logging.md', [{}, {}, {}]);
   }

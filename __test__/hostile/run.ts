@@ -16,7 +16,7 @@ export const PROGRAMS = {
 export type Program = keyof typeof PROGRAMS;
 
 /** Why it cannot be run on this machine, or `false`. */
-export const missing = (program: Program): string | false => program === 'workers' && peersMissing();
+export const skipReason = (program: Program): string | false => program === 'workers' && peersMissing();
 
 /** How much longer than it was told a program may take, on a machine that is shared. */
 const GRACE_MS = 120_000;

@@ -11,7 +11,7 @@ import { eventually } from '../support/eventually';
 import { peer } from '../support/peers';
 import { listen } from '../support/ports';
 import { pick, seededRandom } from './random';
-import { face } from '../support/paths';
+import { mainEntry } from '../support/paths';
 
 const [seed = 1, forMs = 5000] = process.argv.slice(2, 4).map(Number);
 const next = seededRandom(seed);
@@ -38,7 +38,7 @@ const WORK = {
 
 const script = `
   const { parentPort, workerData } = require('node:worker_threads');
-  const M = require(workerData.face);
+  const M = require(workerData.mainEntry);
   M.setLogger({});
   const held = (promise) => promise.catch(() => {});
   const { url } = workerData;
@@ -75,7 +75,7 @@ async function main(): Promise<void> {
   while (performance.now() < until) {
     const several = Array.from({ length: 3 }, async () => {
       const begins = Array.from({ length: 1 + Math.floor(next() * 3) }, () => pick(names, next));
-      const worker = new Worker(script, { eval: true, workerData: { face, url, begins }, stderr: true });
+      const worker = new Worker(script, { eval: true, workerData: { mainEntry, url, begins }, stderr: true });
       const failed = once(worker, 'error').then(([error]) =>
         assert.fail(`seed ${seed}, ${begins.join()}: ${String(error)}`),
       );

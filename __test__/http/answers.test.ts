@@ -119,7 +119,7 @@ describe('a Keep-Alive', () => {
       );
       const transport = fixture.open();
       for (let turn = 0; turn < 3; turn++) assert.equal((await transport.request({ url: server.url })).text(), 'ok');
-      assert.equal(server.accepted(), 1);
+      assert.equal(server.acceptedConnections(), 1);
     });
   }
 });

@@ -11,7 +11,7 @@ import { HTTPConnection, setLogger } from 'moorline';
 
 import { Authority } from '../support/certificates';
 import { closeAfter } from '../support/connections';
-import { serve, start } from '../support/http';
+import { serve, startServer } from '../support/http';
 import { HttpFixture } from '../support/http-fixture';
 import { peer, peersMissing } from '../support/peers';
 
@@ -72,7 +72,7 @@ describe('a body whose length is known', () => {
       }
       const lost = await transport.request({ method: 'PUT', url: `${server.url}/303`, body: make() });
       assert.deepEqual([lost.data.method, lost.data.body], ['GET', '']);
-      assert.equal(server.accepted(), 1, 'each was sent to its end');
+      assert.equal(server.acceptedConnections(), 1, 'each was sent to its end');
     });
   }
 
@@ -83,7 +83,7 @@ describe('a body whose length is known', () => {
     server.on('stream', (stream, { 'content-length': length }) => {
       stream.resume().on('end', () => (stream.respond({ ':status': 200 }), stream.end(String(length))));
     });
-    const { url } = await fixture.autoClose(start(server));
+    const { url } = await fixture.autoClose(startServer(server));
     const transport = fixture.open({ tls: { ca: authority.cert } });
     assert.equal((await transport.request({ url, body: new Blob([LARGE]) })).text(), String(LARGE.length));
     assert.match((await transport.request({ url, body: form() })).text(), /^\d+$/);
@@ -237,7 +237,7 @@ describe('a body that somebody has read, or reads', () => {
         name: 'TypeError',
         message: 'request.body was already read, or is locked by another reader',
       });
-      assert.equal(server.accepted(), 0);
+      assert.equal(server.acceptedConnections(), 0);
     });
   }
 });
@@ -268,7 +268,7 @@ describe('a body that nobody could read', () => {
         assert.match(error.message, message);
         return true;
       });
-      assert.equal(server.accepted(), 0);
+      assert.equal(server.acceptedConnections(), 0);
     });
   }
 });

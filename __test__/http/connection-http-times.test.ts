@@ -7,9 +7,9 @@ import { type ConnectionConfig, HTTPConnection, type MoorlineError, setLogger } 
 
 import { closeAfter } from '../support/connections';
 import { eventually } from '../support/eventually';
-import { type Running, serve } from '../support/http';
+import { type RunningServer, serve } from '../support/http';
 
-let server: Running;
+let server: RunningServer;
 let requests = 0;
 /** Which test it is. */
 let current = 0;

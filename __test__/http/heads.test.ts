@@ -7,7 +7,7 @@ import { HTTPConnection, type MoorlineError, setLogger, SSEConnection } from 'mo
 
 import { Authority } from '../support/certificates';
 import { closeAfter, EventRecorder } from '../support/connections';
-import { serveRaw, type Running } from '../support/http';
+import { serveRaw, type RunningServer } from '../support/http';
 import { HttpFixture } from '../support/http-fixture';
 import { listen } from '../support/ports';
 
@@ -20,7 +20,7 @@ after(() => setLogger(undefined));
 const fixture = new HttpFixture();
 
 /** A server that answers every request with these lines behind the status. */
-function answering(lines: (path: string) => string[], body = 'ok'): Promise<Running> {
+function answering(lines: (path: string) => string[], body = 'ok'): Promise<RunningServer> {
   const server = serveRaw((socket, head) => {
     const path = /^\S+ (\S+)/.exec(head)?.[1] ?? '/';
     const head1 = ['HTTP/1.1 200 OK', `Content-Length: ${body.length}`, ...lines(path), '', body];

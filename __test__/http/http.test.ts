@@ -8,7 +8,7 @@ import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { MoorlineError } from 'moorline';
 
 import { eventually } from '../support/eventually';
-import { serveRaw, HttpTransport, type Running, serve } from '../support/http';
+import { serveRaw, HttpTransport, type RunningServer, serve } from '../support/http';
 import { HttpFixture } from '../support/http-fixture';
 import { freePort } from '../support/ports';
 
@@ -146,7 +146,7 @@ describe('requests and answers', () => {
     }
     await assert.rejects(fixture.open().request({ url: server.url, body: body() }), own);
     assert.ok(closed);
-    await eventually(() => server.open() === 0);
+    await eventually(() => server.openConnections() === 0);
   });
 
   test('a streamed answer is read as fast as it is asked, and left early without a trace', async () => {
@@ -170,7 +170,7 @@ describe('requests and answers', () => {
       break;
     }
     assert.ok(written < 32 << 20, `${written} bytes were read for nobody`);
-    await eventually(() => server.open() === 0);
+    await eventually(() => server.openConnections() === 0);
     await eventually(() => transport.stats().connections === 0);
     const whole = await transport.request({ url: server.url, stream: true });
     let length = 0;
@@ -202,7 +202,7 @@ describe('requests and answers', () => {
     controller.abort(reason);
     await assert.rejects(third, reason);
     await assert.rejects(answer.stream.next(), reason);
-    await eventually(() => server.open() === 0);
+    await eventually(() => server.openConnections() === 0);
     more(undefined);
   });
 
@@ -210,7 +210,7 @@ describe('requests and answers', () => {
     const server = await fixture.autoClose(serve((_, response) => void setTimeout(() => response.end('x'), 5)));
     const transport = fixture.open({ maxConnections: 3 });
     await Promise.all(Array.from({ length: 30 }, () => transport.request({ url: server.url })));
-    assert.equal(server.accepted(), 3);
+    assert.equal(server.acceptedConnections(), 3);
     assert.deepEqual(transport.stats(), { connections: 3, inUse: 0, idle: 3, waiting: 0 });
   });
 
@@ -224,7 +224,7 @@ describe('requests and answers', () => {
     for (let turn = 0; turn < 20; turn++) {
       const answer = await transport.request({ method: 'POST', url: server.url, body: 'x' });
       assert.equal(answer.text(), 'hi');
-      await eventually(() => server.open() === 0);
+      await eventually(() => server.openConnections() === 0);
     }
     const lasting = await fixture.autoClose(echo());
     await transport.request({ url: lasting.url });
@@ -262,7 +262,7 @@ describe('redirects', () => {
       assert.equal(answer.data.method, becomes);
       assert.equal('content-type' in answer.data.headers, becomes !== 'GET');
     }
-    assert.equal(server.accepted(), 1, 'the body of a redirect does not cost a connection');
+    assert.equal(server.acceptedConnections(), 1, 'the body of a redirect does not cost a connection');
   });
 
   test('only headers that carry no credential cross origins', async () => {
@@ -328,7 +328,7 @@ describe('packed bodies', () => {
       for await (const piece of streamed.stream) pieces.push(piece);
       assert.equal(Buffer.concat(pieces).toString(), text, encoding);
     }
-    assert.equal(server.accepted(), 1);
+    assert.equal(server.acceptedConnections(), 1);
     const raw = await transport.request({ url: `${server.url}/gzip`, settings: { decompress: false } });
     assert.deepEqual(Buffer.from(raw.bytes()), packed.gzip);
   });
@@ -418,7 +418,7 @@ describe('what goes wrong', () => {
     const stalling = await fixture.autoClose(
       serveRaw((socket) => void socket.write(`${OK}content-length: 9\r\n\r\nhalf`)),
     );
-    const table: [Running, Record<string, number>, string, string][] = [
+    const table: [RunningServer, Record<string, number>, string, string][] = [
       [silent, { headersTimeoutMs: 150 }, 'headersTimeoutMs', 'timeout ETIMEDOUT unknown headers'],
       [silent, { timeoutMs: 150 }, 'timeoutMs', 'timeout ETIMEDOUT unknown headers'],
       [stalling, { bodyTimeoutMs: 150 }, 'bodyTimeoutMs', 'timeout ETIMEDOUT answered body'],
@@ -477,11 +477,11 @@ describe('what goes wrong', () => {
     const transport = fixture.open();
     const controller = new AbortController();
     const call = transport.request({ url: silent.url }, { signal: controller.signal });
-    await eventually(() => silent.open() === 1);
+    await eventually(() => silent.openConnections() === 1);
     const reason = new Error('enough');
     controller.abort(reason);
     await assert.rejects(call, reason);
-    await eventually(() => silent.open() === 0);
+    await eventually(() => silent.openConnections() === 0);
     await assert.rejects(transport.request({ url: silent.url }, { signal: controller.signal }), reason);
   });
 
@@ -489,13 +489,13 @@ describe('what goes wrong', () => {
     const silent = await fixture.autoClose(serveRaw(() => undefined));
     const transport = fixture.open();
     const running = failure(transport.request({ url: silent.url }));
-    await eventually(() => silent.open() === 1);
+    await eventually(() => silent.openConnections() === 1);
     transport.close();
     transport.close();
     assert.equal((await running).kind, 'closed');
     const late = await failure(transport.request({ url: silent.url }));
     assert.deepEqual([late.kind, late.delivery], ['closed', 'none']);
-    await eventually(() => silent.open() === 0);
+    await eventually(() => silent.openConnections() === 0);
   });
 
   test('a programmer’s mistake is told with its place', async () => {

@@ -41,7 +41,7 @@ describe('the head of a request', () => {
     const server = await lines();
     const call = fixture.open().request({ url: server.url, headers: { 'authorization:Bearer x': 'y' } });
     await assert.rejects(call, { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE', message: /authorization:Bearer x/ });
-    assert.equal(server.accepted(), 0);
+    assert.equal(server.acceptedConnections(), 0);
   });
 
   test('has no header whose value is a list of lists, however deep', async () => {
@@ -89,7 +89,7 @@ describe('a streamed call that is given up', () => {
     leaving.abort();
     await rejected;
     // Sooner than a garbage collection would do it.
-    await eventually(() => transport.stats().inUse === 0 && server.open() === 0, 1000);
+    await eventually(() => transport.stats().inUse === 0 && server.openConnections() === 0, 1000);
   });
 });
 
@@ -163,7 +163,7 @@ describe('a streamed body', () => {
     const leaving = new AbortController();
     const call = fixture.open().request({ url: server.url, body }, { signal: leaving.signal });
     const rejected = assert.rejects(call, { name: 'AbortError' });
-    await eventually(() => server.accepted() === 1);
+    await eventually(() => server.acceptedConnections() === 1);
     leaving.abort();
     await rejected;
     await eventually(() => body.destroyed);
@@ -179,7 +179,7 @@ describe('an answer that is streamed', () => {
     const awaited = assert.rejects(stream.next(), { kind: 'closed', delivery: 'answered' });
     transport.close();
     await awaited;
-    await eventually(() => server.open() === 0);
+    await eventually(() => server.openConnections() === 0);
     assert.equal((await stream.next()).done, true);
   });
 
@@ -190,6 +190,6 @@ describe('an answer that is streamed', () => {
       const settings = { timeoutMs: 2000 };
       assert.equal((await transport.request({ url: server.url, stream: true, settings })).status, 204);
     }
-    assert.equal(server.accepted(), 1);
+    assert.equal(server.acceptedConnections(), 1);
   });
 });

@@ -16,7 +16,7 @@ import { MoorlineError } from 'moorline';
 
 import { Authority } from '../support/certificates';
 import { eventually } from '../support/eventually';
-import { HttpTransport, type Running, serve, start } from '../support/http';
+import { HttpTransport, type RunningServer, serve, startServer } from '../support/http';
 import { HttpFixture } from '../support/http-fixture';
 import { freePort } from '../support/ports';
 
@@ -37,7 +37,7 @@ function open(tls: Record<string, unknown> = { ca: authority.cert }, more = {}):
 
 const secure = (options: ServerOptions = authority.issue(loopback)) =>
   fixture.autoClose(
-    start(createServer(options, (request, response) => request.resume().on('end', () => response.end('secure')))),
+    startServer(createServer(options, (request, response) => request.resume().on('end', () => response.end('secure')))),
   );
 
 /** OpenSSL's own server, which tells why it refuses a client's certificate; Node's just goes away. */
@@ -155,7 +155,7 @@ describe('TLS', () => {
 describe('HTTP/2', () => {
   const http2 = (allowHTTP1 = true) =>
     fixture.autoClose(
-      start(
+      startServer(
         createSecureServer({ ...authority.issue(loopback), allowHTTP1 }, (request, response) => {
           const chunks: Buffer[] = [];
           request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -185,7 +185,7 @@ describe('HTTP/2', () => {
       assert.equal(answer.data.httpVersion, '2.0');
       assert.equal(answer.data.body.length, 100_001 + String(n).length);
     });
-    assert.equal(server.accepted(), 1);
+    assert.equal(server.acceptedConnections(), 1);
     const old = open({ ca: authority.cert }, { http2: false });
     assert.equal((await old.request({ url: server.url })).data.httpVersion, '1.1');
   });
@@ -194,9 +194,9 @@ describe('HTTP/2', () => {
     const server = await http2();
     const transport = open({ ca: authority.cert }, { keepAliveTimeoutMs: 200 });
     await transport.request({ url: server.url });
-    await eventually(() => transport.stats().connections === 0 && server.open() === 0);
+    await eventually(() => transport.stats().connections === 0 && server.openConnections() === 0);
     await transport.request({ url: server.url });
-    assert.equal(server.accepted(), 2);
+    assert.equal(server.acceptedConnections(), 2);
   });
 });
 
@@ -206,7 +206,7 @@ describe('a proxy', () => {
     logins: (string | undefined)[];
   }
 
-  async function proxy(): Promise<Running & Seen> {
+  async function proxy(): Promise<RunningServer & Seen> {
     const seen: Seen = { targets: [], logins: [] };
     const server = createHttpServer();
     server.on('connect', (request, socket, head) => {
@@ -222,7 +222,7 @@ describe('a proxy', () => {
       upstream.on('error', () => socket.destroy());
       socket.on('error', () => upstream.destroy());
     });
-    return Object.assign(await fixture.autoClose(start(server, 'http')), seen);
+    return Object.assign(await fixture.autoClose(startServer(server, 'http')), seen);
   }
 
   test('is asked for the host by its name, and TLS goes through it to the end', async () => {
@@ -269,7 +269,7 @@ describe('a proxy', () => {
 
   test('that is not there or says no has delivered nothing', async () => {
     const between = await fixture.autoClose(
-      start(
+      startServer(
         createHttpServer().on('connect', (_, socket) => socket.end('HTTP/1.1 407 No\r\n\r\n')),
         'http',
       ),

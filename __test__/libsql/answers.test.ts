@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 
 import { type LibsqlError, Policy, setLogger, TursoPool } from 'moorline';
 
-import { type Running, serve } from '../support/http';
+import { type RunningServer, serve } from '../support/http';
 
 const TOKEN = 'hunter2';
 const NULL = { type: 'null' };
@@ -24,7 +24,7 @@ const answer = (result: unknown, more: object = {}) =>
     ...more,
   });
 
-let running: Running[] = [];
+let running: RunningServer[] = [];
 let pools: TursoPool[] = [];
 
 /** A server that answers everything alike, and the requests that came. */

@@ -9,7 +9,7 @@ import { after, describe, test } from 'node:test';
 import { createClient, type Client, type Config, LibsqlError } from 'moorline/libsql';
 
 import { skipWithoutSqld } from '../support/servers';
-import { tests } from '../support/paths';
+import { testsDirectory } from '../support/paths';
 
 const directory = mkdtempSync(join(tmpdir(), 'moorline-codes-'));
 const before = process.cwd();
@@ -292,7 +292,7 @@ function answer(create: Create, config: unknown) {
 const show = (config: unknown) => JSON.stringify(config) ?? String(config);
 
 describe('createClient beside that of @libsql/client', { skip: skipWithoutSqld() }, () => {
-  const load = createRequire(join(tests, 'servers', 'package.json'));
+  const load = createRequire(join(testsDirectory, 'servers', 'package.json'));
   const { createClient: createTheirs } = load('@libsql/client') as { createClient: Create };
 
   test('more than a hundred URLs are accepted, or refused with the same class, code and cause', () => {

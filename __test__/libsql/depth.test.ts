@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 
 import { constructs } from './depth/engine-depths';
-import { tests } from '../support/paths';
+import { testsDirectory } from '../support/paths';
 
-const CHILD = join(tests, 'libsql', 'depth', 'engine-depths.ts');
+const CHILD = join(testsDirectory, 'libsql', 'depth', 'engine-depths.ts');
 
 interface Line {
   index: number;

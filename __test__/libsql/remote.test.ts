@@ -13,9 +13,9 @@ import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
 import { freePort, listen } from '../support/ports';
 import { skipWithoutSqld, type Sqld, startSqld } from '../support/servers';
-import { tests } from '../support/paths';
+import { testsDirectory } from '../support/paths';
 
-const requireReference = createRequire(join(tests, 'servers', 'package.json'));
+const requireReference = createRequire(join(testsDirectory, 'servers', 'package.json'));
 
 /** How much later than its deadline a call may end: more where the machine is shared. */
 const SLACK_MS = process.env['CI'] ? 1000 : 100;

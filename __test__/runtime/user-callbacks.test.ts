@@ -18,7 +18,7 @@ import {
 } from 'moorline';
 
 import { eventually } from '../support/eventually';
-import { recordEvents, open } from '../support/pools';
+import { recordEvents, createPool } from '../support/pools';
 import { listen } from '../support/ports';
 import { runScript } from '../support/script';
 
@@ -58,7 +58,7 @@ describe('pools', () => {
   for (const [what, breakIt] of Object.entries(broken)) {
     test(`a free connection with ${what} is replaced, and the rounds go on`, async () => {
       const made: { disconnected?: boolean; disconnect(): void }[] = [];
-      const pool = open({ maxSize: 1, minSize: 1, healthCheckInterval: 0.02, cleanupInterval: 0.02 }, () => {
+      const pool = createPool({ maxSize: 1, minSize: 1, healthCheckInterval: 0.02, cleanupInterval: 0.02 }, () => {
         const connection = {
           disconnect() {
             (this as { disconnected?: boolean }).disconnected = true;
@@ -76,7 +76,7 @@ describe('pools', () => {
   }
 
   test('a connection whose state throws when it is given back is closed, and gives its place to the next', async () => {
-    const pool = open({ maxSize: 1 }, () => ({ lost: false }));
+    const pool = createPool({ maxSize: 1 }, () => ({ lost: false }));
     const first = await pool.acquire();
     Object.defineProperty(first, 'state', { get: gone });
     await pool.release(first!);
@@ -85,7 +85,7 @@ describe('pools', () => {
   });
 
   test('a disconnect that throws when it is read is told, and the place is free', async () => {
-    const pool = open({ maxSize: 1 }, () => ({}));
+    const pool = createPool({ maxSize: 1 }, () => ({}));
     const errors = recordEvents(pool, 'error');
     const first = await pool.acquire();
     Object.defineProperty(first, 'disconnect', { get: gone });

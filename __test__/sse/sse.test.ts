@@ -308,7 +308,7 @@ describe('limits', () => {
         client.events.map(({ data }) => data),
         ['small'],
       );
-      await eventually(() => server.open() === 0);
+      await eventually(() => server.openConnections() === 0);
     }
   });
 
@@ -347,7 +347,7 @@ describe('limits', () => {
     assert.ok(silence > 290 && silence < 300 + SLACK_MS, `${silence} ms`);
     assert.deepEqual([stopped, error?.kind, error?.retryable], [false, 'timeout', true]);
     assert.deepEqual([error?.service, error?.operation, error?.detail?.['limit']], ['sse', 'receive', 'keepAlive']);
-    await eventually(() => server.open() === 0);
+    await eventually(() => server.openConnections() === 0);
   });
 
   test('a slow reader makes the server wait, and nothing is lost', { timeout: 60_000 }, async () => {

@@ -21,7 +21,7 @@ export function installed(name) {
 
 /** Copies the programs into `project`. */
 export function prepare(project) {
-  for (const file of ['start.mjs', 'start.cjs', 'handler.mjs', 'handler.cjs'])
+  for (const file of ['program.mjs', 'program.cjs', 'handler.mjs', 'handler.cjs'])
     copyFileSync(join(fixtures, file), join(project, file));
 }
 

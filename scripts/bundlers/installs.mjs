@@ -40,7 +40,7 @@ const npmIn = (cwd, ...args) =>
   npm([...args, '--no-audit', '--no-fund', '--loglevel=error'], undefined, (command, all) => output(command, all, cwd));
 
 function startBoth(directory, ...options) {
-  for (const entry of ['start.mjs', 'start.cjs']) expectOutput(node(directory, ...options, entry));
+  for (const entry of ['program.mjs', 'program.cjs']) expectOutput(node(directory, ...options, entry));
 }
 
 const moorlineIn = (modules) => readdirSync(modules).filter((name) => name.startsWith('moorline'));
@@ -164,7 +164,7 @@ function bareImage(project) {
   prepare(program);
   cpSync(join(project, 'node_modules'), join(program, 'node_modules'), { recursive: true });
   const script = 'exec env -i "$(command -v chroot)" "$1" "$2" "$3"';
-  for (const entry of ['start.mjs', 'start.cjs'])
+  for (const entry of ['program.mjs', 'program.cjs'])
     expectOutput(inNamespace(script, image, process.execPath, `/app/${entry}`));
 }
 

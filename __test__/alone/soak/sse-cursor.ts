@@ -10,9 +10,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { seededRandom } from '../../hostile/random';
 import { eventually } from '../../support/eventually';
-import type { Running } from '../../support/http';
+import type { RunningServer } from '../../support/http';
 import { stream } from '../../support/sse';
-import { face } from '../../support/paths';
+import { mainEntry } from '../../support/paths';
 
 /** How a reader takes its events. */
 export const READINGS = ['for await', 'onMessage', 'receive'] as const;
@@ -73,7 +73,7 @@ export async function killReaders(reading: Reading, kills: number, seed: number)
   const ledger = new Ledger();
   let reader: ChildProcess | undefined;
   const begin = (failures: boolean): ChildProcess => {
-    const addon = face;
+    const addon = mainEntry;
     const facts = [server.url, database, reading, String(Math.floor(random() * 2 ** 32)), String(failures)];
     const child = spawn(process.execPath, ['-e', READER, addon, seededRandom.toString(), ...facts], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -108,7 +108,7 @@ export async function killReaders(reading: Reading, kills: number, seed: number)
 }
 
 /** A stream of numbers, one or some every few milliseconds, from the one that was asked for on; it ends now and then. */
-function numbers(random: () => number): Promise<Running> {
+function numbers(random: () => number): Promise<RunningServer> {
   return stream((response, { headers }) => {
     let n = Number(headers['last-event-id'] ?? 0);
     response.write('retry: 1\n\n');

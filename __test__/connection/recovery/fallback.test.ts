@@ -7,7 +7,7 @@ import { type BaseConnection, type ConnectionConfig, HTTPConnection, setLogger, 
 import { EventRecorder, type SocketServer, socketServer } from '../../support/connections';
 import { eventually } from '../../support/eventually';
 import { FaultProxy } from '../../support/fault-proxy';
-import { type Running, serve } from '../../support/http';
+import { type RunningServer, serve } from '../../support/http';
 import { peersMissing } from '../../support/peers';
 
 let connections: BaseConnection[] = [];
@@ -22,8 +22,8 @@ afterEach(async () => {
 const SHORT_DELAYS = { retryCount: 2, retryDelay: 1, healthCheckInterval: 20, monitoring: false };
 
 describe('fallbackUrl: HTTPConnection', () => {
-  let first: Running;
-  let second: Running;
+  let first: RunningServer;
+  let second: RunningServer;
   let proxy: FaultProxy;
   let status = 200;
   let requests: string[] = [];

@@ -27,17 +27,17 @@ export interface HostileRun {
   survived: boolean;
 }
 
-/** Runs a program for so long. It survives when it ends by itself, has found nothing, and printed nothing else. */
-export async function runProgram(program: Program, seed: number, forMs: number): Promise<HostileRun> {
+/** Runs a program for `durationMs`. It survives when it ends by itself, has found nothing, and printed nothing else. */
+export async function runProgram(program: Program, seed: number, durationMs: number): Promise<HostileRun> {
   const directory = mkdtempSync(join(tmpdir(), 'moorline-hostile-'));
   const trace = join(directory, 'last-call');
   try {
     const loader = require.resolve('tsx');
     const file = join(__dirname, `${program}.ts`);
-    const child = spawn(process.execPath, ['--import', loader, file, String(seed), String(forMs), trace], {
+    const child = spawn(process.execPath, ['--import', loader, file, String(seed), String(durationMs), trace], {
       cwd: directory,
       env: { ...process.env, NIXTLA_API_KEY: undefined, NODE_NO_WARNINGS: '1' },
-      timeout: forMs + GRACE_MS,
+      timeout: durationMs + GRACE_MS,
       killSignal: 'SIGKILL',
     });
     let [stdout, stderr] = ['', ''];

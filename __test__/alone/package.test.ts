@@ -79,7 +79,8 @@ before(() => {
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'consumer', private: true }));
   const { platform, main } = tarballs();
   run('npm', ['install', '--offline', '--no-audit', '--no-fund', platform, main]);
-  for (const file of ['smoke.cjs', 'consumer.mts', 'whole.ts']) copyFileSync(join(fixtures, file), join(project, file));
+  for (const file of ['smoke.cjs', 'consumer.mts', 'default-import.ts'])
+    copyFileSync(join(fixtures, file), join(project, file));
 });
 after(() => rmSync(project, { recursive: true, force: true }));
 
@@ -220,9 +221,9 @@ describe('modules', () => {
     };
     for (const [name, { ending, out, options }] of Object.entries(resolutions)) {
       test(`the default import is the whole module in ${name}`, () => {
-        copyFileSync(join(project, 'whole.ts'), join(project, `whole.${ending}`));
-        tsc(options, `whole.${ending}`);
-        assert.equal(node(`whole.${out}`).trim(), 'true true true');
+        copyFileSync(join(project, 'default-import.ts'), join(project, `default-import.${ending}`));
+        tsc(options, `default-import.${ending}`);
+        assert.equal(node(`default-import.${out}`).trim(), 'true true true');
       });
     }
   });

@@ -111,19 +111,19 @@ describe('HTTPConnection.send', () => {
 });
 
 describe('retryCount, autoRetry', () => {
-  const failing = (times: number) => (_: IncomingMessage, response: ServerResponse) =>
+  const failTimes = (times: number) => (_: IncomingMessage, response: ServerResponse) =>
     response.writeHead(requests.length <= times ? 503 : 200).end();
 
   test('what changes nothing is repeated, so many times after the first', async (t) => {
     const { connection } = connect(t, { retryCount: 2 });
     for (const method of ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS'] as const) {
       requests = [];
-      answer = failing(2);
+      answer = failTimes(2);
       assert.equal((await connection.send({ url: '', method }))?.status, 200, method);
       assert.equal(requests.length, 3);
     }
     requests = [];
-    answer = failing(9);
+    answer = failTimes(9);
     assert.equal(
       (await connection.send({ url: '', method: 'GET' }))?.status,
       503,
@@ -136,12 +136,12 @@ describe('retryCount, autoRetry', () => {
     const { connection } = connect(t);
     for (const method of ['POST', 'PATCH'] as const) {
       requests = [];
-      answer = failing(9);
+      answer = failTimes(9);
       assert.equal((await connection.send({ url: '', method, body: 'x' }))?.status, 503);
       assert.equal(requests.length, 1, method);
     }
     requests = [];
-    answer = failing(1);
+    answer = failTimes(1);
     const response = await connection.send({
       url: '',
       method: 'POST',

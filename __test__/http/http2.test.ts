@@ -31,7 +31,7 @@ const outcome = (work: Promise<{ status: number }>): Promise<string> =>
   );
 
 describe('a body that ends before all of it has come', () => {
-  const begun = (stream: number, length?: number) =>
+  const partialBody = (stream: number, length?: number) =>
     Buffer.concat([ok(stream, length), frame(Type.data, stream, Buffer.from('part'))]);
   const lost = 'disconnected ECONNRESET answered';
 
@@ -44,7 +44,7 @@ describe('a body that ends before all of it has come', () => {
     test(name, async () => {
       const server = await fixture.autoClose(
         frames(certificate, (socket, stream) => {
-          socket.write(Buffer.concat([begun(stream, length), frame(Type.reset, stream, uint32(reason))]));
+          socket.write(Buffer.concat([partialBody(stream, length), frame(Type.reset, stream, uint32(reason))]));
         }),
       );
       const transport = open();
@@ -60,7 +60,7 @@ describe('a body that ends before all of it has come', () => {
       frame(Type.goAway, 0, Buffer.concat([uint32(0), uint32(Reason.internal)])),
     ]) {
       const server = await fixture.autoClose(
-        frames(certificate, (socket, stream) => socket.end(Buffer.concat([begun(stream), goodbye]))),
+        frames(certificate, (socket, stream) => socket.end(Buffer.concat([partialBody(stream), goodbye]))),
       );
       const { url } = server;
       const result = await outcome(open().request({ url }));

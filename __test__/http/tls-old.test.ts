@@ -44,7 +44,7 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
 
 describe('a client', () => {
   /** A server that wants a certificate of our authority, and tells whose it was. */
-  const server = () => {
+  const startServerWithDemands = () => {
     const demands = { requestCert: true, rejectUnauthorized: true, ca: authority.cert };
     const listening = createServer({ ...authority.issue(['DNS:localhost']), ...demands }, (request, response) =>
       response.end((request.socket as TLSSocket).getPeerCertificate().subject.CN),
@@ -54,7 +54,7 @@ describe('a client', () => {
 
   for (const key of ['ec', 'rsa'] as const) {
     test(`may have one with a key of ${key}`, async (t) => {
-      const { port } = await server();
+      const { port } = await startServerWithDemands();
       const tls = { ca: authority.cert, ...authority.issueOld(key) };
       const url = `https://localhost:${port}`;
       const connection = closeAfter(t, new HTTPConnection({ url, monitoring: false, retryCount: 0, tls }));
@@ -63,7 +63,7 @@ describe('a client', () => {
   }
 
   test('whose key is that of another is refused with the reason', async (t) => {
-    const { port } = await server();
+    const { port } = await startServerWithDemands();
     const tls = { ca: authority.cert, cert: authority.issueOld().cert, key: authority.issueOld().key };
     const url = `https://localhost:${port}`;
     const connection = closeAfter(t, new HTTPConnection({ url, monitoring: false, retryCount: 0, tls }));

@@ -232,8 +232,11 @@ describe('side by side with @libsql/client', () => {
   ];
   for (const [name, statement] of failures) {
     test(`the same code for ${name}`, async () => {
-      const failure = (client: Client) => client.execute(statement).catch((error: LibsqlError) => error);
-      const [ours, theirs] = [await failure(pair.ours), await failure(pair.theirs)] as [LibsqlError, LibsqlError];
+      const rejectionOf = (client: Client) => client.execute(statement).catch((error: LibsqlError) => error);
+      const [ours, theirs] = [await rejectionOf(pair.ours), await rejectionOf(pair.theirs)] as [
+        LibsqlError,
+        LibsqlError,
+      ];
       assert.ok(ours instanceof LibsqlError && ours instanceof MoorlineError);
       for (const field of ['code', 'extendedCode', 'rawCode', 'message'] as const) {
         assert.equal(ours[field], theirs[field], field);

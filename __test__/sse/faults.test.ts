@@ -104,7 +104,7 @@ describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
     assert.ok(client.events.length < 8);
   });
 
-  test('cut by both sides politely: without the last chunk it is no end', async () => {
+  test('closed with FIN: without the last chunk it is no end', async () => {
     await openWithEvents();
     proxy.cut();
     assert.equal(await closeKind(), 'disconnected');

@@ -22,7 +22,7 @@ test('the Autobahn suite finds nothing', { timeout: TIMEOUT_MS }, async (context
   } catch (error) {
     return context.skip(missing(`the Autobahn server: ${(error as Error).message}`));
   }
-  const { passed, failed } = await (await load('report.mjs')).runCases([...STRICT, ...SAMPLE]);
+  const { passed, failed } = await (await load('cases.mjs')).runCases([...STRICT, ...SAMPLE]);
   assert.deepEqual(failed, []);
   assert.ok(passed > 250, `${passed} passed`);
 });

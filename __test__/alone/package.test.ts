@@ -247,8 +247,11 @@ describe('bundlers', () => {
   for (const name of ['esbuild, CommonJS', 'esbuild, ES module', 'esbuild, external', '@vercel/nft'])
     test(`the package starts behind ${name}`, async () => {
       const script = (file: string) => import(pathToFileURL(join(root, 'scripts', file)).href);
-      const [{ BUNDLERS }, { prepare }] = await Promise.all([script('bundlers.mjs'), script('bundlers/consumer.mjs')]);
-      prepare(project);
+      const [{ BUNDLERS }, { copyPrograms }] = await Promise.all([
+        script('bundlers.mjs'),
+        script('bundlers/packaged-programs.mjs'),
+      ]);
+      copyPrograms(project);
       await BUNDLERS[name](project);
     });
 });

@@ -155,7 +155,7 @@ describe('the lifecycle of a ConnectionPool', () => {
     const connection = await pool.acquire();
     await eventually(() => leaks.length === 1);
     assert.equal(leaks[0]!['connection'], connection);
-    assert.match(String(leaks[0]!['stack']), /life\.test/);
+    assert.match(String(leaks[0]!['stack']), /lifecycle\.test/);
     assert.equal(records[0]?.event, 'pool.leak');
   });
 

@@ -132,7 +132,7 @@ describe('ConnectionPool', () => {
 
   test('a connection that cannot be opened is not handed out, and is disconnected', async () => {
     FakeConnection.instances = [];
-    const pool = createPool({ acquireTimeout: 0.5 }, () => Object.assign(new FakeConnection(), { accepts: false }));
+    const pool = createPool({ acquireTimeout: 0.5 }, () => Object.assign(new FakeConnection(), { connects: false }));
     const errors = recordEvents(pool, 'error');
     assert.equal(await pool.acquire(), null);
     assert.match(String(errors[0]?.['error']), /could not be opened/);

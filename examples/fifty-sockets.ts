@@ -8,7 +8,7 @@ const { ECHO_URL = 'ws://127.0.0.1:4000' } = process.env;
 const [SOCKETS, MESSAGES] = [50, 20];
 
 /** Sends messages one by one, each after the reply to the previous one; returns the round-trip times in ms. */
-async function converse(name: string): Promise<number[]> {
+async function measureRoundTrips(name: string): Promise<number[]> {
   const socket = new WebSocketConnection({ name, url: ECHO_URL });
   if (!(await socket.connect())) throw new Error(`${name}: ${socket.getStatus().lastError}`);
   const times: number[] = [];
@@ -28,7 +28,7 @@ async function converse(name: string): Promise<number[]> {
 
 async function main(): Promise<void> {
   const names = Array.from({ length: SOCKETS }, (_, index) => `socket ${index + 1}`);
-  const times = (await Promise.all(names.map(converse))).flat().sort((a, b) => a - b);
+  const times = (await Promise.all(names.map(measureRoundTrips))).flat().sort((a, b) => a - b);
   const percentile = (share: number) => times[Math.floor(share * (times.length - 1))]?.toFixed(1);
   console.log(
     `${SOCKETS} sockets, ${times.length} answers: half within ${percentile(0.5)} ms, 99 % within ${percentile(0.99)} ms`,

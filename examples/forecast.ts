@@ -11,8 +11,9 @@ import { dirname, join } from 'node:path';
 import { NixtlaClient, type NixtlaPoint } from 'moorline';
 
 /** The directory of this program; `process.argv[1]` works in ES modules and in CommonJS. */
-const here = dirname(process.argv[1] ?? '');
-const [file = join(here, 'data', 'airpassengers.csv'), frequency = 'MS', horizon = '12'] = process.argv.slice(2);
+const programDirectory = dirname(process.argv[1] ?? '');
+const [file = join(programDirectory, 'data', 'airpassengers.csv'), frequency = 'MS', horizon = '12'] =
+  process.argv.slice(2);
 
 /** The points of a file, without comment lines (`#`) and the header line. */
 function readPoints(): NixtlaPoint[] {
@@ -34,8 +35,8 @@ async function main(): Promise<void> {
   });
   for (const { timestamp, value, intervals } of predictions) {
     const range = intervals?.['0.9'];
-    const between = range ? ` (90 %: ${range.lower.toFixed(1)} to ${range.upper.toFixed(1)})` : '';
-    console.log(`${timestamp}  ${value.toFixed(1)}${between}`);
+    const intervalText = range ? ` (90 %: ${range.lower.toFixed(1)} to ${range.upper.toFixed(1)})` : '';
+    console.log(`${timestamp}  ${value.toFixed(1)}${intervalText}`);
   }
   console.log(`by ${modelInfo?.model ?? 'the model'}, ${modelInfo?.source ?? 'service'}`);
 }

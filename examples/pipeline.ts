@@ -21,9 +21,9 @@ import {
 
 import { type Chart, chartHtml, chartText } from './chart.js';
 
-const HELD_BACK = 12;
+const HOLDOUT_MONTHS = 12;
 /** The directory of this program; `process.argv[1]` works in ES modules and in CommonJS. */
-const here = dirname(process.argv[1] ?? '');
+const programDirectory = dirname(process.argv[1] ?? '');
 const output = process.argv[2] ?? process.cwd();
 const databaseFile = join(output, 'pipeline.db');
 const htmlFile = join(output, 'pipeline.html');
@@ -35,7 +35,7 @@ const monitor = new HealthMonitor();
 
 /** The included series: comment lines with its source, then `timestamp,value`. */
 function readSeries(): { source: string; points: [timestamp: string, value: number][] } {
-  const lines = readFileSync(join(here, 'data', 'airpassengers.csv'), 'utf8')
+  const lines = readFileSync(join(programDirectory, 'data', 'airpassengers.csv'), 'utf8')
     .trim()
     .split('\n');
   const source = lines.filter((line) => line.startsWith('#')).map((line) => line.slice(2));
@@ -49,7 +49,7 @@ function readSeries(): { source: string; points: [timestamp: string, value: numb
   };
 }
 
-async function store(points: [string, number][]): Promise<Row[]> {
+async function storeSeries(points: [string, number][]): Promise<void> {
   await pool.executeMultiple(`
     CREATE TABLE passengers (timestamp TEXT PRIMARY KEY, value REAL NOT NULL);
     CREATE TABLE forecasts (timestamp TEXT PRIMARY KEY, value REAL NOT NULL, lower REAL, upper REAL, source TEXT);`);
@@ -57,6 +57,9 @@ async function store(points: [string, number][]): Promise<Row[]> {
     points.map((point) => ['INSERT INTO passengers VALUES (?, ?)', point]),
     'write',
   );
+}
+
+async function readStoredSeries(): Promise<Row[]> {
   return pool.withConnection(
     async (client) => (await client.execute('SELECT timestamp, value FROM passengers ORDER BY timestamp')).rows,
   );
@@ -79,8 +82,7 @@ async function storeForecast(forecast: NixtlaForecastResponse): Promise<void> {
   }
 }
 
-/** Mean absolute percentage error. */
-function errorOf(forecast: NixtlaForecastResponse, actual: Row[]): number {
+function meanAbsolutePercentageError(forecast: NixtlaForecastResponse, actual: Row[]): number {
   const errors = forecast.predictions.map(({ value }, index) => Math.abs(value / Number(actual[index]!['value']) - 1));
   return (100 * errors.reduce((sum, error) => sum + error, 0)) / errors.length;
 }
@@ -114,19 +116,20 @@ async function main(): Promise<void> {
   const { source, points } = readSeries();
   console.log(`Series     ${source}`);
 
-  const rows = await store(points);
-  const [train, actual] = [rows.slice(0, -HELD_BACK), rows.slice(-HELD_BACK)];
-  console.log(`Stored     ${rows.length} months in ${databaseFile}, ${HELD_BACK} of them held back`);
+  await storeSeries(points);
+  const rows = await readStoredSeries();
+  const [train, actual] = [rows.slice(0, -HOLDOUT_MONTHS), rows.slice(-HOLDOUT_MONTHS)];
+  console.log(`Stored     ${rows.length} months in ${databaseFile}, ${HOLDOUT_MONTHS} of them held back`);
 
   const forecast = await nixtla.forecast({
     timeseries: train.map(({ timestamp, value }) => ({ timestamp, value })),
-    horizon: HELD_BACK,
+    horizon: HOLDOUT_MONTHS,
     frequency: 'MS',
     confidenceLevels: [0.8, 0.95],
   });
-  const error = errorOf(forecast, actual);
+  const error = meanAbsolutePercentageError(forecast, actual);
   const modelName = `${forecast.modelInfo?.model ?? 'model'}, ${forecast.modelInfo?.source ?? 'nixtla'}`;
-  console.log(`Forecast   ${HELD_BACK} months by ${modelName}: mean absolute error ${error.toFixed(2)} %`);
+  console.log(`Forecast   ${HOLDOUT_MONTHS} months by ${modelName}: mean absolute error ${error.toFixed(2)} %`);
 
   await storeForecast(forecast);
   const chart: Chart = { title: 'Airline passengers, in thousands', source, modelName, error, rows, forecast };
@@ -134,7 +137,7 @@ async function main(): Promise<void> {
   writeFileSync(htmlFile, chartHtml(chart));
   console.log(`Page       ${htmlFile}`);
 
-  const { status, answer } = await announce({ type: 'forecast.stored', months: HELD_BACK, errorPercent: error });
+  const { status, answer } = await announce({ type: 'forecast.stored', months: HOLDOUT_MONTHS, errorPercent: error });
   console.log(`Webhook    ${status} ${answer}`);
 
   monitor.register('database', () => pool.healthCheck());

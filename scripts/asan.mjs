@@ -6,9 +6,9 @@ import { copyFileSync, existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { buildAddon, compileFace } from './build.mjs';
-import { fail, hostTarget, installPackages, output, root, run } from './lib/run.mjs';
+import { fail, hostTarget, installPackages, readOutput, root, run } from './lib/run.mjs';
 
-const runtime = process.platform === 'linux' && output('cc', ['-print-file-name=libasan.so']);
+const runtime = process.platform === 'linux' && readOutput('cc', ['-print-file-name=libasan.so']);
 if (!runtime || !existsSync(runtime)) fail('AddressSanitizer needs Linux, and the libasan of gcc');
 
 installPackages();

@@ -1,6 +1,6 @@
 // The WebSocket client against the Autobahn test suite: `npm run autobahn [-- <case> …]`, all 517 cases without an
 // argument. Says which failed, and last how many passed and failed.
-import { runCases } from './autobahn/report.mjs';
+import { runCases } from './autobahn/cases.mjs';
 import { buildAddon, compileFace } from './build.mjs';
 import { fail, installPackages } from './lib/run.mjs';
 
@@ -11,8 +11,9 @@ if (!process.argv.includes('--no-build')) {
   compileFace();
 }
 const cases = wanted.length > 0 ? wanted : ['*'];
-const tell = (name, number, total) => process.stderr.isTTY && process.stderr.write(`\r${name} (${number}/${total})   `);
-const { passed, failed, elapsedMs } = await runCases(cases, tell).catch((error) =>
+const printProgress = (name, number, total) =>
+  process.stderr.isTTY && process.stderr.write(`\r${name} (${number}/${total})   `);
+const { passed, failed, elapsedMs } = await runCases(cases, printProgress).catch((error) =>
   fail(`the Autobahn suite cannot be run: ${error.message}`),
 );
 for (const name of failed) console.log(`failed: ${name}`);

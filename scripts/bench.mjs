@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { buildAddon, compileFace } from './build.mjs';
-import { fail, installPackages, npm, root, run, succeeds } from './lib/run.mjs';
+import { fail, installPackages, runNpm, root, run, succeeds } from './lib/run.mjs';
 
 const directory = join(root, 'bench');
 const [name, ...options] = process.argv.slice(2);
@@ -59,5 +59,5 @@ function installDatabase() {
   const script = `new (require('better-sqlite3'))(':memory:')`;
   if (succeeds(process.execPath, ['-e', script], { cwd: directory, stdio: 'ignore' })) return;
   // Without it the bench says that it is left out.
-  npm(['rebuild', 'better-sqlite3', '--loglevel=error'], { cwd: directory }, succeeds);
+  runNpm(['rebuild', 'better-sqlite3', '--loglevel=error'], { cwd: directory }, succeeds);
 }

@@ -7,7 +7,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
 import { completeNativeTypings } from './lib/native-typings.mjs';
-import { hostTarget, installPackages, isMain, root, tool } from './lib/run.mjs';
+import { hostTarget, installPackages, isMain, root, runTool } from './lib/run.mjs';
 import { sysrootEnvironment } from './lib/sysroot.mjs';
 import { bundleTypings } from './lib/typings.mjs';
 
@@ -16,7 +16,7 @@ export function buildAddon({ release = false, testHooks = !release, directory = 
   const flavour = [...(release ? ['--release'] : []), ...(testHooks ? ['--features', 'test-hooks'] : [])];
   const out = ['--platform', '--no-js', '--dts', 'native.d.ts', '--output-dir', directory];
   const target = hostTarget();
-  tool('napi', ['build', '--target', target, ...flavour, ...out], {
+  runTool('napi', ['build', '--target', target, ...flavour, ...out], {
     stdio: ['ignore', 'ignore', 'inherit'],
     // What users get runs on older systems than the one that it was built on.
     env: { ...process.env, ...(release ? sysrootEnvironment(target) : {}) },
@@ -26,7 +26,7 @@ export function buildAddon({ release = false, testHooks = !release, directory = 
 
 export function compileFace() {
   removeStale(join(root, 'dist'), join(root, 'lib'));
-  tool('tsc', ['--project', 'lib/tsconfig.json']);
+  runTool('tsc', ['--project', 'lib/tsconfig.json']);
 }
 
 /** Removes what an older lib/ was compiled to: a file `libsql.js` would hide the folder `libsql`. */

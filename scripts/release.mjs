@@ -10,7 +10,7 @@ import { dirname, join } from 'node:path';
 import { bundleFace } from './lib/bundle.mjs';
 import { compareVersions, neededGlibc } from './lib/elf.mjs';
 import { thirdPartyLicences } from './lib/licences.mjs';
-import { fail, isMain, npm, npmOutput, root } from './lib/run.mjs';
+import { fail, isMain, runNpm, readNpmOutput, root } from './lib/run.mjs';
 import { GLIBC } from './lib/sysroot.mjs';
 
 /** Every platform we build for, and what npm asks of a machine before it installs the package. */
@@ -47,7 +47,7 @@ export function pack({ binaries = join(root, 'dist'), out = join(root, 'target',
   const directories = platforms.map((platform) => platformPackage(platform, binaries, out, licences));
   directories.push(mainPackage(platforms, out));
   return directories.map((directory) => {
-    const [{ filename }] = JSON.parse(npmOutput(['pack', '--json', '--pack-destination', out], { cwd: directory }));
+    const [{ filename }] = JSON.parse(readNpmOutput(['pack', '--json', '--pack-destination', out], { cwd: directory }));
     rmSync(directory, { recursive: true });
     return join(out, filename);
   });
@@ -76,7 +76,7 @@ function platformPackage(platform, binaries, out, licences) {
 
 function mainPackage(platforms, out) {
   const directory = join(out, 'moorline');
-  const [{ files }] = JSON.parse(npmOutput(['pack', '--json', '--dry-run', '--ignore-scripts']));
+  const [{ files }] = JSON.parse(readNpmOutput(['pack', '--json', '--dry-run', '--ignore-scripts']));
   for (const { path } of files.filter(({ path }) => !path.startsWith('dist/'))) {
     mkdirSync(dirname(join(directory, path)), { recursive: true });
     copyFileSync(join(root, path), join(directory, path));
@@ -119,7 +119,7 @@ if (isMain(import.meta.url)) {
   if (publish) refuseUnfit(binaries);
   for (const tarball of pack({ binaries })) {
     // The platform packages first, so that the main package never names one that is not there.
-    if (publish) npm(['publish', tarball, '--provenance', '--access', 'public']);
+    if (publish) runNpm(['publish', tarball, '--provenance', '--access', 'public']);
     else console.log(tarball);
   }
 }

@@ -6,14 +6,14 @@ import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
 import { buildAddon, compileFace } from './build.mjs';
-import { installPackages, root, run, stage } from './lib/run.mjs';
+import { installPackages, root, run, runStage } from './lib/run.mjs';
 
 const BUILT = join('target', 'binaries');
 
 const at = process.argv.indexOf('--binaries');
 const binaries = at === -1 ? join(root, BUILT) : resolve(process.argv[at + 1]);
 installPackages();
-if (at === -1) await stage('release build', () => buildAddon({ release: true, directory: BUILT }));
+if (at === -1) await runStage('release build', () => buildAddon({ release: true, directory: BUILT }));
 const typings = join(root, 'dist', 'native.d.ts');
 if (!existsSync(typings)) {
   mkdirSync(dirname(typings), { recursive: true });

@@ -6,9 +6,9 @@
 import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 
-import { check, NEEDED } from './check.mjs';
-import { fail, hostTarget, installPackages, root, stage, succeeds } from './lib/run.mjs';
-import { runFiles } from './test/files.mjs';
+import { check, REQUIRED_STAGES } from './check.mjs';
+import { fail, hostTarget, installPackages, root, runStage, succeeds } from './lib/run.mjs';
+import { runFiles } from './test/runner.mjs';
 import { summarize } from './test/outcome.mjs';
 
 /** Files whose measurements another test would disturb, or that start many processes: one at a time, last. */
@@ -39,8 +39,8 @@ if (files.length === 0) fail(`no test file has ${names.join(' or ')} in its name
 const total = { passed: 0, skipped: 0, failed: [], missing: [] };
 if (names.length === 0) {
   total.failed.push(...(await check()));
-  if (total.failed.some((name) => NEEDED.includes(name))) fail(`failed: ${total.failed.join(', ')}`);
-  await stage('core and services', () => {
+  if (total.failed.some((name) => REQUIRED_STAGES.includes(name))) fail(`failed: ${total.failed.join(', ')}`);
+  await runStage('core and services', () => {
     const cargo = [
       'test',
       '--quiet',
@@ -54,8 +54,8 @@ if (names.length === 0) {
     if (!succeeds('cargo', cargo)) total.failed.push('core and services');
   });
 }
-await stage('packages of the tests', installOthers);
-await stage('addon', async () => {
+await runStage('packages of the tests', installOthers);
+await runStage('addon', async () => {
   const alone = files.filter((file) => file.startsWith(ALONE_FOLDER));
   await runFiles(
     files.filter((file) => !alone.includes(file)),

@@ -1,4 +1,4 @@
-import { contract } from '../contract/contract';
+import { testContract } from '../contract/contract';
 import { subjects } from '../contract/subjects';
 
-for (const subject of subjects) contract(subject);
+for (const subject of subjects) testContract(subject);

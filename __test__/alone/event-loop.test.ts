@@ -1,4 +1,4 @@
-// The longest stop of the event loop while a database is busy, locked and cold: quick statements run on its thread, and
+// The longest stall of the event loop while a database is busy, locked and cold: quick statements run on its thread, and
 // nothing that waits does.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -13,7 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createClient } from 'moorline/libsql';
 
 import { skipWithoutSqld } from '../support/servers';
-import { tests } from '../support/paths';
+import { testsDirectory } from '../support/paths';
 
 const LIMIT_MS = process.env['CI'] === '1' ? 20 : 5;
 const INTERVAL_MS = 1;
@@ -24,7 +24,7 @@ const directory = mkdtempSync(join(tmpdir(), 'moorline-loop-'));
 after(() => rmSync(directory, { recursive: true, force: true }));
 
 /** Milliseconds for which this thread could run and no processor was free; 0 where the system does not tell. */
-function waitedForProcessorMs(): number {
+function processorWaitMs(): number {
   try {
     return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[1]) / 1e6;
   } catch {
@@ -36,32 +36,32 @@ function waitedForProcessorMs(): number {
 type Span = readonly [from: number, to: number];
 
 /** The time that two spans share. */
-const shared = (one: Span, other: Span) => Math.max(0, Math.min(one[1], other[1]) - Math.max(one[0], other[0]));
+const overlapMs = (one: Span, other: Span) => Math.max(0, Math.min(one[1], other[1]) - Math.max(one[0], other[0]));
 
-/** Measures the stops of the event loop, without the time that the system gave to others and what V8 took for its garbage. */
+/** Measures the stalls of the event loop, without the time that the system gave to others and what V8 took for its garbage. */
 function watchLoop(): () => Promise<number> {
-  const stops: { span: Span; lasted: number }[] = [];
+  const stalls: { span: Span; lasted: number }[] = [];
   const collections: Span[] = [];
   const observer = new PerformanceObserver((list) => {
     for (const { startTime, duration } of list.getEntries()) collections.push([startTime, startTime + duration]);
   });
   observer.observe({ entryTypes: ['gc'] });
-  let [at, waited] = [performance.now(), waitedForProcessorMs()];
-  const look = () => {
-    const [now, nowWaited] = [performance.now(), waitedForProcessorMs()];
-    stops.push({ span: [at, now], lasted: now - at - (nowWaited - waited) - INTERVAL_MS });
+  let [at, waited] = [performance.now(), processorWaitMs()];
+  const sample = () => {
+    const [now, nowWaited] = [performance.now(), processorWaitMs()];
+    stalls.push({ span: [at, now], lasted: now - at - (nowWaited - waited) - INTERVAL_MS });
     [at, waited] = [now, nowWaited];
   };
-  const timer = setInterval(look, INTERVAL_MS);
+  const timer = setInterval(sample, INTERVAL_MS);
   return async () => {
-    look();
+    sample();
     clearInterval(timer);
     // The observer is told in a later turn.
     await new Promise(setImmediate);
     for (const { startTime, duration } of observer.takeRecords()) collections.push([startTime, startTime + duration]);
     observer.disconnect();
-    const collected = (span: Span) => collections.reduce((sum, collection) => sum + shared(span, collection), 0);
-    return stops.reduce((longest, { span, lasted }) => Math.max(longest, lasted - collected(span)), 0);
+    const collectionMs = (span: Span) => collections.reduce((sum, collection) => sum + overlapMs(span, collection), 0);
+    return stalls.reduce((longest, { span, lasted }) => Math.max(longest, lasted - collectionMs(span)), 0);
   };
 }
 
@@ -82,14 +82,14 @@ async function coldFile(name: string): Promise<string> {
   return `file:${file}`;
 }
 
-type Create = typeof createClient;
+type ClientFactory = typeof createClient;
 
 /**
- * Runs statements of all kinds on one file, at first while another connection holds the write lock. Returns the longest stop in
+ * Runs statements of all kinds on one file, at first while another connection holds the write lock. Returns the longest stall in
  * milliseconds, and how many statements did not get the lock. One implementation does it all: two copies of SQLite in a process
  * do not see each other's locks.
  */
-async function run(create: Create, url: string): Promise<{ longest: number; refused: number }> {
+async function measureBusyDatabase(create: ClientFactory, url: string): Promise<{ longest: number; refused: number }> {
   const holder = create({ url });
   const lock = await holder.transaction('write');
   await lock.execute('UPDATE quick SET n = n + 1 WHERE id = 1');
@@ -104,13 +104,13 @@ async function run(create: Create, url: string): Promise<{ longest: number; refu
   };
   const stop = watchLoop();
   const released = sleep(LOCK_MS).then(() => lock.commit());
-  const heavy = async () => {
+  const runHeavyQueries = async () => {
     const sql = 'WITH RECURSIVE i (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < ?) SELECT count(*) FROM i';
     for (let query = 0; query < HEAVY_QUERIES; query++) {
       await execute(sql, query % 10 ? 200_000 : 3);
     }
   };
-  const quick = async () => {
+  const runQuickStatements = async () => {
     for (let round = 0; round < 2_000; round++) {
       const id = 1 + ((round * 7919) % ROWS);
       await execute('SELECT n FROM quick WHERE id = ?', 1 + (id % 1000));
@@ -118,7 +118,7 @@ async function run(create: Create, url: string): Promise<{ longest: number; refu
       await execute('UPDATE quick SET n = n + 1 WHERE id = ?', 1 + (id % 1000));
     }
   };
-  await Promise.all([released, heavy(), quick()]);
+  await Promise.all([released, runHeavyQueries(), runQuickStatements()]);
   const longest = await stop();
   client.close();
   holder.close();
@@ -126,16 +126,16 @@ async function run(create: Create, url: string): Promise<{ longest: number; refu
 }
 
 describe('the event loop beside a local database', { skip: skipWithoutSqld() }, () => {
-  test(`stands for less than ${LIMIT_MS} ms`, async () => {
-    const { longest, refused } = await run(createClient, await coldFile('ours'));
+  test(`stalls for less than ${LIMIT_MS} ms`, async () => {
+    const { longest, refused } = await measureBusyDatabase(createClient, await coldFile('ours'));
     assert.equal(refused, 0);
-    assert.ok(longest < LIMIT_MS, `it stood for ${longest} ms`);
+    assert.ok(longest < LIMIT_MS, `it stalled for ${longest} ms`);
   });
 
-  test('stands for seconds with @libsql/client', async () => {
-    const load = createRequire(join(tests, 'servers', 'package.json'));
-    const { createClient: createTheirs } = load('@libsql/client') as { createClient: Create };
-    const { longest } = await run(createTheirs, await coldFile('theirs'));
-    assert.ok(longest > LOCK_MS / 2, `it stood for ${longest} ms`);
+  test('stalls for seconds with @libsql/client', async () => {
+    const load = createRequire(join(testsDirectory, 'servers', 'package.json'));
+    const { createClient: createTheirs } = load('@libsql/client') as { createClient: ClientFactory };
+    const { longest } = await measureBusyDatabase(createTheirs, await coldFile('theirs'));
+    assert.ok(longest > LOCK_MS / 2, `it stalled for ${longest} ms`);
   });
 });

@@ -7,7 +7,7 @@ import { subjects } from '../contract/subjects';
 import { runChild } from './soak/spawn';
 
 for (const subject of subjects) {
-  describe(`exit: ${subject.name}`, { concurrency: true, skip: subject.missing?.() ?? false }, () => {
+  describe(`exit: ${subject.name}`, { concurrency: true, skip: subject.skipReason?.() ?? false }, () => {
     const url = serveForSuite(subject);
 
     test('an idle one does not keep the process alive', async () => {

@@ -7,7 +7,7 @@ import { subjects } from '../contract/subjects';
 import { assertFlat, measure, repetitions } from './soak/memory-growth';
 
 for (const subject of subjects) {
-  describe(`leaks: ${subject.name}`, { skip: subject.missing?.() ?? false }, () => {
+  describe(`leaks: ${subject.name}`, { skip: subject.skipReason?.() ?? false }, () => {
     const url = serveForSuite(subject);
     for (const repetition of repetitions(subject)) {
       test(`${repetition} stay flat`, async (t) => {

@@ -18,11 +18,11 @@ import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 
 import { missing } from '../support/missing';
-import { root, tests } from '../support/paths';
+import { root, testsDirectory } from '../support/paths';
 
 const packages = join(root, 'target', 'packages');
 const project = join(root, 'target', `package-${process.pid}`);
-const fixtures = join(tests, 'package');
+const fixtures = join(testsDirectory, 'package');
 /** Where the release build is that is to be packed; undefined for the build that the other tests run on. */
 const released = process.env['MOORLINE_BINARIES'];
 
@@ -79,7 +79,8 @@ before(() => {
   writeFileSync(join(project, 'package.json'), JSON.stringify({ name: 'consumer', private: true }));
   const { platform, main } = tarballs();
   run('npm', ['install', '--offline', '--no-audit', '--no-fund', platform, main]);
-  for (const file of ['smoke.cjs', 'consumer.mts', 'whole.ts']) copyFileSync(join(fixtures, file), join(project, file));
+  for (const file of ['smoke.cjs', 'consumer.mts', 'default-import.ts'])
+    copyFileSync(join(fixtures, file), join(project, file));
 });
 after(() => rmSync(project, { recursive: true, force: true }));
 
@@ -220,9 +221,9 @@ describe('modules', () => {
     };
     for (const [name, { ending, out, options }] of Object.entries(resolutions)) {
       test(`the default import is the whole module in ${name}`, () => {
-        copyFileSync(join(project, 'whole.ts'), join(project, `whole.${ending}`));
-        tsc(options, `whole.${ending}`);
-        assert.equal(node(`whole.${out}`).trim(), 'true true true');
+        copyFileSync(join(project, 'default-import.ts'), join(project, `default-import.${ending}`));
+        tsc(options, `default-import.${ending}`);
+        assert.equal(node(`default-import.${out}`).trim(), 'true true true');
       });
     }
   });
@@ -246,8 +247,11 @@ describe('bundlers', () => {
   for (const name of ['esbuild, CommonJS', 'esbuild, ES module', 'esbuild, external', '@vercel/nft'])
     test(`the package starts behind ${name}`, async () => {
       const script = (file: string) => import(pathToFileURL(join(root, 'scripts', file)).href);
-      const [{ BUNDLERS }, { prepare }] = await Promise.all([script('bundlers.mjs'), script('bundlers/consumer.mjs')]);
-      prepare(project);
+      const [{ BUNDLERS }, { copyPrograms }] = await Promise.all([
+        script('bundlers.mjs'),
+        script('bundlers/packaged-programs.mjs'),
+      ]);
+      copyPrograms(project);
       await BUNDLERS[name](project);
     });
 });
@@ -280,7 +284,7 @@ describe('loading', () => {
 });
 
 describe('runtimes', () => {
-  const modules = join(tests, 'runtimes', 'node_modules');
+  const modules = join(testsDirectory, 'runtimes', 'node_modules');
   const runtimes = {
     'the Node.js that runs the tests': process.execPath,
     'Node.js 22': join(modules, 'node-22', 'bin', 'node'),

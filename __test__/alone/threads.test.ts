@@ -8,12 +8,12 @@ import { Worker } from 'node:worker_threads';
 import { TursoPool } from 'moorline';
 
 import { eventually } from '../support/eventually';
-import { face } from '../support/paths';
+import { mainEntry } from '../support/paths';
 
 /** Runs a statement, reports that, and stays in the state that `workerData` names. */
 const script = `
   const { parentPort, workerData } = require('node:worker_threads');
-  const { TursoPool } = require(workerData.face);
+  const { TursoPool } = require(workerData.mainEntry);
   const pool = new TursoPool({ url: ':memory:', poolSize: 2, connectionTimeoutMs: 60_000 });
   async function main() {
     await pool.withConnection((client) => client.execute('SELECT 1'));
@@ -33,7 +33,7 @@ interface Stats {
 
 /** Starts a worker; both promises are there before either can happen. */
 function start(state: 'idle' | 'drained' | 'working') {
-  const worker = new Worker(script, { eval: true, workerData: { face, state } });
+  const worker = new Worker(script, { eval: true, workerData: { mainEntry, state } });
   const reported = once(worker, 'message').then(([stats]) => stats as Stats);
   const exited = once(worker, 'exit').then(([code]) => code as number);
   return { worker, reported, exited };

@@ -25,11 +25,11 @@ import {
 } from 'moorline';
 
 import { native } from '../support/native';
-import { face, tests } from '../support/paths';
+import { mainEntry, testsDirectory } from '../support/paths';
 
 /** Runs `body` with `M`, the face, in a process of its own; what it printed, a line for each. */
-function inProcess(body: string, binary = process.execPath): string[] {
-  const script = `const M = require(${JSON.stringify(face)}); (async () => { ${body} })().then(() => process.exit(0));`;
+function runInChild(body: string, binary = process.execPath): string[] {
+  const script = `const M = require(${JSON.stringify(mainEntry)}); (async () => { ${body} })().then(() => process.exit(0));`;
   const { status, signal, stdout, stderr } = spawnSync(binary, ['-e', script], {
     encoding: 'utf8',
     timeout: 60_000,
@@ -51,13 +51,13 @@ const CALLS: Record<string, string> = {
   'options.secret': 'new M.WebhookVerifier({ secret: A })',
 };
 
-const callsWith = (expression: string) =>
-  inProcess(
-    `const A = ${expression}; const ways = { ${Object.entries(CALLS)
-      .map(([path, way]) => `${JSON.stringify(path)}: async () => ${way}`)
+const outcomesOfCalls = (expression: string) =>
+  runInChild(
+    `const A = ${expression}; const calls = { ${Object.entries(CALLS)
+      .map(([path, call]) => `${JSON.stringify(path)}: async () => ${call}`)
       .join(', ')} };
-     for (const [path, way] of Object.entries(ways)) {
-       await way().then(() => console.log('accepted ' + path), (e) => console.log(e.name + ' ' + e.code + ' ' + e.message));
+for (const [path, call] of Object.entries(calls)) {
+       await call().then(() => console.log('accepted ' + path), (e) => console.log(e.name + ' ' + e.code + ' ' + e.message));
      }`,
   );
 
@@ -70,7 +70,7 @@ describe('bridge: arguments', () => {
         (path) =>
           `RangeError ERR_OUT_OF_RANGE ${path} must be at most 1000000 elements long, got an array of ${length}`,
       );
-      assert.deepEqual(callsWith(`new Array(${length})`), expected);
+      assert.deepEqual(outcomesOfCalls(`new Array(${length})`), expected);
     });
   }
 
@@ -100,7 +100,7 @@ describe('bridge: arguments', () => {
   });
 
   test('two gigabytes of bytes, more than a million keys and deep nesting are refused', () => {
-    const [bytes] = callsWith('new Uint8Array(2 ** 31)').slice(-1);
+    const [bytes] = outcomesOfCalls('new Uint8Array(2 ** 31)').slice(-1);
     assert.match(bytes ?? '', /^RangeError ERR_OUT_OF_RANGE options\.secret must be at most \d+ bytes in total/);
     const keys = Object.fromEntries(Array.from({ length: 1_000_001 }, (_, n) => [`k${n}`, n]));
     assert.throws(() => new MemoryReplayStore().forget(keys as never), { code: 'ERR_INVALID_ARG_TYPE' });
@@ -184,7 +184,7 @@ describe('bridge: arguments', () => {
   test('a value of a wrong type is a TypeError that names the argument', async () => {
     const [store, monitor, checker] = [new MemoryReplayStore(), new HealthMonitor(), new HealthChecker()];
     const client = new NixtlaClient({ apiKey: 'k', baseUrl: 'http://127.0.0.1:1' });
-    const job = ['operation', {}, undefined] as unknown[];
+    const request = {};
     const calls: Record<string, [argument: string, call: (wrong: never) => unknown]> = {
       'MemoryReplayStore.remember': ['key', (wrong) => store.remember(wrong, 1)],
       'MemoryReplayStore.remember, of the time': ['ttlMs', () => store.remember('k', {} as number)],
@@ -204,7 +204,7 @@ describe('bridge: arguments', () => {
         'windowSeconds',
         (wrong) => new ConnectionMetricsTracker().throughput(wrong),
       ],
-      'NixtlaClient.submit': ['operation', (wrong) => client.submit(wrong, job[1] as never)],
+      'NixtlaClient.submit': ['operation', (wrong) => client.submit(wrong, request as never)],
       'NixtlaClient.deleteFinetunedModel': ['id', (wrong) => client.deleteFinetunedModel(wrong)],
       CircuitBreaker: ['name', (wrong) => new CircuitBreaker(wrong)],
       checkHealth: ['name', (wrong) => checkHealth(wrong)],
@@ -273,8 +273,8 @@ describe('bridge: arguments', () => {
       const v = new M.WebhookVerifier({ secret: 's' }), half = new Float16Array([1, 2, 3, 4]);
       const { rows } = await new M.TursoPool({ url: ':memory:' }).execute('SELECT length(?) AS n', [half]);
       console.log(rows[0].n, v.sign(half, 1) === v.sign(Buffer.from(half.buffer), 1));`;
-    const binary = join(tests, 'runtimes', 'node_modules', 'node-24', 'bin', 'node');
-    assert.deepEqual(inProcess(script, binary), ['8 true']);
+    const binary = join(testsDirectory, 'runtimes', 'node_modules', 'node-24', 'bin', 'node');
+    assert.deepEqual(runInChild(script, binary), ['8 true']);
   });
 
   test('options of connections are refused in the same way', () => {

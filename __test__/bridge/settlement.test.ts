@@ -8,21 +8,21 @@ import { MoorlineError } from 'moorline';
 
 import { eventually } from '../support/eventually';
 import { call, native } from '../support/native';
-import { dist, face } from '../support/paths';
+import { dist, mainEntry } from '../support/paths';
 
-interface Ended {
+interface ChildOutput {
   lines: string[];
   stderr: string;
 }
 
-/** Runs `body` with `M`, the face, in a process of its own that `under` starts; it has to come to its end. */
-function inProcess(body: string, under: string[] = []): Ended {
+/** Runs `body` with `M`, the face, in a process of its own that `launcher` starts; it has to come to its end. */
+function runInChild(body: string, launcher: string[] = []): ChildOutput {
   const script = `
     process.on('unhandledRejection', (reason) => console.log('unhandled', reason));
     process.on('uncaughtException', (error) => console.log('uncaught', error.message));
-    const M = require(${JSON.stringify(face)}); M.setLogger({});
+    const M = require(${JSON.stringify(mainEntry)}); M.setLogger({});
     (async () => { ${body} })().catch((error) => console.log('threw', error.message)).finally(() => setImmediate(process.exit, 0));`;
-  const [command, ...args] = [...under, process.execPath, '-e', script];
+  const [command, ...args] = [...launcher, process.execPath, '-e', script];
   const { status, signal, stdout, stderr } = spawnSync(command!, args, {
     encoding: 'utf8',
     timeout: 60_000,
@@ -34,7 +34,7 @@ function inProcess(body: string, under: string[] = []): Ended {
 
 describe('bridge: settlement', () => {
   test('an array reaches JavaScript whole where somebody gave Array.prototype a setter that throws', async () => {
-    const { lines } = inProcess(`
+    const { lines } = runInChild(`
       const { native } = require(${JSON.stringify(join(dist, 'runtime', 'native.js'))});
       const pool = native.libsqlOpen({ url: ':memory:' }, 'pool', undefined, () => {});
       const many = Array.from({ length: 5000 }, () => ({ sql: 'SELECT 1' }));
@@ -48,17 +48,17 @@ describe('bridge: settlement', () => {
         many: native.libsqlBatch(pool, undefined, many, 'write'),
         last: native.libsqlExecute(pool, undefined, 'SELECT 2'),
       };
-      const said = {};
+      const values = {};
       let settled = 0;
       await new Promise((resolve) => {
         for (const name in calls) {
-          const settle = (value) => { said[name] = value; if (++settled === 4) resolve(); };
+          const settle = (value) => { values[name] = value; if (++settled === 4) resolve(); };
           calls[name].then(settle, settle);
         }
       });
       for (const index of [0, 1, 4999]) delete Array.prototype[index];
-      const own = (value) => (Array.isArray(value) ? Object.keys(value).length : typeof value);
-      console.log(Object.entries(said).map(([name, value]) => name + ' ' + own(value)).sort().join());`);
+      const describeValue = (value) => (Array.isArray(value) ? Object.keys(value).length : typeof value);
+      console.log(Object.entries(values).map(([name, value]) => name + ' ' + describeValue(value)).sort().join());`);
     // What Node itself does in the meantime with arrays of its own is not ours.
     const ours = lines.filter((line) => !line.startsWith('uncaught'));
     assert.deepEqual(ours, ['blob 2,last string,many 5000,text string']);
@@ -87,34 +87,34 @@ describe('bridge: settlement', () => {
     assert.match(long.reason.message, /^a text of 540000000 bytes is longer than a JavaScript string can be$/);
   });
 
-  test('calls of a listener that are dropped are told of', async () => {
-    const { lines } = inProcess(`
-      const told = []; M.setLogger({ warn: (record) => told.push(record.event + ' ' + record.data.reason) });
+  test('calls of a listener that are dropped are logged', async () => {
+    const { lines } = runInChild(`
+      const warnings = []; M.setLogger({ warn: (record) => warnings.push(record.event + ' ' + record.data.reason) });
       const { native } = require(${JSON.stringify(join(dist, 'runtime', 'native.js'))});
-      let heard = 0;
-      const done = native.testCallback(() => heard++, 5000);
-      const stop = performance.now() + 500;
-      while (performance.now() < stop);
+      let received = 0;
+      const done = native.testCallback(() => received++, 5000);
+      const busyUntil = performance.now() + 500;
+      while (performance.now() < busyUntil);
       const dropped = await done;
       await new Promise(setImmediate);
-      console.log(heard + dropped, dropped > 0, told.length > 0 && told.every((line) =>
+      console.log(received + dropped, dropped > 0, warnings.length > 0 && warnings.every((line) =>
         /^moorline.calls-lost \\d+ calls were dropped because the JavaScript thread did not keep up$/.test(line)));`);
     assert.deepEqual(lines, ['5000 true true']);
   });
 
-  test('an argument that cannot become JavaScript is told of, and the next one comes', async () => {
-    const { lines } = inProcess(`
-      const told = []; M.setLogger({ warn: (record) => told.push(record.data.reason) });
+  test('an argument that cannot become JavaScript is logged, and the next one comes', async () => {
+    const { lines } = runInChild(`
+      const warnings = []; M.setLogger({ warn: (record) => warnings.push(record.data.reason) });
       const { native } = require(${JSON.stringify(join(dist, 'runtime', 'native.js'))});
-      const heard = [];
-      await native.testLongCallback((text) => heard.push(text), 540_000_000);
-      console.log(heard.join(), told.join());`);
+      const received = [];
+      await native.testLongCallback((text) => received.push(text), 540_000_000);
+      console.log(received.join(), warnings.join());`);
     assert.deepEqual(lines, ['short a text of 540000000 bytes is longer than a JavaScript string can be']);
   });
 
   test('an object is closed however many calls wait for the JavaScript thread', async () => {
     const closed: number[] = [];
-    const ask = (told: string) => {
+    const onRequest = (told: string) => {
       const { ask: what, id, object } = JSON.parse(told) as { ask?: string; id?: number; object?: number };
       if (what === 'create') native.objectPoolAnswer(pool, id!);
       if (what === 'close') {
@@ -124,12 +124,12 @@ describe('bridge: settlement', () => {
     };
     const count = 1500;
     const config = native.objectPoolConfig({ acquireTimeout: 30, releaseTimeout: 0.2 }, count, undefined);
-    const pool = native.objectPoolOpen(config, ask);
+    const pool = native.objectPoolOpen(config, onRequest);
     const taken = await Promise.all(Array.from({ length: count }, () => native.objectPoolAcquire(pool, undefined)));
     const stopped = native.objectPoolStop(pool);
     // The pool gives up waiting for them and closes all of them while this thread is busy.
-    const busy = performance.now() + 1500;
-    while (performance.now() < busy);
+    const busyUntil = performance.now() + 1500;
+    while (performance.now() < busyUntil);
     await stopped;
     await eventually(() => closed.length === taken.length);
     assert.deepEqual(new Set(closed), new Set(taken));

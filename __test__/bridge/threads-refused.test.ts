@@ -10,10 +10,10 @@ import { dist } from '../support/paths';
 /** The limit counts all threads of a user, so each process runs as another user, which only root may do. */
 const skip = process.platform !== 'linux' || process.getuid?.() !== 0 ? 'only root may run as another user' : false;
 let user = 20_000 + ((process.pid * 64) % 30_000);
-const asUser = () => [`--reuid=${user}`, `--regid=${user}`, '--clear-groups', 'prlimit'];
-const withThreadLimit = (threads: number) => {
+const prlimitAsUserArgs = () => [`--reuid=${user}`, `--regid=${user}`, '--clear-groups', 'prlimit'];
+const nodeArgsWithThreadLimit = (threads: number) => {
   user++;
-  return [...asUser(), `--nproc=${threads}:200`, process.execPath];
+  return [...prlimitAsUserArgs(), `--nproc=${threads}:200`, process.execPath];
 };
 
 /** The calls whose threads are refused, each made twice; a line for each. */
@@ -48,7 +48,7 @@ const script = `
 /** The fewest threads with which Node itself starts and ends; with fewer it may hang. */
 function fewestThreads(): number {
   const runs = (threads: number) =>
-    spawnSync('setpriv', [...withThreadLimit(threads), '-e', '0'], { timeout: 10_000, killSignal: 'SIGKILL' })
+    spawnSync('setpriv', [...nodeArgsWithThreadLimit(threads), '-e', '0'], { timeout: 10_000, killSignal: 'SIGKILL' })
       .status === 0;
   let threads = 16;
   assert.ok(runs(threads), 'Node runs as another user');
@@ -63,10 +63,14 @@ describe('bridge: refused threads', { skip }, () => {
   test('with as many threads as Node needs, and with a few more, every call settles and says what is missing', () => {
     for (let more = 0; more <= 4; more++) {
       const body = `${script}; round().then(round).finally(() => process.exit(0));`;
-      const { status, stdout, stderr } = spawnSync('setpriv', [...withThreadLimit(minimum + more), '-e', body], {
-        encoding: 'utf8',
-        timeout: 120_000,
-      });
+      const { status, stdout, stderr } = spawnSync(
+        'setpriv',
+        [...nodeArgsWithThreadLimit(minimum + more), '-e', body],
+        {
+          encoding: 'utf8',
+          timeout: 120_000,
+        },
+      );
       const lines = stdout.split('\n').filter(Boolean);
       assert.equal(status, 0, stdout + stderr);
       assert.equal(lines.length, 16, stdout);
@@ -81,7 +85,9 @@ describe('bridge: refused threads', { skip }, () => {
 
   test('a later call finds the threads that an earlier one did not', async (t) => {
     const body = `${script}; round().then(() => { console.log('over'); process.stdin.once('data', () => round().finally(() => process.exit(0))); });`;
-    const child = spawn('setpriv', [...withThreadLimit(minimum), '-e', body], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const child = spawn('setpriv', [...nodeArgsWithThreadLimit(minimum), '-e', body], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
     t.after(() => child.kill('SIGKILL'));
     const closed = once(child, 'close');
     const lines: string[] = [];
@@ -94,7 +100,7 @@ describe('bridge: refused threads', { skip }, () => {
       lines.every((line) => line.endsWith('refused none')),
       lines.join('\n'),
     );
-    const raised = spawnSync('setpriv', [...asUser(), '--pid', String(child.pid), '--nproc=200:200']);
+    const raised = spawnSync('setpriv', [...prlimitAsUserArgs(), '--pid', String(child.pid), '--nproc=200:200']);
     assert.equal(raised.status, 0, String(raised.stderr));
     child.stdin.end('again');
     const [code] = (await closed) as [number | null];

@@ -6,7 +6,7 @@ import { type ConnectionConfig, ConnectionPool, HTTPConnection, type PoolConfig,
 
 import { closeAfter, type SocketServer, socketServer } from '../support/connections';
 import { peersMissing } from '../support/peers';
-import { type Running, serve } from '../support/http';
+import { type RunningServer, serve } from '../support/http';
 
 /** Options whose members count how often each is read, by their paths. */
 function counted<Options extends object>(given: Options, reads: Map<string, number>, path = ''): Options {
@@ -44,7 +44,7 @@ const SHARED: ConnectionConfig = {
 };
 
 describe('options cross once', { skip: peersMissing() }, () => {
-  let http: Running;
+  let http: RunningServer;
   let sockets: SocketServer;
   before(async () => {
     http = await serve((_, response) => response.end('{}'));

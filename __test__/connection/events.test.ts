@@ -19,7 +19,7 @@ import { Authority } from '../support/certificates';
 import { closeAfter, eventServer, EventRecorder, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
-import { type Running, serve, start } from '../support/http';
+import { type RunningServer, serve, startServer } from '../support/http';
 import { peersMissing } from '../support/peers';
 import { freePort } from '../support/ports';
 
@@ -41,31 +41,31 @@ interface Transport {
   scheme: string;
   make(config: ConnectionConfig): BaseConnection;
   /** A server that works. */
-  serve(): Promise<Running>;
+  serve(): Promise<RunningServer>;
   /** Makes it reach for its server. */
   reach(connection: BaseConnection): Promise<unknown>;
   /** Waits for something that never comes. */
-  dwell(connection: BaseConnection): Promise<unknown>;
+  stall(connection: BaseConnection): Promise<unknown>;
   skip: string | false;
 }
 
-/** Begins an answer. */
-function half(response: ServerResponse): void {
+/** Begins a response that never ends. */
+function beginResponse(response: ServerResponse): void {
   response.writeHead(200, { 'content-length': '100000' }).write('x');
-  begun += 1;
+  responsesBegun += 1;
 }
 
-/** How many answers were begun. */
-let begun = 0;
+/** How many responses were begun. */
+let responsesBegun = 0;
 
 const transports: Transport[] = [
   {
     name: 'HTTPConnection',
     scheme: 'http',
     make: (config) => new HTTPConnection(config),
-    serve: () => serve((request, response) => (request.url === '/half' ? half(response) : response.end())),
+    serve: () => serve((request, response) => (request.url === '/half' ? beginResponse(response) : response.end())),
     reach: (connection) => connection.send({ url: '', method: 'GET' }),
-    dwell: (connection) => connection.send({ method: 'GET', url: '/half' }),
+    stall: (connection) => connection.send({ method: 'GET', url: '/half' }),
     skip: false,
   },
   {
@@ -74,7 +74,7 @@ const transports: Transport[] = [
     make: (config) => new WebSocketConnection(config),
     serve: () => socketServer(),
     reach: (connection) => connection.connect(),
-    dwell: (connection) => connection.receive(),
+    stall: (connection) => connection.receive(),
     skip: peersMissing(),
   },
   {
@@ -83,7 +83,7 @@ const transports: Transport[] = [
     make: (config) => new SSEConnection(config),
     serve: () => eventServer(),
     reach: (connection) => connection.connect(),
-    dwell: (connection) => connection.receive(),
+    stall: (connection) => connection.receive(),
     skip: false,
   },
 ];
@@ -117,7 +117,7 @@ for (const transport of transports) {
     });
 
     for (const status of [401, 403]) {
-      test(`authentication_failed: ${status}, instead of it`, async (t) => {
+      test(`authentication_failed: ${status}, and no connection_failed`, async (t) => {
         const server = await serve((_, response) => response.writeHead(status).end());
         t.after(() => server.close());
         const { connection, recorder } = make(t, server.port);
@@ -132,7 +132,7 @@ for (const transport of transports) {
       const authority = new Authority();
       t.after(() => authority.remove());
       const tls = { ...authority.issue(['IP:127.0.0.1']), ca: authority.cert, requestCert: true };
-      const server = await start(createSecureServer({ ...tls, rejectUnauthorized: true }, (_, res) => res.end()));
+      const server = await startServer(createSecureServer({ ...tls, rejectUnauthorized: true }, (_, res) => res.end()));
       t.after(() => server.close());
       const url = `${transport.scheme}s://127.0.0.1:${server.port}`;
       const { connection, recorder } = make(t, 0, { url, tls: { ca: authority.cert } });
@@ -147,12 +147,14 @@ for (const transport of transports) {
       t.after(() => proxy.close());
       const { connection, recorder } = make(t, proxy.port, { autoReconnect: false });
       assert.equal(await connection.connect(), true);
-      const before = begun;
-      const dwelling = transport.dwell(connection);
-      await eventually(() => (transport.name === 'HTTPConnection' ? begun > before : server.open() > 0));
+      const before = responsesBegun;
+      const stalled = transport.stall(connection);
+      await eventually(() =>
+        transport.name === 'HTTPConnection' ? responsesBegun > before : server.openConnections() > 0,
+      );
       proxy.cut();
       await recorder.until('connection_lost');
-      assert.equal(await dwelling, null);
+      assert.equal(await stalled, null);
       assert.deepEqual(lifecycleEvents(recorder), ['connection_lost']);
     });
 

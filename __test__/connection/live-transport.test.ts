@@ -4,7 +4,7 @@ import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 
 import { CircuitBreaker, type ConnectionConfig, setLogger, SSEConnection, WebSocketConnection } from 'moorline';
 
-import { toleranceMs } from '../contract/contract';
+import { SLACK_MS } from '../contract/contract';
 import { closeAfter, eventServer, ConnectionFactory, type SocketServer, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
@@ -270,7 +270,7 @@ describe('the line of a WebSocketConnection', { skip: peersMissing() }, () => {
     const started = performance.now();
     const closing = connection.disconnect();
     assert.equal(await waiting, null);
-    assert.ok(performance.now() - started < toleranceMs);
+    assert.ok(performance.now() - started < SLACK_MS);
     proxy.set({ kind: 'none' });
     assert.equal(await closing, true);
   });

@@ -10,14 +10,14 @@ import { type ConnectionConfig, HTTPConnection, SSEConnection, WebSocketConnecti
 import { Authority } from '../support/certificates';
 import { closeAfter, captureLogs, type SocketServer, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
-import { type Running, serve, start } from '../support/http';
+import { type RunningServer, serve, startServer } from '../support/http';
 import { peersMissing } from '../support/peers';
 import { freePort } from '../support/ports';
-import { face as entry } from '../support/paths';
+import { mainEntry } from '../support/paths';
 
 const SECRET = 'hunter2-very-secret';
 
-let server: Running;
+let server: RunningServer;
 let status = 200;
 
 before(async () => {
@@ -81,7 +81,7 @@ describe('auditLogging', () => {
   test('a certificate that nobody vouches for', async (t) => {
     const written = captureLogs(t);
     const authority = new Authority();
-    const secure = await start(createServer(authority.issue(['IP:127.0.0.1'])));
+    const secure = await startServer(createServer(authority.issue(['IP:127.0.0.1'])));
     t.after(() => (authority.remove(), secure.close()));
     await closeAfter(t, new HTTPConnection({ url: secure.url, monitoring: false })).send('x');
     assert.deepEqual(
@@ -138,9 +138,9 @@ describe('debug', () => {
 
   /** What a process of its own writes to stderr, where nobody has set a logger. */
   async function stderrOf(config: ConnectionConfig, environment: Record<string, string>): Promise<string[]> {
-    const face = JSON.stringify(entry);
+    const entry = JSON.stringify(mainEntry);
     const script = `
-      const { HTTPConnection } = require(${face});
+      const { HTTPConnection } = require(${entry});
       const connection = new HTTPConnection(${JSON.stringify({ url: 'http://127.0.0.1:9', monitoring: false, ...config })});
       connection.connect().then(() => {
         connection.emitEvent('warned', { severity: 'warning' });

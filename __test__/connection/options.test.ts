@@ -23,11 +23,11 @@ import {
   socketServer,
 } from '../support/connections';
 import { eventually } from '../support/eventually';
-import { type Running, serve } from '../support/http';
+import { type RunningServer, serve } from '../support/http';
 import { peersMissing } from '../support/peers';
 
 describe('options of connections', { skip: peersMissing() }, () => {
-  let http: Running;
+  let http: RunningServer;
   let sockets: SocketServer;
   let events: EventServer;
   const messages: string[] = [];

@@ -14,7 +14,7 @@ import {
 } from 'moorline';
 
 import { Authority } from '../support/certificates';
-import { HttpTransport, type Running, serve, start } from '../support/http';
+import { HttpTransport, type RunningServer, serve, startServer } from '../support/http';
 import { load } from '../support/native';
 
 const { resolveConfig } = load<typeof import('../../lib/connection/config/config')>('connection/config/config');
@@ -65,20 +65,20 @@ describe('security levels', () => {
   const authority = new Authority();
   const loopback = ['IP:127.0.0.1', 'DNS:localhost'];
   const leaf = authority.issue(loopback);
-  let plain: Running;
-  let newest: Running;
-  let older: Running;
-  let downgrading: Running;
-  const running: Running[] = [];
-  const up = async (server: Promise<Running>) => (running.push(await server), await server);
+  let plain: RunningServer;
+  let newest: RunningServer;
+  let older: RunningServer;
+  let downgrading: RunningServer;
+  const running: RunningServer[] = [];
+  const up = async (server: Promise<RunningServer>) => (running.push(await server), await server);
 
   before(async () => {
     plain = await up(serve((_, response) => response.end('plain')));
-    newest = await up(start(createServer(leaf, (_, response) => response.end('secure'))));
+    newest = await up(startServer(createServer(leaf, (_, response) => response.end('secure'))));
     const old = { ...leaf, maxVersion: 'TLSv1.2' } as const;
-    older = await up(start(createServer(old, (_, response) => response.end('older'))));
+    older = await up(startServer(createServer(old, (_, response) => response.end('older'))));
     const lead = createServer(leaf, (_, response) => response.writeHead(302, { location: plain.url }).end());
-    downgrading = await up(start(lead));
+    downgrading = await up(startServer(lead));
   });
   after(async () => {
     for (const server of running) await server.close();
@@ -165,7 +165,7 @@ describe('security levels', () => {
         (error: { code: string }) => error.code,
       );
     };
-    const ws = (server: Running) => server.url.replace(/^http/, 'ws');
+    const ws = (server: RunningServer) => server.url.replace(/^http/, 'ws');
     assert.equal(await code('ws://192.0.2.1', 'enhanced'), PLAIN);
     assert.equal(await code(ws(plain), 'maximum', near), PLAIN);
     assert.equal(await code(ws(newest), 'basic'), UNKNOWN);

@@ -16,31 +16,31 @@ export interface Subject {
   /** What it has not, each with the reason: the promises about that are not made for it. */
   lacks: Partial<Record<Trait, string>>;
   /** Why it cannot be tested on this machine, or `false`. */
-  missing?(): string | false;
+  skipReason?(): string | false;
   /** Starts what it talks to, in a process of its own. */
   serve?(): Promise<Server>;
   /**
    * A fresh one, ready to work on the server at `url` (empty where there is none); where it has such a thing, with
-   * room for so many operations at a time (default 1).
+   * room for `concurrency` operations at a time (default 1).
    */
-  start(url: string, room?: number): Running | Promise<Running>;
-  /** One whole life, where it is one that a program has many of: made, opened, used and closed. */
-  live?(url: string): Promise<unknown>;
+  start(url: string, concurrency?: number): RunningSubject | Promise<RunningSubject>;
+  /** One whole lifetime, where a program has many of them: made, opened, used and closed. */
+  runLifetime?(url: string): Promise<unknown>;
 }
 
 /**
- * What a service may do without. `close`, `hold` and `refuse` are members of {@link Running}; the others are
- * `patience`, an end that waits for what is going on; `signal`, operations that can be aborted; `errors`, failures
+ * What a service may do without. `close`, `hold` and `refuse` are members of {@link RunningSubject}; the others are
+ * `gracefulClose`, a close that waits for what is going on; `signal`, operations that can be aborted; `errors`, failures
  * that reject.
  */
-export type Trait = 'close' | 'patience' | 'hold' | 'refuse' | 'signal' | 'errors';
+export type Trait = 'close' | 'gracefulClose' | 'hold' | 'refuse' | 'signal' | 'errors';
 
 export interface Server {
   url: string;
   stop(): Promise<void>;
 }
 
-export interface Running {
+export interface RunningSubject {
   /** A small operation that succeeds. */
   operate(options?: { signal?: AbortSignal }): Promise<unknown>;
   /** A small operation that fails in operation, not by a programmer's mistake. */
@@ -58,7 +58,7 @@ export interface Running {
 }
 
 /** A running subject that has these traits. */
-type RunningWith<T extends Trait> = Running & Required<Pick<Running, Extract<T, keyof Running>>>;
+type RunningWith<T extends Trait> = RunningSubject & Required<Pick<RunningSubject, Extract<T, keyof RunningSubject>>>;
 
 const KINDS = [
   ...['closed', 'circuit-open', 'rate-limited', 'overloaded', 'pool-timeout', 'timeout', 'connect', 'tls', 'auth'],
@@ -66,7 +66,7 @@ const KINDS = [
 ];
 
 /** A bound that is behaviour: the deadline and 100 ms, one second more where the machine is shared. */
-export const toleranceMs = process.env['CI'] ? 1100 : 100;
+export const SLACK_MS = process.env['CI'] ? 1100 : 100;
 
 /** How many there are of each thing that keeps, or could keep, the process alive. */
 function processResources(): Record<string, number> {
@@ -104,8 +104,8 @@ export function serveForSuite(subject: Subject): () => string {
 }
 
 /** The part of the contract that one process can see. `exit`, `leaks` and `threads` hold the rest. */
-export function contract(subject: Subject): void {
-  describe(`contract: ${subject.name}`, { skip: subject.missing?.() ?? false }, () => {
+export function testContract(subject: Subject): void {
+  describe(`contract: ${subject.name}`, { skip: subject.skipReason?.() ?? false }, () => {
     const url = serveForSuite(subject);
     const start = async () => subject.start(url());
     const skipped: string[] = [];
@@ -138,7 +138,7 @@ export function contract(subject: Subject): void {
       });
     });
 
-    contractTest('close waits for what is going on', ['close', 'patience', 'hold'], async (start) => {
+    contractTest('close waits for what is going on', ['close', 'gracefulClose', 'hold'], async (start) => {
       const running = await start();
       const work = await running.hold();
       let closed = false;
@@ -152,14 +152,14 @@ export function contract(subject: Subject): void {
 
     contractTest(
       'close cuts off what goes on for too long, and its end comes late without harm',
-      ['close', 'patience', 'hold'],
+      ['close', 'gracefulClose', 'hold'],
       async (start) => {
         const running = await start();
         const work = await running.hold();
         const started = performance.now();
         await running.close(50);
         const elapsed = performance.now() - started;
-        assert.ok(elapsed >= 45 && elapsed < 50 + toleranceMs, `${elapsed} ms`);
+        assert.ok(elapsed >= 45 && elapsed < 50 + SLACK_MS, `${elapsed} ms`);
         assert.equal(running.heldCount?.(), 0);
         work.finish();
       },
@@ -182,7 +182,7 @@ export function contract(subject: Subject): void {
       setTimeout(() => controller.abort(reason), 20);
       const started = performance.now();
       await assert.rejects(stalled, (error) => error === reason);
-      assert.ok(performance.now() - started < 20 + toleranceMs);
+      assert.ok(performance.now() - started < 20 + SLACK_MS);
       await assert.rejects(running.operate({ signal: controller.signal }), (error) => error === reason);
       await running.close?.(0);
     });
@@ -200,7 +200,7 @@ export function contract(subject: Subject): void {
 
     contractTest('an abort at any moment loses nothing', ['signal', 'hold'], async (start) => {
       const running = await start();
-      const nothingHeld = () => eventually(() => !running.heldCount?.());
+      const waitUntilNothingHeld = () => eventually(() => !running.heldCount?.());
       for (let turn = 0; turn < 400; turn++) {
         const work = await running.hold();
         const controller = new AbortController();
@@ -213,9 +213,9 @@ export function contract(subject: Subject): void {
         while (performance.now() < until);
         controller.abort(new Error('enough'));
         await operation.catch(() => undefined);
-        if (turn % 10 === 0) await nothingHeld();
+        if (turn % 10 === 0) await waitUntilNothingHeld();
       }
-      await nothingHeld();
+      await waitUntilNothingHeld();
       await running.operate();
       await running.close?.();
     });
@@ -256,7 +256,7 @@ export function contract(subject: Subject): void {
     });
 
     test('has what it does not say it lacks', async (t) => {
-      for (const contractTest of skipped) t.diagnostic(`not promised: ${contractTest}`);
+      for (const skippedTest of skipped) t.diagnostic(`not promised: ${skippedTest}`);
       const running = await start();
       for (const trait of ['close', 'hold', 'refuse'] as const) {
         assert.equal(running[trait] === undefined, subject.lacks[trait] !== undefined, trait);

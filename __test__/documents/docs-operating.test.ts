@@ -10,23 +10,23 @@ import type { Snippet } from '../specification/compile';
 import { compilePage } from '../specification/page';
 import { parse } from '../support/exposition';
 import { peersMissing } from '../support/peers';
-import { root, tests } from '../support/paths';
+import { root, testsDirectory } from '../support/paths';
 
-const host = 'host, port, path or secret';
+const LOCAL_SETTING = 'host, port, path or secret';
 
 describe('docs/logging.md', { skip: peersMissing() }, () => {
   /** The page's blocks, from where its two loggers can be found. */
-  function compiled(): Snippet[] {
+  function compileBlocks(): Snippet[] {
     const modules = join(root, 'target', 'specification', `docs-logging-md-${process.pid}`, 'node_modules');
     mkdirSync(modules, { recursive: true });
     for (const name of ['pino', 'winston']) {
-      symlinkSync(join(tests, 'peers', 'node_modules', name), join(modules, name), 'dir');
+      symlinkSync(join(testsDirectory, 'peers', 'node_modules', name), join(modules, name), 'dir');
     }
     return compilePage('docs/logging.md', [{}, {}, {}]);
   }
 
   /** What a process writes that has run `script`, and then makes a connection that is warned of. */
-  function written(script: string | undefined, level = '') {
+  function runAndReadLogs(script: string | undefined, level = '') {
     const code = `
       ${script === undefined ? '' : `await import(${JSON.stringify(script)});`}
       const { HTTPConnection } = await import('moorline');
@@ -45,14 +45,14 @@ describe('docs/logging.md', { skip: peersMissing() }, () => {
   const event = 'connection.certificates-unchecked';
 
   test('its loggers write what it says', () => {
-    const [whole, mapped, winston] = compiled();
-    const [[record], none] = written(whole!.script);
+    const [whole, mapped, winston] = compileBlocks();
+    const [[record], none] = runAndReadLogs(whole!.script);
     assert.deepEqual([record.event, record.level, record.data.connection], [event, 'warn', 'unchecked']);
     assert.ok(record.time > 0 && record.timestamp && record.correlationId);
     assert.deepEqual(none, [], 'nothing on stderr');
-    const [[line]] = written(mapped!.script, 'off');
+    const [[line]] = runAndReadLogs(mapped!.script, 'off');
     assert.deepEqual([line.msg, line.level, line.connection, line.component], [event, 40, 'unchecked', 'moorline']);
-    const [[entry]] = written(winston!.script);
+    const [[entry]] = runAndReadLogs(winston!.script);
     assert.deepEqual([entry.message, entry.level, entry.connection], [event, 'warn', 'unchecked']);
   });
 
@@ -64,7 +64,7 @@ describe('docs/logging.md', { skip: peersMissing() }, () => {
       ['off', 0],
       ['loud', 1],
     ] as const) {
-      const [stdout, stderr] = written(undefined, level);
+      const [stdout, stderr] = runAndReadLogs(undefined, level);
       assert.deepEqual([stdout.length, stderr.length], [0, count], `LOG_LEVEL=${level}`);
     }
   });
@@ -73,7 +73,7 @@ describe('docs/logging.md', { skip: peersMissing() }, () => {
 describe('docs/metrics.md', () => {
   test('its code does what it says', async () => {
     const port = {
-      reason: host,
+      reason: LOCAL_SETTING,
       from: "server.listen(9464, '127.0.0.1')",
       to: "server.listen(0, '127.0.0.1')",
     } as const;

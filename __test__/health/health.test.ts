@@ -119,7 +119,7 @@ describe('HealthMonitor', () => {
   });
 
   describe('Status Reporting', () => {
-    const overall = async (database: boolean, cache: boolean): Promise<HealthStatus> => {
+    const overallStatus = async (database: boolean, cache: boolean): Promise<HealthStatus> => {
       const monitor = new HealthMonitor();
       monitor.register('database', () => database);
       monitor.register('cache', () => cache, false);
@@ -127,17 +127,17 @@ describe('HealthMonitor', () => {
     };
 
     test('healthy when all checks pass', async () => {
-      assert.equal(await overall(true, true), 'healthy');
+      assert.equal(await overallStatus(true, true), 'healthy');
       assert.equal((await new HealthMonitor().checkAll()).status, 'healthy', 'without checks');
     });
 
     test('unhealthy when critical check fails', async () => {
-      assert.equal(await overall(false, true), 'unhealthy');
-      assert.equal(await overall(false, false), 'unhealthy');
+      assert.equal(await overallStatus(false, true), 'unhealthy');
+      assert.equal(await overallStatus(false, false), 'unhealthy');
     });
 
     test('degraded when non-critical check fails', async () => {
-      assert.equal(await overall(true, false), 'degraded');
+      assert.equal(await overallStatus(true, false), 'degraded');
     });
   });
 
@@ -328,15 +328,15 @@ describe('schedule', () => {
   test('initialDelayMs delays the first run', async () => {
     const monitor = new HealthMonitor({ intervalMs: 20 });
     const order: string[] = [];
-    const [registered, late] = [performance.now(), 60];
-    monitor.register('late', () => order.push('late'), { initialDelayMs: late });
+    const [registered, delayMs] = [performance.now(), 60];
+    monitor.register('late', () => order.push('late'), { initialDelayMs: delayMs });
     monitor.register('early', () => order.push('early'));
     monitor.start();
     const keepAlive = setInterval(() => undefined, 1000);
     while (!order.includes('late')) await once(monitor, 'health');
     clearInterval(keepAlive);
     monitor.stop();
-    assert.ok(performance.now() - registered >= late - 1);
+    assert.ok(performance.now() - registered >= delayMs - 1);
     assert.equal(order[0], 'early');
     assert.throws(() => monitor.register('never', () => true, { initialDelayMs: -1 }), RangeError);
   });

@@ -15,15 +15,15 @@ import { pick, seededRandom } from './random';
 import { hostile, UserError } from './values';
 import { root } from '../support/paths';
 
-const [seed = 1, forMs = 5000] = process.argv.slice(2, 4).map(Number);
+const [seed = 1, durationMs = 5000] = process.argv.slice(2, 4).map(Number);
 /** The file that names the running call, to diagnose a hang. */
 const trace = openSync(process.argv[4] ?? join(tmpdir(), `moorline-hostile-${process.pid}`), 'w');
-const next = seededRandom(seed);
+const random = seededRandom(seed);
 /** The number of calls before new objects are created. */
 const CALLS_PER_ROUND = 400;
 
 /** Keys of options: what looks right goes further than what does not. */
-const NAMES = [
+const OPTION_KEYS = [
   ...['url', 'name', 'secret', 'sql', 'args', 'timeoutMs', 'signal', 'headers', 'body', 'method', 'path', 'timeseries'],
   ...['horizon', 'frequency', 'id', 'status', 'healthy', 'maxSize', 'minSize', 'poolSize', 'retry', 'breaker', 'tls'],
   ...['customOptions', 'customHeaders', 'scheme', 'url', 'critical', 'intervalMs', 'capacity', 'data', 'kind', 'type'],
@@ -32,7 +32,7 @@ const NAMES = [
 type AnyRecord = Record<string, unknown>;
 
 /** Objects that work, so that their methods are reached. */
-function subjects(port: number): Record<string, () => unknown> {
+function objectFactories(port: number): Record<string, () => unknown> {
   const url = `http://127.0.0.1:${port}/`;
   const off = { healthCheckInterval: Infinity, autoRetry: false, autoReconnect: false, timeout: 500 };
   class Own extends moorline.BaseConnection {
@@ -43,8 +43,8 @@ function subjects(port: number): Record<string, () => unknown> {
   return {
     TursoPool: () => new moorline.TursoPool({ url: ':memory:', queryTimeoutMs: 500 }),
     Client: () => libsql.createClient({ url: ':memory:' }),
-    Policy: () => new moorline.Policy({ name: `policy-${next()}` }),
-    CircuitBreaker: () => new moorline.CircuitBreaker(`breaker-${next()}`),
+    Policy: () => new moorline.Policy({ name: `policy-${random()}` }),
+    CircuitBreaker: () => new moorline.CircuitBreaker(`breaker-${random()}`),
     HealthMonitor: () => new moorline.HealthMonitor(),
     HealthChecker: () => new moorline.HealthChecker(),
     MemoryReplayStore: () => new moorline.MemoryReplayStore(),
@@ -65,7 +65,7 @@ function subjects(port: number): Record<string, () => unknown> {
 }
 
 /** The names of public methods: those in the typings. */
-const PUBLIC = new Set(
+const PUBLIC_METHODS = new Set(
   readdirSync(root)
     .filter((file) => file.endsWith('.d.ts'))
     .flatMap((file) => {
@@ -79,7 +79,7 @@ function methods(object: object): string[] {
   const names = new Set<string>();
   for (let level = object; level && level !== Object.prototype; level = Object.getPrototypeOf(level) as object) {
     for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(level))) {
-      if (typeof value === 'function' && name !== 'constructor' && PUBLIC.has(name)) names.add(name);
+      if (typeof value === 'function' && name !== 'constructor' && PUBLIC_METHODS.has(name)) names.add(name);
     }
   }
   return [...names].sort();
@@ -154,23 +154,23 @@ function dispose(made: unknown): void {
   }
 }
 
-const inputs = () => Array.from({ length: Math.floor(next() * 4) }, () => hostile(next, NAMES));
+const inputs = () => Array.from({ length: Math.floor(random() * 4) }, () => hostile(random, OPTION_KEYS));
 
 async function main(): Promise<void> {
   moorline.setLogger({});
   const server = createServer((_, response) => response.end('{}'));
   const port = await listen(server);
-  const factories = Object.entries(subjects(port));
+  const factories = Object.entries(objectFactories(port));
   const exported = Object.entries({ ...moorline, ...libsql } as AnyRecord).filter(
     ([, value]) => typeof value === 'function',
   );
-  const until = performance.now() + forMs;
+  const until = performance.now() + durationMs;
   let calls = 0;
   while (performance.now() < until) {
     const objects = factories.map(([name, make]) => [name, make() as object] as const);
     for (let call = 0; call < CALLS_PER_ROUND && performance.now() < until; call++, calls++) {
-      if (next() < 0.3) {
-        const [name, value] = pick(exported, next);
+      if (random() < 0.3) {
+        const [name, value] = pick(exported, random);
         if (name === 'setLogger') continue;
         const made = attempt(`${calls}: ${name}()`, () =>
           /^[A-Z]/.test(name)
@@ -179,8 +179,8 @@ async function main(): Promise<void> {
         );
         dispose(made);
       } else {
-        const [name, object] = pick(objects, next);
-        const method = pick(methods(object), next);
+        const [name, object] = pick(objects, random);
+        const method = pick(methods(object), random);
         attempt(`${calls}: ${name}.${method}()`, () =>
           Reflect.apply((object as AnyRecord)[method] as () => unknown, object, inputs()),
         );

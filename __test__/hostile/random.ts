@@ -12,4 +12,4 @@ export function seededRandom(seed: number): () => number {
 }
 
 /** One of several. */
-export const pick = <T>(from: readonly T[], next: () => number): T => from[Math.floor(next() * from.length)]!;
+export const pick = <T>(from: readonly T[], random: () => number): T => from[Math.floor(random() * from.length)]!;

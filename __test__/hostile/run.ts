@@ -16,7 +16,7 @@ export const PROGRAMS = {
 export type Program = keyof typeof PROGRAMS;
 
 /** Why it cannot be run on this machine, or `false`. */
-export const missing = (program: Program): string | false => program === 'workers' && peersMissing();
+export const skipReason = (program: Program): string | false => program === 'workers' && peersMissing();
 
 /** How much longer than it was told a program may take, on a machine that is shared. */
 const GRACE_MS = 120_000;
@@ -27,17 +27,17 @@ export interface HostileRun {
   survived: boolean;
 }
 
-/** Runs a program for so long. It survives when it ends by itself, has found nothing, and printed nothing else. */
-export async function runProgram(program: Program, seed: number, forMs: number): Promise<HostileRun> {
+/** Runs a program for `durationMs`. It survives when it ends by itself, has found nothing, and printed nothing else. */
+export async function runProgram(program: Program, seed: number, durationMs: number): Promise<HostileRun> {
   const directory = mkdtempSync(join(tmpdir(), 'moorline-hostile-'));
   const trace = join(directory, 'last-call');
   try {
     const loader = require.resolve('tsx');
     const file = join(__dirname, `${program}.ts`);
-    const child = spawn(process.execPath, ['--import', loader, file, String(seed), String(forMs), trace], {
+    const child = spawn(process.execPath, ['--import', loader, file, String(seed), String(durationMs), trace], {
       cwd: directory,
       env: { ...process.env, NIXTLA_API_KEY: undefined, NODE_NO_WARNINGS: '1' },
-      timeout: forMs + GRACE_MS,
+      timeout: durationMs + GRACE_MS,
       killSignal: 'SIGKILL',
     });
     let [stdout, stderr] = ['', ''];

@@ -121,14 +121,14 @@ const MADE: readonly (() => unknown)[] = [
 ];
 
 /** One value, alone or as a member or an element of something that looks right. */
-export function hostile(next: () => number, names: readonly string[], depth = 0): unknown {
-  const choice = next();
-  if (choice < 0.35) return pick(SIMPLE, next);
-  if (choice < 0.8 || depth > 2) return pick(MADE, next)();
-  if (choice < 0.87) return Array.from({ length: Math.floor(next() * 4) }, () => hostile(next, names, depth + 1));
-  const entries = Array.from({ length: 1 + Math.floor(next() * 3) }, () => [
-    pick(names, next),
-    hostile(next, names, depth + 1),
+export function hostile(random: () => number, names: readonly string[], depth = 0): unknown {
+  const choice = random();
+  if (choice < 0.35) return pick(SIMPLE, random);
+  if (choice < 0.8 || depth > 2) return pick(MADE, random)();
+  if (choice < 0.87) return Array.from({ length: Math.floor(random() * 4) }, () => hostile(random, names, depth + 1));
+  const entries = Array.from({ length: 1 + Math.floor(random() * 3) }, () => [
+    pick(names, random),
+    hostile(random, names, depth + 1),
   ]);
   return Object.fromEntries(entries) as unknown;
 }

@@ -11,36 +11,36 @@ import { eventually } from '../support/eventually';
 import { peer } from '../support/peers';
 import { listen } from '../support/ports';
 import { pick, seededRandom } from './random';
-import { face } from '../support/paths';
+import { mainEntry } from '../support/paths';
 
-const [seed = 1, forMs = 5000] = process.argv.slice(2, 4).map(Number);
-const next = seededRandom(seed);
+const [seed = 1, durationMs = 5000] = process.argv.slice(2, 4).map(Number);
+const random = seededRandom(seed);
 
 /** What a worker begins, and is ended in. None of it comes to its end by itself. */
 const WORK = {
-  statement: `for (let n = 0; n < 20; n++) held(turso.execute(spin));`,
-  quick: `for (let n = 0; n < 200; n++) held(turso.execute('SELECT ' + n));`,
-  batch: `held(turso.batch(Array.from({ length: 1000 }, () => spin)));`,
-  transaction: `held(turso.transaction('write').then((tx) => tx.execute(spin)));`,
-  borrow: `held(turso.withConnection(() => new Promise(() => {}), { signal: new AbortController().signal }));`,
-  request: `for (let n = 0; n < 20; n++) held(new M.HTTPConnection({ url }).request({ path: 'never' }));`,
-  body: `held(new M.HTTPConnection({ url }).request({ path: 'drip', stream: true }).then(async (r) => { for await (const _ of r.stream); }));`,
-  upload: `held(new M.HTTPConnection({ url }).request({ method: 'POST', path: 'never', body: (async function* () { for (;;) yield Buffer.alloc(1000); })() }));`,
-  events: `const sse = new M.SSEConnection({ url: url + 'events' }); held(sse.connect().then(async () => { for (;;) await sse.receive(); }));`,
-  socket: `const ws = new M.WebSocketConnection({ url: url.replace('http', 'ws') }); held(ws.connect().then(async () => { for (;;) { await ws.send('x'.repeat(100)); await ws.receive(); } }));`,
-  service: `held(new M.NixtlaClient({ apiKey: 'k', baseUrl: url + 'never', timeout: 60_000 }).usage());`,
-  model: `for (let n = 0; n < 8; n++) held(new M.NixtlaClient({ fallback: 'local' }).forecast({ timeseries, horizon: 5 }));`,
-  objects: `const pool = new M.ConnectionPool({ maxSize: 3 }, async () => ({})); held(pool.start().then(() => Promise.all(Array.from({ length: 50 }, () => pool.acquire()))));`,
-  checks: `const monitor = new M.HealthMonitor({ intervalMs: 1 }); monitor.register('a', () => new Promise(() => {})); monitor.start(); held(monitor.checkAll());`,
-  policy: `const policy = new M.Policy({ name: 'w', bulkhead: { maxConcurrent: 1 } }); for (let n = 0; n < 50; n++) held(policy.run(() => new Promise(() => {})));`,
+  statement: `for (let n = 0; n < 20; n++) ignoreRejection(turso.execute(spin));`,
+  quick: `for (let n = 0; n < 200; n++) ignoreRejection(turso.execute('SELECT ' + n));`,
+  batch: `ignoreRejection(turso.batch(Array.from({ length: 1000 }, () => spin)));`,
+  transaction: `ignoreRejection(turso.transaction('write').then((tx) => tx.execute(spin)));`,
+  borrow: `ignoreRejection(turso.withConnection(() => new Promise(() => {}), { signal: new AbortController().signal }));`,
+  request: `for (let n = 0; n < 20; n++) ignoreRejection(new M.HTTPConnection({ url }).request({ path: 'never' }));`,
+  body: `ignoreRejection(new M.HTTPConnection({ url }).request({ path: 'drip', stream: true }).then(async (r) => { for await (const _ of r.stream); }));`,
+  upload: `ignoreRejection(new M.HTTPConnection({ url }).request({ method: 'POST', path: 'never', body: (async function* () { for (;;) yield Buffer.alloc(1000); })() }));`,
+  events: `const sse = new M.SSEConnection({ url: url + 'events' }); ignoreRejection(sse.connect().then(async () => { for (;;) await sse.receive(); }));`,
+  socket: `const ws = new M.WebSocketConnection({ url: url.replace('http', 'ws') }); ignoreRejection(ws.connect().then(async () => { for (;;) { await ws.send('x'.repeat(100)); await ws.receive(); } }));`,
+  service: `ignoreRejection(new M.NixtlaClient({ apiKey: 'k', baseUrl: url + 'never', timeout: 60_000 }).usage());`,
+  model: `for (let n = 0; n < 8; n++) ignoreRejection(new M.NixtlaClient({ fallback: 'local' }).forecast({ timeseries, horizon: 5 }));`,
+  objects: `const pool = new M.ConnectionPool({ maxSize: 3 }, async () => ({})); ignoreRejection(pool.start().then(() => Promise.all(Array.from({ length: 50 }, () => pool.acquire()))));`,
+  checks: `const monitor = new M.HealthMonitor({ intervalMs: 1 }); monitor.register('a', () => new Promise(() => {})); monitor.start(); ignoreRejection(monitor.checkAll());`,
+  policy: `const policy = new M.Policy({ name: 'w', bulkhead: { maxConcurrent: 1 } }); for (let n = 0; n < 50; n++) ignoreRejection(policy.run(() => new Promise(() => {})));`,
   webhook: `const verifier = new M.WebhookVerifier({ secret: 's' }); setInterval(() => verifier.verify(Buffer.alloc(100_000), 't=1,v1=00'), 0);`,
 };
 
 const script = `
   const { parentPort, workerData } = require('node:worker_threads');
-  const M = require(workerData.face);
+  const M = require(workerData.mainEntry);
   M.setLogger({});
-  const held = (promise) => promise.catch(() => {});
+  const ignoreRejection = (promise) => promise.catch(() => {});
   const { url } = workerData;
   const spin = 'WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT count(*) FROM n';
   const turso = new M.TursoPool({ url: ':memory:', poolSize: 2 });
@@ -70,16 +70,16 @@ async function serve() {
 async function main(): Promise<void> {
   const url = await serve();
   const names = Object.keys(WORK) as (keyof typeof WORK)[];
-  const until = performance.now() + forMs;
+  const until = performance.now() + durationMs;
   let ended = 0;
   while (performance.now() < until) {
     const several = Array.from({ length: 3 }, async () => {
-      const begins = Array.from({ length: 1 + Math.floor(next() * 3) }, () => pick(names, next));
-      const worker = new Worker(script, { eval: true, workerData: { face, url, begins }, stderr: true });
+      const begins = Array.from({ length: 1 + Math.floor(random() * 3) }, () => pick(names, random));
+      const worker = new Worker(script, { eval: true, workerData: { mainEntry, url, begins }, stderr: true });
       const failed = once(worker, 'error').then(([error]) =>
         assert.fail(`seed ${seed}, ${begins.join()}: ${String(error)}`),
       );
-      const afterMs = next() * 20;
+      const afterMs = random() * 20;
       await Promise.race([once(worker, 'message'), failed]);
       await new Promise((resolve) => setTimeout(resolve, afterMs));
       await worker.terminate();

@@ -14,8 +14,8 @@ setLogger({});
 after(() => setLogger(undefined));
 
 describe('data', () => {
-  /** Answers with the type in the path and the body in the query. */
-  const answering = () =>
+  /** A server that answers with the type in the path and the body in the query. */
+  const startDataServer = () =>
     serve((request, response) => {
       const { pathname, search } = new URL(request.url ?? '', 'http://h');
       const type = decodeURIComponent(pathname.slice(1));
@@ -25,7 +25,7 @@ describe('data', () => {
   const url = (type: string, body: string) => `/${encodeURIComponent(type)}?${encodeURIComponent(body)}`;
 
   test('is parsed where the type is JSON, and text elsewhere', async () => {
-    const server = await fixture.autoClose(answering());
+    const server = await fixture.autoClose(startDataServer());
     const transport = fixture.open();
     for (const [type, body, data] of [
       ['application/json', '{"a":1}', { a: 1 }],
@@ -55,7 +55,7 @@ describe('data', () => {
   });
 
   test('that is said to be JSON and is not is received as text, with an event', async (t) => {
-    const server = await fixture.autoClose(answering());
+    const server = await fixture.autoClose(startDataServer());
     for (const [type, body, received, errors] of [
       ['application/json', '{"a":', { text: '{"a":' }, 1],
       ['application/json', '  ', null, 0],
@@ -119,7 +119,7 @@ describe('a Keep-Alive', () => {
       );
       const transport = fixture.open();
       for (let turn = 0; turn < 3; turn++) assert.equal((await transport.request({ url: server.url })).text(), 'ok');
-      assert.equal(server.accepted(), 1);
+      assert.equal(server.acceptedConnections(), 1);
     });
   }
 });

@@ -11,7 +11,7 @@ import { HTTPConnection, setLogger } from 'moorline';
 
 import { Authority } from '../support/certificates';
 import { closeAfter } from '../support/connections';
-import { serve, start } from '../support/http';
+import { serve, startServer } from '../support/http';
 import { HttpFixture } from '../support/http-fixture';
 import { peer, peersMissing } from '../support/peers';
 
@@ -19,8 +19,8 @@ const fixture = new HttpFixture();
 setLogger({});
 after(() => setLogger(undefined));
 
-/** Tells how each request came, and redirects those to `/307`, `/308` and `/303` first. */
-const echo = () =>
+/** A server that tells how each request came, and redirects those to `/307`, `/308` and `/303` first. */
+const startEchoServer = () =>
   serve(async (request, response) => {
     const pieces: Buffer[] = [];
     const redirect = /^\/(30\d)/.exec(request.url ?? '')?.[1];
@@ -61,7 +61,7 @@ describe('a body whose length is known', () => {
 
   for (const [name, make, arrived] of bodies) {
     test(`${name} is sent with its length, and again by 307 and 308`, async () => {
-      const server = await fixture.autoClose(echo());
+      const server = await fixture.autoClose(startEchoServer());
       const transport = fixture.open();
       for (const path of ['/', '/307', '/308']) {
         const { data } = await transport.request({ method: 'PUT', url: server.url + path, body: make() });
@@ -72,7 +72,7 @@ describe('a body whose length is known', () => {
       }
       const lost = await transport.request({ method: 'PUT', url: `${server.url}/303`, body: make() });
       assert.deepEqual([lost.data.method, lost.data.body], ['GET', '']);
-      assert.equal(server.accepted(), 1, 'each was sent to its end');
+      assert.equal(server.acceptedConnections(), 1, 'each was sent to its end');
     });
   }
 
@@ -83,7 +83,7 @@ describe('a body whose length is known', () => {
     server.on('stream', (stream, { 'content-length': length }) => {
       stream.resume().on('end', () => (stream.respond({ ':status': 200 }), stream.end(String(length))));
     });
-    const { url } = await fixture.autoClose(start(server));
+    const { url } = await fixture.autoClose(startServer(server));
     const transport = fixture.open({ tls: { ca: authority.cert } });
     assert.equal((await transport.request({ url, body: new Blob([LARGE]) })).text(), String(LARGE.length));
     assert.match((await transport.request({ url, body: form() })).text(), /^\d+$/);
@@ -106,7 +106,7 @@ describe('a body whose length is known', () => {
   });
 
   test('is read by a server that counts bytes as the form it was', async () => {
-    const server = await fixture.autoClose(echo());
+    const server = await fixture.autoClose(startEchoServer());
     const { data } = await fixture.open().request({ url: server.url, body: form() });
     const bytes = Buffer.from(data.body, 'latin1');
     const read = await new Response(bytes, { headers: { 'content-type': data.headers['content-type'] } }).formData();
@@ -131,7 +131,7 @@ describe('a body whose length is known', () => {
 
 describe('a body of another realm or package', () => {
   test('is sent as what it is', async () => {
-    const server = await fixture.autoClose(echo());
+    const server = await fixture.autoClose(startEchoServer());
     const transport = fixture.open();
     const shared = new Uint8Array(new SharedArrayBuffer(2));
     shared.set([104, 105]);
@@ -168,7 +168,7 @@ describe('a body of another realm or package', () => {
   });
 
   test('form-data and the FormData of undici are forms', { skip: peersMissing() }, async () => {
-    const server = await fixture.autoClose(echo());
+    const server = await fixture.autoClose(startEchoServer());
     const transport = fixture.open();
     const [FormDataPackage, undici] = [(await peer('form-data')).default, await peer('undici')];
     const asStream = () => {
@@ -205,39 +205,39 @@ describe('a body of another realm or package', () => {
 
 describe('a body that somebody has read, or reads', () => {
   const web = () => new Response('payload').body!;
-  const drained = async (body: AsyncIterable<unknown>) => {
+  const drain = async (body: AsyncIterable<unknown>) => {
     for await (const _ of body);
     return body;
   };
   const bodies: Record<string, () => unknown> = {
-    'a stream of the web': () => drained(web()),
-    'a stream of the web that was given up': cancelled,
+    'a stream of the web': () => drain(web()),
+    'a stream of the web that was given up': cancelStream,
     'a stream of the web that has a reader': () => {
       const body = web();
       body.getReader();
       return body;
     },
-    'a stream of Node': () => drained(Readable.from(['a', 'b'])),
+    'a stream of Node': () => drain(Readable.from(['a', 'b'])),
     'the rest of a stream of Node': async () => {
       const body = Readable.from(['a', 'b']);
       await body.iterator({ destroyOnReturn: false }).next();
       return body;
     },
   };
-  async function cancelled() {
+  async function cancelStream() {
     const body = web();
     await body.cancel();
     return body;
   }
   for (const [name, make] of Object.entries(bodies)) {
     test(`${name} is refused, and nothing is sent`, async () => {
-      const server = await fixture.autoClose(echo());
+      const server = await fixture.autoClose(startEchoServer());
       const body = await make();
       await assert.rejects(fixture.open().request({ url: server.url, body }), {
         name: 'TypeError',
         message: 'request.body was already read, or is locked by another reader',
       });
-      assert.equal(server.accepted(), 0);
+      assert.equal(server.acceptedConnections(), 0);
     });
   }
 });
@@ -261,14 +261,14 @@ describe('a body that nobody could read', () => {
     ['a circle', circle, /^request\.body cannot be serialized as JSON$/],
   ] as const) {
     test(`${name} is refused by name, and nothing is sent`, async () => {
-      const server = await fixture.autoClose(echo());
+      const server = await fixture.autoClose(startEchoServer());
       const call = fixture.open().request({ url: server.url, body });
       await assert.rejects(call, (error: TypeError & { code: string }) => {
         assert.ok(error instanceof TypeError && error.code.startsWith('ERR_INVALID_ARG_'));
         assert.match(error.message, message);
         return true;
       });
-      assert.equal(server.accepted(), 0);
+      assert.equal(server.acceptedConnections(), 0);
     });
   }
 });

@@ -16,7 +16,7 @@ const OK = 'HTTP/1.1 200 OK\r\n';
 
 const fixture = new HttpFixture();
 
-async function failure(work: Promise<unknown>): Promise<MoorlineError> {
+async function rejectionOf(work: Promise<unknown>): Promise<MoorlineError> {
   const error = await work.then(
     () => assert.fail('it succeeded'),
     (thrown: unknown) => thrown,
@@ -44,7 +44,7 @@ describe('compressed bodies', () => {
     for (const name of ['zstd', 'gzip']) {
       assert.equal((await transport.request({ url: `${server.url}/${name}` })).text(), 'onetwo', name);
     }
-    assert.equal(server.accepted(), 1);
+    assert.equal(server.acceptedConnections(), 1);
   });
 
   test('that are empty stay empty, in every encoding', async () => {
@@ -56,7 +56,7 @@ describe('compressed bodies', () => {
       const { stream } = await transport.request({ url: `${server.url}/${name}`, stream: true });
       for await (const piece of stream) assert.fail(`a piece of ${piece.length}`);
     }
-    assert.equal(server.accepted(), 1);
+    assert.equal(server.acceptedConnections(), 1);
   });
 
   test('are accepted in the variants that fetch accepts', async () => {
@@ -141,7 +141,7 @@ describe('an answer without an end', { timeout: 60_000 }, () => {
       const began = performance.now();
       let elapsed = 0;
       const settings = { timeoutMs: TIMEOUT_MS };
-      const ended = failure(transport.request({ url: server.url, settings })).finally(() => {
+      const ended = rejectionOf(transport.request({ url: server.url, settings })).finally(() => {
         elapsed = performance.now() - began;
       });
       const answer = await otherTransport.request({ url: other.url, settings: { timeoutMs: TIMEOUT_MS + SLACK_MS } });

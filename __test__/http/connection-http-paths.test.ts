@@ -5,9 +5,9 @@ import { after, before, test } from 'node:test';
 import { type ConnectionEvent, HTTPConnection, metricsText, setLogger } from 'moorline';
 
 import { closeAfter } from '../support/connections';
-import { type Running, serve } from '../support/http';
+import { type RunningServer, serve } from '../support/http';
 
-let server: Running;
+let server: RunningServer;
 before(async () => {
   setLogger({});
   server = await serve((request, response) => {

@@ -6,9 +6,9 @@ import { after, afterEach, before, describe, test, type TestContext } from 'node
 import { type ConnectionConfig, HTTPConnection, type HTTPResponse, type MoorlineError, setLogger } from 'moorline';
 
 import { closeAfter, EventRecorder } from '../support/connections';
-import { type Running, serve } from '../support/http';
+import { type RunningServer, serve } from '../support/http';
 
-let server: Running;
+let server: RunningServer;
 let requests: IncomingMessage[] = [];
 let answer: (request: IncomingMessage, response: ServerResponse) => unknown;
 

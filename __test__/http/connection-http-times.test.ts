@@ -7,9 +7,9 @@ import { type ConnectionConfig, HTTPConnection, type MoorlineError, setLogger } 
 
 import { closeAfter } from '../support/connections';
 import { eventually } from '../support/eventually';
-import { type Running, serve } from '../support/http';
+import { type RunningServer, serve } from '../support/http';
 
-let server: Running;
+let server: RunningServer;
 let requests = 0;
 /** Which test it is. */
 let current = 0;
@@ -42,7 +42,7 @@ function connect(t: TestContext, config: ConnectionConfig = {}): HTTPConnection 
   return closeAfter(t, new HTTPConnection({ ...common, ...config }));
 }
 
-async function failure(promise: Promise<unknown>): Promise<MoorlineError> {
+async function rejectionOf(promise: Promise<unknown>): Promise<MoorlineError> {
   return promise.then(
     () => assert.fail('it was answered'),
     (error: MoorlineError) => error,
@@ -54,7 +54,7 @@ describe('timeoutMs of a request', () => {
     answer = never;
     const connection = connect(t, { timeout: 40, retryCount: 1000 });
     const started = performance.now();
-    const error = await failure(connection.request({ timeoutMs: 300 }));
+    const error = await rejectionOf(connection.request({ timeoutMs: 300 }));
     assert.ok(performance.now() - started < 5000);
     assert.equal(error.kind, 'timeout');
     assert.ok(requests > 1 && requests < 20, `${requests} attempts`);
@@ -63,7 +63,7 @@ describe('timeoutMs of a request', () => {
   test('bounds the last attempt, and is named with the time that was given', async (t) => {
     let first = true;
     answer = (response) => first && ((first = false), unavailable(response));
-    const error = await failure(connect(t).request({ timeoutMs: 250 }));
+    const error = await rejectionOf(connect(t).request({ timeoutMs: 250 }));
     assert.match(error.message, /within 250 ms \(timeoutMs\)/);
     assert.deepEqual([error.detail?.['limit'], error.attempts, requests], ['timeoutMs', 2, 2]);
   });
@@ -82,7 +82,7 @@ describe('timeoutMs of a request', () => {
     const limit = { rateLimit: true, rateLimitRequests: 1, rateLimitWindow: 600_000, timeout: Infinity };
     const connection = connect(t, limit);
     await connection.request({});
-    const error = await failure(connection.request({ timeoutMs: 1000 }));
+    const error = await rejectionOf(connection.request({ timeoutMs: 1000 }));
     assert.deepEqual([error.kind, requests], ['rate-limited', 1]);
   });
 
@@ -102,21 +102,21 @@ describe('what a message names', () => {
   test('is the option that ended the attempt', async (t) => {
     answer = never;
     const connection = connect(t, { timeout: 40, retryCount: 0 });
-    assert.match((await failure(connection.request({}))).message, /within 40 ms \(timeout\)/);
-    const own = await failure(connection.request({ attemptTimeoutMs: 30, timeoutMs: 5000 }));
+    assert.match((await rejectionOf(connection.request({}))).message, /within 40 ms \(timeout\)/);
+    const own = await rejectionOf(connection.request({ attemptTimeoutMs: 30, timeoutMs: 5000 }));
     assert.match(own.message, /within 30 ms \(attemptTimeoutMs\)/);
-    const head = await failure(connection.request({ attemptTimeoutMs: 5000, headersTimeoutMs: 20 }));
+    const head = await rejectionOf(connection.request({ attemptTimeoutMs: 5000, headersTimeoutMs: 20 }));
     assert.match(head.message, /within 20 ms \(headersTimeoutMs\)/);
     const ofConnection = connect(t, { headersTimeoutMs: 25, retryCount: 0 });
-    assert.match((await failure(ofConnection.request({}))).message, /within 25 ms \(headersTimeoutMs\)/);
+    assert.match((await rejectionOf(ofConnection.request({}))).message, /within 25 ms \(headersTimeoutMs\)/);
   });
 
   test('is maxConnections when that is what the call waits for', async (t) => {
     answer = never;
     const connection = connect(t, { maxConnections: 1, retryCount: 0 });
-    const first = failure(connection.request({ timeoutMs: 20_000 }));
+    const first = rejectionOf(connection.request({ timeoutMs: 20_000 }));
     await eventually(() => requests === 1);
-    const error = await failure(connection.request({ timeoutMs: 60 }));
+    const error = await rejectionOf(connection.request({ timeoutMs: 60 }));
     assert.match(
       error.message,
       /no free connection within 60 ms \(timeoutMs\): all 1 connections are in use \(maxConnections\)/,
@@ -129,8 +129,11 @@ describe('what a message names', () => {
 test('bodyTimeoutMs: a body that stops is given up, by the connection and by a request', async (t) => {
   answer = (response) => response.writeHead(200, { 'content-length': '10' }).write('x');
   const connection = connect(t, { bodyTimeoutMs: 50, retryCount: 0 });
-  assert.match((await failure(connection.request({}))).message, /within 50 ms \(bodyTimeoutMs\)/);
-  assert.match((await failure(connection.request({ bodyTimeoutMs: 20 }))).message, /within 20 ms \(bodyTimeoutMs\)/);
+  assert.match((await rejectionOf(connection.request({}))).message, /within 50 ms \(bodyTimeoutMs\)/);
+  assert.match(
+    (await rejectionOf(connection.request({ bodyTimeoutMs: 20 }))).message,
+    /within 20 ms \(bodyTimeoutMs\)/,
+  );
   const { stream } = await connection.request({ stream: true });
   const read = async () => {
     for await (const piece of stream) assert.equal(piece.length, 1);

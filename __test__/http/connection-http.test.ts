@@ -9,13 +9,13 @@ import { type ConnectionConfig, HTTPConnection, HTTPResponse, MoorlineError, set
 import { closeAfter, EventRecorder } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
-import { serveRaw, type Running, serve } from '../support/http';
+import { serveRaw, type RunningServer, serve } from '../support/http';
 import { freePort } from '../support/ports';
 
 /** Far below the limits that hold where none is given, which are half a minute, and enough for a machine that is busy. */
 const BUSY_MS = 10_000;
 
-let server: Running;
+let server: RunningServer;
 /** What came, and how it is answered; by default `{}`. */
 let requests: IncomingMessage[] = [];
 let answer: (request: IncomingMessage, response: ServerResponse) => unknown;
@@ -111,19 +111,19 @@ describe('HTTPConnection.send', () => {
 });
 
 describe('retryCount, autoRetry', () => {
-  const failing = (times: number) => (_: IncomingMessage, response: ServerResponse) =>
+  const failTimes = (times: number) => (_: IncomingMessage, response: ServerResponse) =>
     response.writeHead(requests.length <= times ? 503 : 200).end();
 
   test('what changes nothing is repeated, so many times after the first', async (t) => {
     const { connection } = connect(t, { retryCount: 2 });
     for (const method of ['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS'] as const) {
       requests = [];
-      answer = failing(2);
+      answer = failTimes(2);
       assert.equal((await connection.send({ url: '', method }))?.status, 200, method);
       assert.equal(requests.length, 3);
     }
     requests = [];
-    answer = failing(9);
+    answer = failTimes(9);
     assert.equal(
       (await connection.send({ url: '', method: 'GET' }))?.status,
       503,
@@ -136,12 +136,12 @@ describe('retryCount, autoRetry', () => {
     const { connection } = connect(t);
     for (const method of ['POST', 'PATCH'] as const) {
       requests = [];
-      answer = failing(9);
+      answer = failTimes(9);
       assert.equal((await connection.send({ url: '', method, body: 'x' }))?.status, 503);
       assert.equal(requests.length, 1, method);
     }
     requests = [];
-    answer = failing(1);
+    answer = failTimes(1);
     const response = await connection.send({
       url: '',
       method: 'POST',
@@ -252,15 +252,15 @@ describe('what an option does', () => {
   });
 
   test('keepAlive: an unused socket is kept for so long', async (t) => {
-    const before = server.accepted();
+    const before = server.acceptedConnections();
     const { connection } = connect(t, { keepAlive: 1000 });
     for (let n = 0; n < 5; n++) await connection.send({ url: '', method: 'GET' });
-    assert.equal(server.accepted() - before, 1);
-    await eventually(() => server.open() === 0);
+    assert.equal(server.acceptedConnections() - before, 1);
+    await eventually(() => server.openConnections() === 0);
     await connection.send({ url: '', method: 'GET' });
-    assert.equal(server.accepted() - before, 2);
+    assert.equal(server.acceptedConnections() - before, 2);
     await connection.disconnect();
-    await eventually(() => server.open() === 0);
+    await eventually(() => server.openConnections() === 0);
   });
 
   test('compression: asked for and unpacked, or not asked for', async (t) => {
@@ -338,7 +338,7 @@ describe('what an option does', () => {
     await eventually(() => requests.length === 1);
     await connection.disconnect();
     assert.equal(await sent, null);
-    await eventually(() => server.open() === 0);
+    await eventually(() => server.openConnections() === 0);
   });
 });
 

@@ -6,14 +6,14 @@ import { MoorlineError } from 'moorline';
 
 import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
-import { HttpTransport, type Running, serve } from '../support/http';
+import { HttpTransport, type RunningServer, serve } from '../support/http';
 
 /** How much later than its deadline a call may end: more where the machine is shared. */
 const SLACK_MS = process.env['CI'] ? 1000 : 100;
 const TIMEOUT_MS = 400;
 
 describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
-  let server: Running;
+  let server: RunningServer;
   let proxy: FaultProxy;
   let transport: HttpTransport;
   let url: string;

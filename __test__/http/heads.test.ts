@@ -7,7 +7,7 @@ import { HTTPConnection, type MoorlineError, setLogger, SSEConnection } from 'mo
 
 import { Authority } from '../support/certificates';
 import { closeAfter, EventRecorder } from '../support/connections';
-import { serveRaw, type Running } from '../support/http';
+import { serveRaw, type RunningServer } from '../support/http';
 import { HttpFixture } from '../support/http-fixture';
 import { listen } from '../support/ports';
 
@@ -20,7 +20,7 @@ after(() => setLogger(undefined));
 const fixture = new HttpFixture();
 
 /** A server that answers every request with these lines behind the status. */
-function answering(lines: (path: string) => string[], body = 'ok'): Promise<Running> {
+function startHeaderServer(lines: (path: string) => string[], body = 'ok'): Promise<RunningServer> {
   const server = serveRaw((socket, head) => {
     const path = /^\S+ (\S+)/.exec(head)?.[1] ?? '/';
     const head1 = ['HTTP/1.1 200 OK', `Content-Length: ${body.length}`, ...lines(path), '', body];
@@ -29,7 +29,7 @@ function answering(lines: (path: string) => string[], body = 'ok'): Promise<Runn
   return fixture.autoClose(server);
 }
 
-async function failure(promise: Promise<unknown>): Promise<MoorlineError> {
+async function rejectionOf(promise: Promise<unknown>): Promise<MoorlineError> {
   return promise.then(
     () => assert.fail('it was answered'),
     (error: MoorlineError) => error,
@@ -38,7 +38,7 @@ async function failure(promise: Promise<unknown>): Promise<MoorlineError> {
 
 describe('an answer of HTTP/1.1', () => {
   test('may have as many headers as servers send', async (t) => {
-    const server = await answering((path) =>
+    const server = await startHeaderServer((path) =>
       Array.from({ length: Number(path.slice(1)) }, (_, index) => `Set-Cookie: c${index}=1`),
     );
     const connection = closeAfter(t, new HTTPConnection({ url: server.url, monitoring: false, retryCount: 0 }));
@@ -46,18 +46,18 @@ describe('an answer of HTTP/1.1', () => {
       const { status, headers } = await connection.request({ url: `/${count}` });
       assert.deepEqual([status, headers['set-cookie']?.length], [200, count]);
     }
-    const error = await failure(connection.request({ url: '/2100' }));
+    const error = await rejectionOf(connection.request({ url: '/2100' }));
     assert.deepEqual([error.kind, error.delivery, error.retryable], ['protocol', 'answered', false]);
   });
 
   test('may have a head of up to 1 MiB; a longer one is refused, and was answered', async (t) => {
-    const server = await answering((path) => [`X-Big: ${'x'.repeat(Number(path.slice(1)))}`]);
+    const server = await startHeaderServer((path) => [`X-Big: ${'x'.repeat(Number(path.slice(1)))}`]);
     const connection = closeAfter(t, new HTTPConnection({ url: server.url, monitoring: false, retryCount: 0 }));
     for (const length of [450 * KIB, MIB - 200]) {
       const { headers } = await connection.request({ url: `/${length}` });
       assert.equal(headers['x-big']?.length, length);
     }
-    const error = await failure(connection.request({ url: `/${MIB + 200 * KIB}` }));
+    const error = await rejectionOf(connection.request({ url: `/${MIB + 200 * KIB}` }));
     const fields = [error.kind, error.code, error.delivery, error.retryable];
     assert.deepEqual(fields, ['protocol', 'ERR_MOORLINE_RESPONSE_TOO_LARGE', 'answered', false]);
   });
@@ -78,7 +78,7 @@ describe('an answer of HTTP/1.1', () => {
         const answer = await connection.request({ url: `/${length}/${bytes}` });
         assert.deepEqual([answer.status, (await answer.text()).length], [200, bytes]);
       }
-      const { code, message } = await failure(connection.request({ url: `/${MIB + 1}/${bytes}` }));
+      const { code, message } = await rejectionOf(connection.request({ url: `/${MIB + 1}/${bytes}` }));
       assert.equal(code, 'ERR_MOORLINE_RESPONSE_TOO_LARGE');
       assert.match(message, /the head of the response is longer than 1048576 bytes/);
     }
@@ -90,7 +90,7 @@ describe('an answer of HTTP/1.1', () => {
       '/blanks': ['X-Folded: one;\r\n   two'],
       '/last': ['X-Before: 1', 'X-Folded: one;\r\n two'],
     };
-    const server = await answering((path) => [...folds[path as keyof typeof folds], 'X-After: 2']);
+    const server = await startHeaderServer((path) => [...folds[path as keyof typeof folds], 'X-After: 2']);
     const transport = fixture.open();
     for (const path of Object.keys(folds)) {
       const { headers } = await transport.request({ url: server.url + path });
@@ -161,13 +161,13 @@ describe('an answer of HTTP/2', () => {
       .reduce((sum, one) => sum + one, 0);
     const rest = MIB - size + 1;
     assert.equal((await transport.request({ url: `${url}/1000/${rest}` })).status, 200);
-    const error = await failure(transport.request({ url: `${url}/1000/${rest + 1}` }));
+    const error = await rejectionOf(transport.request({ url: `${url}/1000/${rest + 1}` }));
     assert.deepEqual([error.kind, error.delivery], ['protocol', 'answered']);
   });
 
   test('that is longer is refused, and was answered', async () => {
     const transport = fixture.open({ tls: { ca: authority.cert } });
-    const error = await failure(transport.request({ url: `${url}/1200`, method: 'POST', body: 'x' }));
+    const error = await rejectionOf(transport.request({ url: `${url}/1200`, method: 'POST', body: 'x' }));
     assert.deepEqual([error.kind, error.delivery, error.retryable], ['protocol', 'answered', false]);
     // It did no harm to the others.
     assert.equal((await transport.request({ url: `${url}/1` })).status, 200);

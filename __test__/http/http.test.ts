@@ -8,7 +8,7 @@ import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib';
 import { MoorlineError } from 'moorline';
 
 import { eventually } from '../support/eventually';
-import { serveRaw, HttpTransport, type Running, serve } from '../support/http';
+import { serveRaw, HttpTransport, type RunningServer, serve } from '../support/http';
 import { HttpFixture } from '../support/http-fixture';
 import { freePort } from '../support/ports';
 
@@ -17,8 +17,8 @@ const SLACK_MS = process.env['CI'] ? 1000 : 100;
 
 const fixture = new HttpFixture();
 
-/** The error of a call, and its fields. */
-async function failure(work: Promise<unknown>): Promise<MoorlineError> {
+/** The error that a call rejects with. */
+async function rejectionOf(work: Promise<unknown>): Promise<MoorlineError> {
   const error = await work.then(
     (value) => assert.fail(`it succeeded: ${String(value)}`),
     (thrown: unknown) => thrown,
@@ -28,10 +28,11 @@ async function failure(work: Promise<unknown>): Promise<MoorlineError> {
   return error;
 }
 
-const facts = (error: MoorlineError) => [error.kind, error.code, error.delivery, error.detail?.['phase']].join(' ');
+const errorSummary = (error: MoorlineError) =>
+  [error.kind, error.code, error.delivery, error.detail?.['phase']].join(' ');
 
-/** Answers with what was asked. */
-const echo = () =>
+/** A server that answers with what was asked. */
+const startEchoServer = () =>
   serve((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -44,7 +45,7 @@ const echo = () =>
 
 describe('requests and answers', () => {
   test('a request is sent as it was written, and its answer is read when asked', async () => {
-    const server = await fixture.autoClose(echo());
+    const server = await fixture.autoClose(startEchoServer());
     const transport = fixture.open();
     const headers = { 'X-Own': 'yes', accept: ['a/b', 'c/d'], gone: undefined };
     const query = { q: 'a b&c', n: [1, 2], gone: undefined };
@@ -61,7 +62,7 @@ describe('requests and answers', () => {
   });
 
   test('each kind of body arrives with its type', async () => {
-    const server = await fixture.autoClose(echo());
+    const server = await fixture.autoClose(startEchoServer());
     const transport = fixture.open();
     async function* pieces() {
       yield 'a';
@@ -133,7 +134,7 @@ describe('requests and answers', () => {
   });
 
   test('a body that throws breaks the request off, and the caller gets its own error', async () => {
-    const server = await fixture.autoClose(echo());
+    const server = await fixture.autoClose(startEchoServer());
     const own = new Error('own');
     let closed = false;
     async function* body() {
@@ -146,7 +147,7 @@ describe('requests and answers', () => {
     }
     await assert.rejects(fixture.open().request({ url: server.url, body: body() }), own);
     assert.ok(closed);
-    await eventually(() => server.open() === 0);
+    await eventually(() => server.openConnections() === 0);
   });
 
   test('a streamed answer is read as fast as it is asked, and left early without a trace', async () => {
@@ -170,7 +171,7 @@ describe('requests and answers', () => {
       break;
     }
     assert.ok(written < 32 << 20, `${written} bytes were read for nobody`);
-    await eventually(() => server.open() === 0);
+    await eventually(() => server.openConnections() === 0);
     await eventually(() => transport.stats().connections === 0);
     const whole = await transport.request({ url: server.url, stream: true });
     let length = 0;
@@ -202,7 +203,7 @@ describe('requests and answers', () => {
     controller.abort(reason);
     await assert.rejects(third, reason);
     await assert.rejects(answer.stream.next(), reason);
-    await eventually(() => server.open() === 0);
+    await eventually(() => server.openConnections() === 0);
     more(undefined);
   });
 
@@ -210,7 +211,7 @@ describe('requests and answers', () => {
     const server = await fixture.autoClose(serve((_, response) => void setTimeout(() => response.end('x'), 5)));
     const transport = fixture.open({ maxConnections: 3 });
     await Promise.all(Array.from({ length: 30 }, () => transport.request({ url: server.url })));
-    assert.equal(server.accepted(), 3);
+    assert.equal(server.acceptedConnections(), 3);
     assert.deepEqual(transport.stats(), { connections: 3, inUse: 0, idle: 3, waiting: 0 });
   });
 
@@ -224,16 +225,16 @@ describe('requests and answers', () => {
     for (let turn = 0; turn < 20; turn++) {
       const answer = await transport.request({ method: 'POST', url: server.url, body: 'x' });
       assert.equal(answer.text(), 'hi');
-      await eventually(() => server.open() === 0);
+      await eventually(() => server.openConnections() === 0);
     }
-    const lasting = await fixture.autoClose(echo());
+    const lasting = await fixture.autoClose(startEchoServer());
     await transport.request({ url: lasting.url });
     await eventually(() => transport.stats().connections === 0, 2000);
   });
 });
 
 describe('redirects', () => {
-  const redirecting = () =>
+  const startRedirectServer = () =>
     serve((request, response) => {
       const [, status, ...target] = (request.url ?? '').split('/');
       if (status === 'end') {
@@ -247,7 +248,7 @@ describe('redirects', () => {
     });
 
   test('each kind keeps or changes the method as it should', async () => {
-    const server = await fixture.autoClose(redirecting());
+    const server = await fixture.autoClose(startRedirectServer());
     const transport = fixture.open();
     const table = [
       [301, 'POST', 'GET'],
@@ -262,11 +263,14 @@ describe('redirects', () => {
       assert.equal(answer.data.method, becomes);
       assert.equal('content-type' in answer.data.headers, becomes !== 'GET');
     }
-    assert.equal(server.accepted(), 1, 'the body of a redirect does not cost a connection');
+    assert.equal(server.acceptedConnections(), 1, 'the body of a redirect does not cost a connection');
   });
 
   test('only headers that carry no credential cross origins', async () => {
-    const [here, there] = [await fixture.autoClose(redirecting()), await fixture.autoClose(redirecting())];
+    const [here, there] = [
+      await fixture.autoClose(startRedirectServer()),
+      await fixture.autoClose(startRedirectServer()),
+    ];
     const url = `${here.url}/302/${encodeURIComponent(`${there.url}/end`)}`;
     const secrets = { authorization: 'Bearer x', cookie: 'a=b', 'x-api-key': 'k', 'x-auth-token': 't' };
     const unknown = { 'x-jwt': 'j', dpop: 'd', 'x-pwd': 'p', sid: 's' };
@@ -281,44 +285,44 @@ describe('redirects', () => {
   });
 
   test('a loop, a body that is gone and a URL that is none end clearly', async () => {
-    const server = await fixture.autoClose(redirecting());
+    const server = await fixture.autoClose(startRedirectServer());
     const transport = fixture.open();
     const circle = await fixture.autoClose(
       serve((_, response) => response.writeHead(302, { location: '/again' }).end()),
     );
-    const endless = await failure(transport.request({ url: circle.url }));
-    assert.equal(facts(endless), 'protocol ERR_TOO_MANY_REDIRECTS answered body');
+    const endless = await rejectionOf(transport.request({ url: circle.url }));
+    assert.equal(errorSummary(endless), 'protocol ERR_TOO_MANY_REDIRECTS answered body');
     async function* body() {
       yield 'x';
     }
-    const gone = await failure(transport.request({ method: 'POST', url: `${server.url}/307`, body: body() }));
-    assert.equal(facts(gone), 'protocol ERR_BODY_NOT_REPLAYABLE answered body');
+    const gone = await rejectionOf(transport.request({ method: 'POST', url: `${server.url}/307`, body: body() }));
+    assert.equal(errorSummary(gone), 'protocol ERR_BODY_NOT_REPLAYABLE answered body');
     const nowhere = `${server.url}/302/${encodeURIComponent('ftp://x/')}`;
-    assert.equal((await failure(transport.request({ url: nowhere }))).code, 'ERR_INVALID_REDIRECT');
+    assert.equal((await rejectionOf(transport.request({ url: nowhere }))).code, 'ERR_INVALID_REDIRECT');
     const itself = await transport.request({ url: `${server.url}/302`, settings: { maxRedirects: 0 } });
     assert.deepEqual([itself.status, itself.headers['location']], [302, '/end']);
   });
 });
 
-describe('packed bodies', () => {
+describe('compressed bodies', () => {
   const text = JSON.stringify({ text: 'ä'.repeat(5000) });
-  const packed = {
+  const encoded = {
     gzip: gzipSync(text),
     br: brotliCompressSync(text),
     deflate: deflateSync(text),
     'gzip, br': brotliCompressSync(gzipSync(text)),
   };
 
-  test('are unpacked, whole and as a stream, and the connection is used again', async () => {
+  test('are decoded, whole and as a stream, and the connection is used again', async () => {
     const server = await fixture.autoClose(
       serve((request, response) => {
-        const encoding = decodeURIComponent(request.url?.slice(1) ?? '') as keyof typeof packed;
+        const encoding = decodeURIComponent(request.url?.slice(1) ?? '') as keyof typeof encoded;
         response.writeHead(200, { 'content-type': 'application/json', 'content-encoding': encoding });
-        response.end(packed[encoding]);
+        response.end(encoded[encoding]);
       }),
     );
     const transport = fixture.open();
-    for (const encoding of Object.keys(packed)) {
+    for (const encoding of Object.keys(encoded)) {
       const url = `${server.url}/${encodeURIComponent(encoding)}`;
       const answer = await transport.request({ url });
       assert.deepEqual(answer.data, JSON.parse(text), encoding);
@@ -328,17 +332,17 @@ describe('packed bodies', () => {
       for await (const piece of streamed.stream) pieces.push(piece);
       assert.equal(Buffer.concat(pieces).toString(), text, encoding);
     }
-    assert.equal(server.accepted(), 1);
+    assert.equal(server.acceptedConnections(), 1);
     const raw = await transport.request({ url: `${server.url}/gzip`, settings: { decompress: false } });
-    assert.deepEqual(Buffer.from(raw.bytes()), packed.gzip);
+    assert.deepEqual(Buffer.from(raw.bytes()), encoded.gzip);
   });
 
   test('a bomb, a truncated and a broken one are errors', async () => {
     const bomb = gzipSync(Buffer.alloc(64 << 20));
     const bodies: Record<string, Buffer> = {
       '/bomb': bomb,
-      '/cut': packed.gzip.subarray(0, 40),
-      '/broken': Buffer.concat([packed.gzip.subarray(0, 20), Buffer.alloc(100, 1)]),
+      '/cut': encoded.gzip.subarray(0, 40),
+      '/broken': Buffer.concat([encoded.gzip.subarray(0, 20), Buffer.alloc(100, 1)]),
     };
     const server = await fixture.autoClose(
       serve((request, response) => {
@@ -346,11 +350,11 @@ describe('packed bodies', () => {
       }),
     );
     const transport = fixture.open({ maxDecompressedBytes: 1 << 20 });
-    const burst = await failure(transport.request({ url: `${server.url}/bomb` }));
-    assert.equal(facts(burst), 'protocol ERR_MOORLINE_RESPONSE_TOO_LARGE answered body');
+    const burst = await rejectionOf(transport.request({ url: `${server.url}/bomb` }));
+    assert.equal(errorSummary(burst), 'protocol ERR_MOORLINE_RESPONSE_TOO_LARGE answered body');
     for (const path of ['/cut', '/broken']) {
-      const broken = await failure(transport.request({ url: server.url + path }));
-      assert.equal(facts(broken), 'protocol ERR_MOORLINE_PROTOCOL answered body', path);
+      const broken = await rejectionOf(transport.request({ url: server.url + path }));
+      assert.equal(errorSummary(broken), 'protocol ERR_MOORLINE_PROTOCOL answered body', path);
     }
   });
 });
@@ -384,8 +388,8 @@ describe('what goes wrong', () => {
     const transport = fixture.open();
     for (const [what, answer, expected] of table) {
       const server = await fixture.autoClose(serveRaw((socket, head) => void socket.end(answer(head))));
-      const error = await failure(transport.request({ url: server.url }));
-      assert.equal(facts(error), expected, what);
+      const error = await rejectionOf(transport.request({ url: server.url }));
+      assert.equal(errorSummary(error), expected, what);
       assert.equal(error.detail?.['reusedSocket'], false, what);
     }
     await eventually(() => transport.stats().connections === 0);
@@ -400,8 +404,8 @@ describe('what goes wrong', () => {
     );
     const transport = fixture.open();
     assert.equal((await transport.request({ url: server.url })).text(), 'hi');
-    const error = await failure(transport.request({ method: 'POST', url: server.url, body: 'x' }));
-    assert.equal(facts(error), 'disconnected ECONNRESET unknown headers');
+    const error = await rejectionOf(transport.request({ method: 'POST', url: server.url, body: 'x' }));
+    assert.equal(errorSummary(error), 'disconnected ECONNRESET unknown headers');
     assert.deepEqual([error.detail?.['reusedSocket'], error.retryable], [true, false]);
     assert.ok((error.detail?.['bytesWritten'] as number) > 50);
   });
@@ -418,7 +422,7 @@ describe('what goes wrong', () => {
     const stalling = await fixture.autoClose(
       serveRaw((socket) => void socket.write(`${OK}content-length: 9\r\n\r\nhalf`)),
     );
-    const table: [Running, Record<string, number>, string, string][] = [
+    const table: [RunningServer, Record<string, number>, string, string][] = [
       [silent, { headersTimeoutMs: 150 }, 'headersTimeoutMs', 'timeout ETIMEDOUT unknown headers'],
       [silent, { timeoutMs: 150 }, 'timeoutMs', 'timeout ETIMEDOUT unknown headers'],
       [stalling, { bodyTimeoutMs: 150 }, 'bodyTimeoutMs', 'timeout ETIMEDOUT answered body'],
@@ -427,9 +431,9 @@ describe('what goes wrong', () => {
     const transport = fixture.open();
     for (const [server, settings, limit, expected] of table) {
       const began = performance.now();
-      const error = await failure(transport.request({ url: server.url, settings }));
+      const error = await rejectionOf(transport.request({ url: server.url, settings }));
       const late = performance.now() - began - 150;
-      assert.equal(facts(error), expected);
+      assert.equal(errorSummary(error), expected);
       assert.equal(error.detail?.['limit'], limit);
       assert.ok(late > -20 && late < SLACK_MS, `${late} ms late`);
     }
@@ -439,21 +443,25 @@ describe('what goes wrong', () => {
   test('who waits for a connection in vain has sent nothing', async () => {
     const silent = await fixture.autoClose(serveRaw(() => undefined));
     const transport = fixture.open({ maxConnections: 1 });
-    const first = failure(transport.request({ url: silent.url, settings: { timeoutMs: 600 } }));
+    const first = rejectionOf(transport.request({ url: silent.url, settings: { timeoutMs: 600 } }));
     await eventually(() => transport.stats().inUse === 1);
-    const second = await failure(transport.request({ method: 'POST', url: silent.url, settings: { timeoutMs: 100 } }));
-    assert.equal(facts(second), 'timeout ETIMEDOUT none queue');
+    const second = await rejectionOf(
+      transport.request({ method: 'POST', url: silent.url, settings: { timeoutMs: 100 } }),
+    );
+    assert.equal(errorSummary(second), 'timeout ETIMEDOUT none queue');
     assert.equal(second.retryable, true);
     assert.equal((await first).kind, 'timeout');
   });
 
   test('a refused connection and a name without an address have sent nothing', async () => {
     const transport = fixture.open();
-    const refused = await failure(transport.request({ method: 'POST', url: `http://127.0.0.1:${await freePort()}` }));
-    assert.equal(facts(refused), 'connect ECONNREFUSED none connect');
+    const refused = await rejectionOf(
+      transport.request({ method: 'POST', url: `http://127.0.0.1:${await freePort()}` }),
+    );
+    assert.equal(errorSummary(refused), 'connect ECONNREFUSED none connect');
     assert.deepEqual([refused.detail?.['bytesWritten'], refused.retryable], [0, true]);
-    const unknown = await failure(transport.request({ url: 'http://no-such-host.invalid/' }));
-    assert.equal(facts(unknown), 'connect ENOTFOUND none dns');
+    const unknown = await rejectionOf(transport.request({ url: 'http://no-such-host.invalid/' }));
+    assert.equal(errorSummary(unknown), 'connect ENOTFOUND none dns');
   });
 
   test('an answer that is too long is an error, announced or not', async () => {
@@ -465,8 +473,8 @@ describe('what goes wrong', () => {
     );
     const transport = fixture.open({ maxResponseBytes: 4999 });
     for (const path of ['/announced', '/chunked']) {
-      const error = await failure(transport.request({ url: server.url + path }));
-      assert.equal(facts(error), 'protocol ERR_MOORLINE_RESPONSE_TOO_LARGE answered body', path);
+      const error = await rejectionOf(transport.request({ url: server.url + path }));
+      assert.equal(errorSummary(error), 'protocol ERR_MOORLINE_RESPONSE_TOO_LARGE answered body', path);
     }
     const allowed = await transport.request({ url: server.url, settings: { maxResponseBytes: 5000 } });
     assert.equal(allowed.bytes().length, 5000);
@@ -477,25 +485,25 @@ describe('what goes wrong', () => {
     const transport = fixture.open();
     const controller = new AbortController();
     const call = transport.request({ url: silent.url }, { signal: controller.signal });
-    await eventually(() => silent.open() === 1);
+    await eventually(() => silent.openConnections() === 1);
     const reason = new Error('enough');
     controller.abort(reason);
     await assert.rejects(call, reason);
-    await eventually(() => silent.open() === 0);
+    await eventually(() => silent.openConnections() === 0);
     await assert.rejects(transport.request({ url: silent.url }, { signal: controller.signal }), reason);
   });
 
   test('closing ends what runs and refuses what comes', async () => {
     const silent = await fixture.autoClose(serveRaw(() => undefined));
     const transport = fixture.open();
-    const running = failure(transport.request({ url: silent.url }));
-    await eventually(() => silent.open() === 1);
+    const running = rejectionOf(transport.request({ url: silent.url }));
+    await eventually(() => silent.openConnections() === 1);
     transport.close();
     transport.close();
     assert.equal((await running).kind, 'closed');
-    const late = await failure(transport.request({ url: silent.url }));
+    const late = await rejectionOf(transport.request({ url: silent.url }));
     assert.deepEqual([late.kind, late.delivery], ['closed', 'none']);
-    await eventually(() => silent.open() === 0);
+    await eventually(() => silent.openConnections() === 0);
   });
 
   test('a programmer’s mistake is told with its place', async () => {

@@ -7,7 +7,7 @@ import { HTTPConnection, MoorlineError } from 'moorline';
 
 import { Authority } from '../support/certificates';
 import { eventually } from '../support/eventually';
-import { HttpTransport, type Running, start } from '../support/http';
+import { HttpTransport, type RunningServer, startServer } from '../support/http';
 import { HttpFixture } from '../support/http-fixture';
 import { frame, frames, ok, Reason, Type, uint32 } from '../support/http2-frames';
 
@@ -31,7 +31,7 @@ const outcome = (work: Promise<{ status: number }>): Promise<string> =>
   );
 
 describe('a body that ends before all of it has come', () => {
-  const begun = (stream: number, length?: number) =>
+  const partialBody = (stream: number, length?: number) =>
     Buffer.concat([ok(stream, length), frame(Type.data, stream, Buffer.from('part'))]);
   const lost = 'disconnected ECONNRESET answered';
 
@@ -44,7 +44,7 @@ describe('a body that ends before all of it has come', () => {
     test(name, async () => {
       const server = await fixture.autoClose(
         frames(certificate, (socket, stream) => {
-          socket.write(Buffer.concat([begun(stream, length), frame(Type.reset, stream, uint32(reason))]));
+          socket.write(Buffer.concat([partialBody(stream, length), frame(Type.reset, stream, uint32(reason))]));
         }),
       );
       const transport = open();
@@ -60,7 +60,7 @@ describe('a body that ends before all of it has come', () => {
       frame(Type.goAway, 0, Buffer.concat([uint32(0), uint32(Reason.internal)])),
     ]) {
       const server = await fixture.autoClose(
-        frames(certificate, (socket, stream) => socket.end(Buffer.concat([begun(stream), goodbye]))),
+        frames(certificate, (socket, stream) => socket.end(Buffer.concat([partialBody(stream), goodbye]))),
       );
       const { url } = server;
       const result = await outcome(open().request({ url }));
@@ -81,14 +81,14 @@ describe('a body that ends before all of it has come', () => {
 });
 
 /** Node's own server. */
-function serve(answer: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void): Promise<Running> {
+function serve(answer: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void): Promise<RunningServer> {
   const server = createSecureServer(certificate);
   server.on('session', (session) => session.on('error', () => undefined));
   server.on('stream', (stream, headers) => {
     stream.on('error', () => undefined);
     answer(stream, headers);
   });
-  return fixture.autoClose(start(server));
+  return fixture.autoClose(startServer(server));
 }
 
 const respond = (stream: ServerHttp2Stream, text = 'ok') => {
@@ -106,7 +106,7 @@ describe('the connection that all share', () => {
     }
     await transport.request({ url: server.url });
     // Once nothing is under way on the others, they are closed.
-    await eventually(() => server.open() === 1);
+    await eventually(() => server.openConnections() === 1);
     assert.equal(transport.stats().connections, 1);
   });
 
@@ -126,7 +126,7 @@ describe('the connection that all share', () => {
     await transport.request({ url: server.url });
     answer();
     assert.equal((await soon).text(), 'soon');
-    assert.equal(server.accepted(), 1);
+    assert.equal(server.acceptedConnections(), 1);
   });
 
   test('is opened once for all, also after it was closed for being unused', async () => {
@@ -134,10 +134,10 @@ describe('the connection that all share', () => {
     const transport = open({ keepAliveTimeoutMs: 50 });
     const burst = () => Promise.all(Array.from({ length: 20 }, () => transport.request({ url: server.url })));
     await burst();
-    assert.equal(server.accepted(), 1);
-    await eventually(() => server.open() === 0);
+    assert.equal(server.acceptedConnections(), 1);
+    await eventually(() => server.openConnections() === 0);
     await burst();
-    assert.equal(server.accepted(), 2);
+    assert.equal(server.acceptedConnections(), 2);
   });
 
   test('is not stopped by answers that nobody reads', async () => {
@@ -160,7 +160,7 @@ describe('the connection that all share', () => {
       assert.equal(answer.text(), 'ok');
     }
     for (const { stream } of paused) stream.cancel();
-    assert.equal(server.accepted(), 1);
+    assert.equal(server.acceptedConnections(), 1);
   });
 
   test('has no more requests at once than maxConnections says', async (t) => {
@@ -176,7 +176,7 @@ describe('the connection that all share', () => {
     const answers = await Promise.all(Array.from({ length: 30 }, () => connection.request({ method: 'GET' })));
     assert.ok(answers.every(({ status }) => status === 200));
     assert.equal(most, 3);
-    assert.equal(server.accepted(), 1);
+    assert.equal(server.acceptedConnections(), 1);
   });
 
   test('makes who waits for a turn wait no longer than its own time', async () => {

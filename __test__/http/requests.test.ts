@@ -10,8 +10,8 @@ import { HttpFixture } from '../support/http-fixture';
 const fixture = new HttpFixture();
 
 describe('the head of a request', () => {
-  /** Answers with the line the request began with. */
-  const lines = () =>
+  /** A server that answers with the line the request began with. */
+  const startRequestLineServer = () =>
     fixture.autoClose(
       serveRaw((socket, head) => {
         const line = head.slice(0, head.indexOf(' HTTP/1.1'));
@@ -20,7 +20,7 @@ describe('the head of a request', () => {
     );
 
   test('has its URL as the URL standard writes it, encoded once', async () => {
-    const server = await lines();
+    const server = await startRequestLineServer();
     const transport = fixture.open();
     for (const [path, sent] of [
       ['/x?to=https%3A%2F%2Fh&name=a b', '/x?to=https%3A%2F%2Fh&name=a%20b'],
@@ -38,10 +38,10 @@ describe('the head of a request', () => {
   });
 
   test('has no header that a name was made up for', async () => {
-    const server = await lines();
+    const server = await startRequestLineServer();
     const call = fixture.open().request({ url: server.url, headers: { 'authorization:Bearer x': 'y' } });
     await assert.rejects(call, { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE', message: /authorization:Bearer x/ });
-    assert.equal(server.accepted(), 0);
+    assert.equal(server.acceptedConnections(), 0);
   });
 
   test('has no header whose value is a list of lists, however deep', async () => {
@@ -58,7 +58,7 @@ describe('the head of a request', () => {
   });
 
   test('has a known method in upper case, and another as it is', async () => {
-    const server = await lines();
+    const server = await startRequestLineServer();
     const transport = fixture.open();
     for (const [method, sent] of [
       ['get', 'GET'],
@@ -74,22 +74,22 @@ describe('the head of a request', () => {
 
 describe('a streamed call that is given up', () => {
   test('when its answer has come, but was not looked at, leaves no connection', async () => {
-    let answered!: () => void;
-    const there = new Promise<void>((resolve) => (answered = resolve));
+    let beginResponse!: () => void;
+    const responseBegun = new Promise<void>((resolve) => (beginResponse = resolve));
     const server = await fixture.autoClose(
-      serve((_, response) => void response.writeHead(200).write('x', () => answered())),
+      serve((_, response) => void response.writeHead(200).write('x', () => beginResponse())),
     );
     const transport = fixture.open({ maxConnections: 1 });
-    const leaving = new AbortController();
-    const call = transport.request({ url: server.url, stream: true }, { signal: leaving.signal });
+    const controller = new AbortController();
+    const call = transport.request({ url: server.url, stream: true }, { signal: controller.signal });
     const rejected = assert.rejects(call, { name: 'AbortError' });
-    await there;
+    await responseBegun;
     // The answer is made ready while nothing else runs here.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 100);
-    leaving.abort();
+    controller.abort();
     await rejected;
     // Sooner than a garbage collection would do it.
-    await eventually(() => transport.stats().inUse === 0 && server.open() === 0, 1000);
+    await eventually(() => transport.stats().inUse === 0 && server.openConnections() === 0, 1000);
   });
 });
 
@@ -97,7 +97,7 @@ describe('a streamed body', () => {
   async function* pieces(...all: string[]) {
     for (const piece of all) yield piece;
   }
-  const echo = () =>
+  const startEchoServer = () =>
     fixture.autoClose(
       serve((request, response) => {
         const chunks: Buffer[] = [];
@@ -107,7 +107,7 @@ describe('a streamed body', () => {
     );
 
   test('is as long as its content-length says, or fails', async () => {
-    const server = await echo();
+    const server = await startEchoServer();
     const transport = fixture.open();
     const headers = { 'content-length': 6 };
     for (const fitting of [
@@ -130,7 +130,7 @@ describe('a streamed body', () => {
   });
 
   test('with GET or HEAD needs a length, as nothing else says where it ends', async () => {
-    const server = await echo();
+    const server = await startEchoServer();
     const transport = fixture.open();
     for (const method of ['GET', 'head']) {
       const call = transport.request({ method, url: server.url, body: pieces('lost') });
@@ -145,11 +145,11 @@ describe('a streamed body', () => {
     const server = await fixture.autoClose(serve((_, response) => void response.writeHead(200).write('begun')));
     let fail!: (error: Error) => void;
     const own = new Error('my own');
-    async function* failing() {
+    async function* failingBody() {
       yield 'x';
       await new Promise((_, reject) => (fail = reject));
     }
-    const { stream } = await fixture.open().request({ url: server.url, body: failing(), stream: true });
+    const { stream } = await fixture.open().request({ url: server.url, body: failingBody(), stream: true });
     assert.equal(Buffer.from((await stream.next()).value ?? []).toString(), 'begun');
     await eventually(() => fail);
     fail(own);
@@ -160,11 +160,11 @@ describe('a streamed body', () => {
     const server = await fixture.autoClose(serve((request) => void request.resume()));
     const body = new Readable({ read: () => undefined });
     body.push('x');
-    const leaving = new AbortController();
-    const call = fixture.open().request({ url: server.url, body }, { signal: leaving.signal });
+    const controller = new AbortController();
+    const call = fixture.open().request({ url: server.url, body }, { signal: controller.signal });
     const rejected = assert.rejects(call, { name: 'AbortError' });
-    await eventually(() => server.accepted() === 1);
-    leaving.abort();
+    await eventually(() => server.acceptedConnections() === 1);
+    controller.abort();
     await rejected;
     await eventually(() => body.destroyed);
   });
@@ -179,7 +179,7 @@ describe('an answer that is streamed', () => {
     const awaited = assert.rejects(stream.next(), { kind: 'closed', delivery: 'answered' });
     transport.close();
     await awaited;
-    await eventually(() => server.open() === 0);
+    await eventually(() => server.openConnections() === 0);
     assert.equal((await stream.next()).done, true);
   });
 
@@ -190,6 +190,6 @@ describe('an answer that is streamed', () => {
       const settings = { timeoutMs: 2000 };
       assert.equal((await transport.request({ url: server.url, stream: true, settings })).status, 204);
     }
-    assert.equal(server.accepted(), 1);
+    assert.equal(server.acceptedConnections(), 1);
   });
 });

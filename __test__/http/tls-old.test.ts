@@ -9,7 +9,7 @@ import { HTTPConnection, type MoorlineError, setLogger } from 'moorline';
 
 import { Authority } from '../support/certificates';
 import { closeAfter } from '../support/connections';
-import { start } from '../support/http';
+import { startServer } from '../support/http';
 import { HttpFixture } from '../support/http-fixture';
 
 const authority = new Authority();
@@ -25,7 +25,9 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
   for (const key of ['ec', 'rsa'] as const) {
     test(`a server that has one is reached at the level none, and at no other: ${version}, ${key}`, async (t) => {
       const certificate = { ...authority.issueOld(key), minVersion: version, maxVersion: version };
-      const server = await fixture.autoClose(start(createServer(certificate, (_, response) => response.end('old'))));
+      const server = await fixture.autoClose(
+        startServer(createServer(certificate, (_, response) => response.end('old'))),
+      );
       const url = `https://localhost:${server.port}`;
       const common = { url, monitoring: false, retryCount: 0 };
       const open = closeAfter(t, new HTTPConnection({ ...common, securityLevel: 'none' }));
@@ -42,17 +44,17 @@ for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
 
 describe('a client', () => {
   /** A server that wants a certificate of our authority, and tells whose it was. */
-  const server = () => {
+  const startServerWithDemands = () => {
     const demands = { requestCert: true, rejectUnauthorized: true, ca: authority.cert };
     const listening = createServer({ ...authority.issue(['DNS:localhost']), ...demands }, (request, response) =>
       response.end((request.socket as TLSSocket).getPeerCertificate().subject.CN),
     );
-    return fixture.autoClose(start(listening));
+    return fixture.autoClose(startServer(listening));
   };
 
   for (const key of ['ec', 'rsa'] as const) {
     test(`may have one with a key of ${key}`, async (t) => {
-      const { port } = await server();
+      const { port } = await startServerWithDemands();
       const tls = { ca: authority.cert, ...authority.issueOld(key) };
       const url = `https://localhost:${port}`;
       const connection = closeAfter(t, new HTTPConnection({ url, monitoring: false, retryCount: 0, tls }));
@@ -61,7 +63,7 @@ describe('a client', () => {
   }
 
   test('whose key is that of another is refused with the reason', async (t) => {
-    const { port } = await server();
+    const { port } = await startServerWithDemands();
     const tls = { ca: authority.cert, cert: authority.issueOld().cert, key: authority.issueOld().key };
     const url = `https://localhost:${port}`;
     const connection = closeAfter(t, new HTTPConnection({ url, monitoring: false, retryCount: 0, tls }));

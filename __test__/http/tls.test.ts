@@ -16,32 +16,32 @@ import { MoorlineError } from 'moorline';
 
 import { Authority } from '../support/certificates';
 import { eventually } from '../support/eventually';
-import { HttpTransport, type Running, serve, start } from '../support/http';
+import { HttpTransport, type RunningServer, serve, startServer } from '../support/http';
 import { HttpFixture } from '../support/http-fixture';
 import { freePort } from '../support/ports';
 
 const authority = new Authority();
-const stranger = new Authority();
+const untrustedAuthority = new Authority();
 const loopback = ['IP:127.0.0.1', 'DNS:localhost'];
 const directory = mkdtempSync(join(tmpdir(), 'moorline-http-'));
 const fixture = new HttpFixture();
 
 after(() => {
   authority.remove();
-  stranger.remove();
+  untrustedAuthority.remove();
   rmSync(directory, { recursive: true });
 });
 function open(tls: Record<string, unknown> = { ca: authority.cert }, more = {}): HttpTransport {
   return fixture.open({ tls, ...more });
 }
 
-const secure = (options: ServerOptions = authority.issue(loopback)) =>
+const startHttpsServer = (options: ServerOptions = authority.issue(loopback)) =>
   fixture.autoClose(
-    start(createServer(options, (request, response) => request.resume().on('end', () => response.end('secure')))),
+    startServer(createServer(options, (request, response) => request.resume().on('end', () => response.end('secure')))),
   );
 
 /** OpenSSL's own server, which tells why it refuses a client's certificate; Node's just goes away. */
-async function openssl(version: string): Promise<string> {
+async function startOpensslServer(version: string): Promise<string> {
   const port = await freePort();
   const { cert, key } = authority.issue(loopback);
   const [certFile, keyFile] = [join(directory, 'cert.pem'), join(directory, 'key.pem')];
@@ -66,7 +66,7 @@ async function openssl(version: string): Promise<string> {
   return `https://127.0.0.1:${port}`;
 }
 
-async function refusal(work: Promise<unknown>): Promise<string> {
+async function failureSummary(work: Promise<unknown>): Promise<string> {
   const error = await work.then(
     () => assert.fail('it succeeded'),
     (thrown: unknown) => thrown,
@@ -77,17 +77,17 @@ async function refusal(work: Promise<unknown>): Promise<string> {
 
 describe('TLS', () => {
   test('a certificate is checked: its authority, its name and its time', async () => {
-    const server = await secure();
+    const server = await startHttpsServer();
     assert.equal((await open().request({ url: server.url })).text(), 'secure');
     const byName = `https://localhost:${server.port}/`;
     assert.equal((await open().request({ url: byName })).text(), 'secure');
-    const unknown = await refusal(open({}).request({ url: server.url }));
+    const unknown = await failureSummary(open({}).request({ url: server.url }));
     assert.equal(unknown, 'tls UNABLE_TO_GET_ISSUER_CERT_LOCALLY none tls');
     const unchecked = open({ rejectUnauthorized: false });
     assert.equal((await unchecked.request({ url: server.url })).text(), 'secure');
 
-    const other = await secure(authority.issue(['DNS:other.example']));
-    const misnamed = await refusal(open().request({ url: other.url }));
+    const other = await startHttpsServer(authority.issue(['DNS:other.example']));
+    const misnamed = await failureSummary(open().request({ url: other.url }));
     assert.equal(misnamed, 'tls ERR_TLS_CERT_ALTNAME_INVALID none tls');
     const renamed = open({ ca: authority.cert, serverName: 'other.example' });
     assert.equal((await renamed.request({ url: other.url })).text(), 'secure');
@@ -98,36 +98,36 @@ describe('TLS', () => {
       checked.push(name);
       done(null, name === 'db.internal.example' ? createSecureContext(named) : undefined);
     };
-    const both = await secure({ ...authority.issue(loopback), SNICallback });
+    const both = await startHttpsServer({ ...authority.issue(loopback), SNICallback });
     const calling = open({ ca: authority.cert, serverName: 'db.internal.example' });
     assert.equal((await calling.request({ url: both.url })).text(), 'secure');
     assert.deepEqual(checked, ['db.internal.example']);
 
-    const old = await secure(authority.issue(loopback, 'serverAuth', -1));
-    assert.equal(await refusal(open().request({ url: old.url })), 'tls CERT_HAS_EXPIRED none tls');
+    const old = await startHttpsServer(authority.issue(loopback, 'serverAuth', -1));
+    assert.equal(await failureSummary(open().request({ url: old.url })), 'tls CERT_HAS_EXPIRED none tls');
   });
 
   test('versions that do not meet, and a server without TLS', async () => {
-    const old = await secure({ ...authority.issue(loopback), maxVersion: 'TLSv1.2' });
+    const old = await startHttpsServer({ ...authority.issue(loopback), maxVersion: 'TLSv1.2' });
     assert.equal((await open().request({ url: old.url })).text(), 'secure');
     const strict = open({ ca: authority.cert, minVersion: 'TLSv1.3' });
-    assert.match(await refusal(strict.request({ url: old.url })), /^tls \S+ none tls$/);
+    assert.match(await failureSummary(strict.request({ url: old.url })), /^tls \S+ none tls$/);
     const plain = await fixture.autoClose(serve((_, response) => response.end('plain')));
-    const refused = await refusal(open().request({ url: plain.url.replace('http:', 'https:') }));
+    const refused = await failureSummary(open().request({ url: plain.url.replace('http:', 'https:') }));
     assert.match(refused, /^tls \S+ none tls$/);
   });
 
   test('a client certificate is shown where it is wanted', async () => {
     const options = { ...authority.issue(loopback), ca: authority.cert, requestCert: true, rejectUnauthorized: true };
     for (const maxVersion of ['TLSv1.3', 'TLSv1.2'] as const) {
-      const server = await secure({ ...options, maxVersion });
+      const server = await startHttpsServer({ ...options, maxVersion });
       const known = open({ ca: authority.cert, ...authority.issue(['DNS:client'], 'clientAuth') });
       assert.equal((await known.request({ url: server.url })).text(), 'secure');
     }
   });
 
   test('that our certificate is refused is a matter of credentials', async () => {
-    const theirs = stranger.issue(['DNS:client'], 'clientAuth');
+    const theirs = untrustedAuthority.issue(['DNS:client'], 'clientAuth');
     const table = [
       ['-tls1_3', {}, /^auth ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED /],
       ['-tls1_3', theirs, /^auth ERR_SSL_TLSV1_ALERT_UNKNOWN_CA /],
@@ -135,17 +135,17 @@ describe('TLS', () => {
       ['-tls1_2', {}, /^tls ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE none tls$/],
     ] as const;
     for (const [version, identity, expected] of table) {
-      const url = await openssl(version);
-      assert.match(await refusal(open({ ca: authority.cert, ...identity }).request({ url })), expected);
+      const url = await startOpensslServer(version);
+      assert.match(await failureSummary(open({ ca: authority.cert, ...identity }).request({ url })), expected);
     }
   });
 
   test('a file that is replaced is believed from the next connection on', async () => {
     const file = join(directory, 'ca.pem');
-    copyFileSync(stranger.file, file);
-    const server = await secure();
+    copyFileSync(untrustedAuthority.file, file);
+    const server = await startHttpsServer();
     const transport = open({ ca: file });
-    assert.match(await refusal(transport.request({ url: server.url })), /^tls /);
+    assert.match(await failureSummary(transport.request({ url: server.url })), /^tls /);
     writeFileSync(file, authority.cert);
     const answer = await eventually(() => transport.request({ url: server.url }));
     assert.equal(answer.text(), 'secure');
@@ -153,9 +153,9 @@ describe('TLS', () => {
 });
 
 describe('HTTP/2', () => {
-  const http2 = (allowHTTP1 = true) =>
+  const startHttp2Server = (allowHTTP1 = true) =>
     fixture.autoClose(
-      start(
+      startServer(
         createSecureServer({ ...authority.issue(loopback), allowHTTP1 }, (request, response) => {
           const chunks: Buffer[] = [];
           request.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -169,7 +169,7 @@ describe('HTTP/2', () => {
     );
 
   test('is spoken where the server offers it, over one connection for all', async () => {
-    const server = await http2();
+    const server = await startHttp2Server();
     const transport = open();
     const body = (n: number) =>
       (async function* () {
@@ -185,33 +185,33 @@ describe('HTTP/2', () => {
       assert.equal(answer.data.httpVersion, '2.0');
       assert.equal(answer.data.body.length, 100_001 + String(n).length);
     });
-    assert.equal(server.accepted(), 1);
+    assert.equal(server.acceptedConnections(), 1);
     const old = open({ ca: authority.cert }, { http2: false });
     assert.equal((await old.request({ url: server.url })).data.httpVersion, '1.1');
   });
 
   test('a connection that goes away is replaced, and one that is unused is closed', async () => {
-    const server = await http2();
+    const server = await startHttp2Server();
     const transport = open({ ca: authority.cert }, { keepAliveTimeoutMs: 200 });
     await transport.request({ url: server.url });
-    await eventually(() => transport.stats().connections === 0 && server.open() === 0);
+    await eventually(() => transport.stats().connections === 0 && server.openConnections() === 0);
     await transport.request({ url: server.url });
-    assert.equal(server.accepted(), 2);
+    assert.equal(server.acceptedConnections(), 2);
   });
 });
 
 describe('a proxy', () => {
-  interface Seen {
+  interface ProxyRecord {
     targets: string[];
     logins: (string | undefined)[];
   }
 
-  async function proxy(): Promise<Running & Seen> {
-    const seen: Seen = { targets: [], logins: [] };
+  async function startProxy(): Promise<RunningServer & ProxyRecord> {
+    const record: ProxyRecord = { targets: [], logins: [] };
     const server = createHttpServer();
     server.on('connect', (request, socket, head) => {
-      seen.targets.push(request.url ?? '');
-      seen.logins.push(request.headers['proxy-authorization']);
+      record.targets.push(request.url ?? '');
+      record.logins.push(request.headers['proxy-authorization']);
       if (request.headers['proxy-authorization'] === 'Basic no') return void socket.end('HTTP/1.1 407 No\r\n\r\n');
       const [host, port] = (request.url ?? '').split(':');
       const upstream = connect(Number(port), host, () => {
@@ -222,20 +222,20 @@ describe('a proxy', () => {
       upstream.on('error', () => socket.destroy());
       socket.on('error', () => upstream.destroy());
     });
-    return Object.assign(await fixture.autoClose(start(server, 'http')), seen);
+    return Object.assign(await fixture.autoClose(startServer(server, 'http')), record);
   }
 
   test('is asked for the host by its name, and TLS goes through it to the end', async () => {
-    const [between, server] = [await proxy(), await secure()];
+    const [proxy, server] = [await startProxy(), await startHttpsServer()];
     const url = `https://localhost:${server.port}/`;
-    const transport = open({ ca: authority.cert }, { proxy: between.url.replace('//', '//me:p%40ss@') });
+    const transport = open({ ca: authority.cert }, { proxy: proxy.url.replace('//', '//me:p%40ss@') });
     assert.equal((await transport.request({ url })).text(), 'secure');
-    assert.deepEqual(between.targets, [`localhost:${server.port}`]);
-    assert.deepEqual(between.logins, [`Basic ${Buffer.from('me:p@ss').toString('base64')}`]);
+    assert.deepEqual(proxy.targets, [`localhost:${server.port}`]);
+    assert.deepEqual(proxy.logins, [`Basic ${Buffer.from('me:p@ss').toString('base64')}`]);
   });
 
   test('is the one the environment names, unless the environment excepts the host', async () => {
-    const [between, server] = [await proxy(), await secure()];
+    const [proxy, server] = [await startProxy(), await startHttpsServer()];
     const url = `https://localhost:${server.port}/`;
     const names = ['HTTPS_PROXY', 'NO_PROXY'] as const;
     const kept = names.map((name) => process.env[name]);
@@ -245,7 +245,7 @@ describe('a proxy', () => {
         else process.env[name] = kept[index];
       }),
     );
-    process.env['HTTPS_PROXY'] = between.url;
+    process.env['HTTPS_PROXY'] = proxy.url;
     delete process.env['NO_PROXY'];
     const through = open({ ca: authority.cert }, { proxy: 'environment' });
     assert.equal((await through.request({ url })).text(), 'secure');
@@ -253,32 +253,35 @@ describe('a proxy', () => {
       process.env['NO_PROXY'] = list;
       const around = open({ ca: authority.cert }, { proxy: 'environment' });
       assert.equal((await around.request({ url })).text(), 'secure');
-      assert.equal(between.targets.length, 1, list);
+      assert.equal(proxy.targets.length, 1, list);
     }
     await open({ ca: authority.cert }).request({ url });
-    assert.equal(between.targets.length, 1, 'nobody asked for it');
+    assert.equal(proxy.targets.length, 1, 'nobody asked for it');
   });
 
   test('gets nothing in plain text that may go to this machine only', async () => {
-    const [between, server] = [await proxy(), await fixture.autoClose(serve((_, response) => response.end('here')))];
-    const careful = open({}, { securityLevel: 'enhanced', proxy: between.url });
+    const [proxy, server] = [await startProxy(), await fixture.autoClose(serve((_, response) => response.end('here')))];
+    const careful = open({}, { securityLevel: 'enhanced', proxy: proxy.url });
     const url = `http://localhost:${server.port}/`;
     assert.equal((await careful.request({ url })).text(), 'here');
-    assert.deepEqual(between.targets, []);
+    assert.deepEqual(proxy.targets, []);
   });
 
   test('that is not there or says no has delivered nothing', async () => {
-    const between = await fixture.autoClose(
-      start(
+    const proxy = await fixture.autoClose(
+      startServer(
         createHttpServer().on('connect', (_, socket) => socket.end('HTTP/1.1 407 No\r\n\r\n')),
         'http',
       ),
     );
-    const refused = open({}, { proxy: between.url });
-    assert.equal(await refusal(refused.request({ url: 'https://h.invalid' })), 'auth ERR_MOORLINE_AUTH none proxy');
-    await fixture.close(between);
-    const gone = open({}, { proxy: between.url });
-    assert.equal(await refusal(gone.request({ url: 'https://h.invalid' })), 'connect ECONNREFUSED none connect');
+    const refused = open({}, { proxy: proxy.url });
+    assert.equal(
+      await failureSummary(refused.request({ url: 'https://h.invalid' })),
+      'auth ERR_MOORLINE_AUTH none proxy',
+    );
+    await fixture.close(proxy);
+    const gone = open({}, { proxy: proxy.url });
+    assert.equal(await failureSummary(gone.request({ url: 'https://h.invalid' })), 'connect ECONNREFUSED none connect');
   });
 });
 

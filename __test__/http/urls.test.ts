@@ -6,9 +6,9 @@ import { runInNewContext } from 'node:vm';
 import { HTTPConnection, setLogger } from 'moorline';
 
 import { closeAfter } from '../support/connections';
-import { type Running, serve } from '../support/http';
+import { type RunningServer, serve } from '../support/http';
 
-let server: Running;
+let server: RunningServer;
 before(async () => {
   setLogger({});
   server = await serve((request, response) => response.end(request.url));

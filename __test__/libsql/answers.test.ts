@@ -7,7 +7,7 @@ import { gzipSync } from 'node:zlib';
 
 import { type LibsqlError, Policy, setLogger, TursoPool } from 'moorline';
 
-import { type Running, serve } from '../support/http';
+import { type RunningServer, serve } from '../support/http';
 
 const TOKEN = 'hunter2';
 const NULL = { type: 'null' };
@@ -24,7 +24,7 @@ const answer = (result: unknown, more: object = {}) =>
     ...more,
   });
 
-let running: Running[] = [];
+let running: RunningServer[] = [];
 let pools: TursoPool[] = [];
 
 /** A server that answers everything alike, and the requests that came. */
@@ -44,7 +44,7 @@ function open(url: string, authToken = TOKEN) {
   return pool;
 }
 
-const failure = (call: Promise<unknown>): Promise<LibsqlError> =>
+const rejectionOf = (call: Promise<unknown>): Promise<LibsqlError> =>
   call.then(
     () => assert.fail('it did not fail'),
     (error: LibsqlError) => error,
@@ -65,7 +65,7 @@ describe('a server that moves a stream', () => {
     const other = await up((response) => response.end(answer(executed())));
     for (const base of [other.url, `${other.url}/elsewhere`, other.url.replace('//', '//me:pw@')]) {
       const pool = open((await moving(base)).url);
-      const error = await failure(pool.transaction('write'));
+      const error = await rejectionOf(pool.transaction('write'));
       assert.deepEqual(
         [error.kind, error.code, error.delivery, error.retryable],
         ['protocol', 'HRANA_PROTO_ERROR', 'answered', false],
@@ -77,7 +77,7 @@ describe('a server that moves a stream', () => {
 
   test('to what is no URL of a server is refused, and shows nothing of it', async () => {
     for (const base of ['file:///etc/passwd', 'data:,x', '/v3', '', 'http://me:pw/x@h']) {
-      const error = await failure(open((await moving(base)).url).transaction('write'));
+      const error = await rejectionOf(open((await moving(base)).url).transaction('write'));
       assert.deepEqual([error.kind, error.delivery], ['protocol', 'answered'], base);
       assert.doesNotMatch(inspect(error), /pw/);
     }
@@ -88,7 +88,7 @@ describe('a server that moves a stream', () => {
     const { url } = server;
     const transaction = await open(url).transaction('write');
     // What it answers is no batch.
-    assert.equal((await failure(transaction.execute('SELECT 1'))).code, 'HRANA_PROTO_ERROR');
+    assert.equal((await rejectionOf(transaction.execute('SELECT 1'))).code, 'HRANA_PROTO_ERROR');
     assert.deepEqual(
       server.requests.map((request) => request.url),
       ['/v3/pipeline', '/there/v3/pipeline'],
@@ -124,7 +124,7 @@ describe('rows that cannot be', () => {
       [[], [[]]],
       [[], [[NULL]]],
     ] as const) {
-      const error = await failure(of(answer(executed([...cols], [...rows]))));
+      const error = await rejectionOf(of(answer(executed([...cols], [...rows]))));
       assert.deepEqual([error.kind, error.delivery], ['protocol', 'answered'], JSON.stringify(rows));
     }
     const fitting = await of(answer(executed(two, [[integer(1), NULL]])));
@@ -136,7 +136,7 @@ describe('rows that cannot be', () => {
     const packed = gzipSync(`${head}${'[],'.repeat(10_000_000)}[]${tail}`);
     assert.ok(packed.length < 100_000);
     const before = process.memoryUsage().rss;
-    const error = await failure(of(packed, { 'content-encoding': 'gzip' }));
+    const error = await rejectionOf(of(packed, { 'content-encoding': 'gzip' }));
     assert.equal(error.kind, 'protocol');
     // Unpacked it is 30 MB; as rows it was some 400 MB.
     assert.ok(process.memoryUsage().rss - before < 200 << 20, `${process.memoryUsage().rss - before}`);
@@ -145,7 +145,7 @@ describe('rows that cannot be', () => {
   test('are refused when all of them together are too many', async () => {
     const [head, tail] = answer({ type: 'ok', response: { type: 'x', list: ['here'] } }).split('"here"');
     const packed = gzipSync(`${head}${'0,'.repeat(34_000_000)}0${tail}`);
-    const error = await failure(of(packed, { 'content-encoding': 'gzip' }));
+    const error = await rejectionOf(of(packed, { 'content-encoding': 'gzip' }));
     assert.equal(error.kind, 'protocol');
     assert.match((error.cause as Error).message, /elements/);
   });
@@ -164,7 +164,7 @@ describe('a server that says no', () => {
       const retry = { maxRetries: 1, baseDelayMs: 1, jitter: false, budget: false } as const;
       const policy = new Policy({ retry });
       policy.on('retry', ({ delayMs }) => waits.push(delayMs));
-      const error = (await failure(policy.run(() => pool.execute('SELECT 1')))) as LibsqlError;
+      const error = (await rejectionOf(policy.run(() => pool.execute('SELECT 1')))) as LibsqlError;
       assert.deepEqual([error.retryAfterMs, error.retryable, error.attempts], [1000, true, 2]);
       assert.match(error.message, new RegExp(`responded with status ${status} .*: limit reached for \\[redacted\\]$`));
       assert.deepEqual([waits, server.requests.length], [[1000], 2]);
@@ -179,7 +179,7 @@ describe('a server that says no', () => {
       ['x'.repeat(1 << 20), /responded with status 500 Internal Server Error$/],
       ['x'.repeat(10_000), /: x{500}…$/],
     ] as const) {
-      const error = await failure(open((await refusing(500, {}, body)).url).execute('SELECT 1'));
+      const error = await rejectionOf(open((await refusing(500, {}, body)).url).execute('SELECT 1'));
       assert.match(error.message, message);
       assert.deepEqual([error.kind, error.delivery, error.detail?.['status']], ['rejected', 'answered', 500]);
     }

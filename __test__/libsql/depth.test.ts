@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { before, test } from 'node:test';
 
 import { constructs } from './depth/engine-depths';
-import { tests } from '../support/paths';
+import { testsDirectory } from '../support/paths';
 
-const CHILD = join(tests, 'libsql', 'depth', 'engine-depths.ts');
+const CHILD = join(testsDirectory, 'libsql', 'depth', 'engine-depths.ts');
 
 interface Line {
   index: number;
@@ -48,9 +48,9 @@ before(async () => {
   for (let next = 0; next < constructs.length;) next = await runFrom(next);
 });
 
-for (const [index, { name, sizes }] of constructs.entries()) {
-  for (const [depth, expected] of sizes) {
-    test(`${name}, ${depth}: ${expected === 'answer' ? 'answered' : 'refused'}`, () => {
+for (const [index, construct] of constructs.entries()) {
+  for (const [depth, expected] of construct.outcomes) {
+    test(`${construct.name}, ${depth}: ${expected === 'answer' ? 'answered' : 'refused'}`, () => {
       const outcome = outcomes.get(key(index, depth)) ?? 'not reached';
       if (expected === 'answer') assert.equal(outcome, 'answer');
       else assert.match(outcome, expected);

@@ -10,16 +10,19 @@ import { MoorlineError } from 'moorline';
 import { type Client, type Config, createClient, LibsqlBatchError, LibsqlError } from 'moorline/libsql';
 
 import { skipWithoutSqld, type Sqld, startSqld } from '../support/servers';
-import { tests } from '../support/paths';
+import { testsDirectory } from '../support/paths';
 
 const directory = mkdtempSync(join(tmpdir(), 'moorline-libsql-'));
 after(() => rmSync(directory, { recursive: true, force: true }));
 
-const theirs = createRequire(join(tests, 'servers', 'package.json'));
+const theirs = createRequire(join(testsDirectory, 'servers', 'package.json'));
 
 /** The first TypeScript block of the installed client's README. */
 function readmeBlock(): string {
-  const readme = readFileSync(join(tests, 'servers', 'node_modules', '@libsql', 'client', 'README.md'), 'utf8');
+  const readme = readFileSync(
+    join(testsDirectory, 'servers', 'node_modules', '@libsql', 'client', 'README.md'),
+    'utf8',
+  );
   return /```ts\n([\s\S]*?)```/.exec(readme)![1]!;
 }
 
@@ -229,8 +232,11 @@ describe('side by side with @libsql/client', () => {
   ];
   for (const [name, statement] of failures) {
     test(`the same code for ${name}`, async () => {
-      const failure = (client: Client) => client.execute(statement).catch((error: LibsqlError) => error);
-      const [ours, theirs] = [await failure(pair.ours), await failure(pair.theirs)] as [LibsqlError, LibsqlError];
+      const rejectionOf = (client: Client) => client.execute(statement).catch((error: LibsqlError) => error);
+      const [ours, theirs] = [await rejectionOf(pair.ours), await rejectionOf(pair.theirs)] as [
+        LibsqlError,
+        LibsqlError,
+      ];
       assert.ok(ours instanceof LibsqlError && ours instanceof MoorlineError);
       for (const field of ['code', 'extendedCode', 'rawCode', 'message'] as const) {
         assert.equal(ours[field], theirs[field], field);

@@ -13,9 +13,9 @@ import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
 import { freePort, listen } from '../support/ports';
 import { skipWithoutSqld, type Sqld, startSqld } from '../support/servers';
-import { tests } from '../support/paths';
+import { testsDirectory } from '../support/paths';
 
-const requireReference = createRequire(join(tests, 'servers', 'package.json'));
+const requireUsualClient = createRequire(join(testsDirectory, 'servers', 'package.json'));
 
 /** How much later than its deadline a call may end: more where the machine is shared. */
 const SLACK_MS = process.env['CI'] ? 1000 : 100;
@@ -296,7 +296,9 @@ describe('remote databases', { skip: skipWithoutSqld(), timeout: 120_000 }, () =
   });
 
   test('the usual client and ours read what the other wrote', async () => {
-    const { createClient: createTheirs } = requireReference('@libsql/client') as { createClient: typeof createClient };
+    const { createClient: createTheirs } = requireUsualClient('@libsql/client') as {
+      createClient: typeof createClient;
+    };
     const [ours, theirs] = [createClient({ url: sqld.url }), createTheirs({ url: sqld.url })];
     await ours.execute('CREATE TABLE shared (a, b)');
     await ours.execute({ sql: 'INSERT INTO shared VALUES (?, ?)', args: ['ours', 1] });

@@ -11,7 +11,7 @@ import { createClient, type Client, type Row } from 'moorline/libsql';
 
 import { peer, peersMissing } from '../support/peers';
 import { skipWithoutSqld } from '../support/servers';
-import { dist, tests } from '../support/paths';
+import { dist, testsDirectory } from '../support/paths';
 
 const client = createClient({ url: ':memory:' });
 after(() => client.close());
@@ -33,7 +33,7 @@ const QUERIES = [
 ];
 
 test('every member of a row is as with @libsql/client', { skip: skipWithoutSqld() }, async () => {
-  const load = createRequire(join(tests, 'servers', 'package.json'));
+  const load = createRequire(join(testsDirectory, 'servers', 'package.json'));
   const { createClient: createTheirs } = load('@libsql/client') as { createClient: typeof createClient };
   const theirs = createTheirs({ url: ':memory:' });
   for (const sql of QUERIES) {
@@ -106,7 +106,7 @@ describe('rows are taken by', { skip: peersMissing() }, () => {
   });
 
   test('React’s server components', () => {
-    const peers = join(tests, 'peers', 'package.json');
+    const peers = join(testsDirectory, 'peers', 'package.json');
     const script = `const load = require('node:module').createRequire(${JSON.stringify(peers)});
       const { renderToPipeableStream } = load('react-server-dom-parcel/server.node');
       const { createElement } = load('react');

@@ -51,7 +51,7 @@ function client(config: NixtlaClientConfig = {}): NixtlaClient {
 }
 
 /** Daily points with these values. */
-function daily(values: readonly number[], id?: string): NixtlaPoint[] {
+function dailyPoints(values: readonly number[], id?: string): NixtlaPoint[] {
   const day = (k: number) => new Date(Date.UTC(2024, 0, 1 + k)).toISOString().slice(0, 10);
   return values.map((value, k) => ({ timestamp: day(k), value, ...(id !== undefined && { id }) }));
 }
@@ -61,7 +61,7 @@ function weeks(count: number): number[] {
   return Array.from({ length: 7 * count }, (_, k) => 10 + ((k * 3) % 7));
 }
 
-const request: NixtlaForecastRequest = { timeseries: daily([1, 2, 3]), horizon: 2, frequency: '1d' };
+const request: NixtlaForecastRequest = { timeseries: dailyPoints([1, 2, 3]), horizon: 2, frequency: '1d' };
 
 /** The URL of a port without a server. */
 async function closedUrl(): Promise<string> {
@@ -69,7 +69,7 @@ async function closedUrl(): Promise<string> {
 }
 
 /** What a promise rejects with. */
-async function failure(promise: Promise<unknown>): Promise<MoorlineError> {
+async function rejectionOf(promise: Promise<unknown>): Promise<MoorlineError> {
   const error: unknown = await promise.then(
     () => undefined,
     (thrown: unknown) => thrown,
@@ -87,7 +87,7 @@ describe('NixtlaClient', () => {
     test('open after threshold failures', async () => {
       const broken = client({ baseUrl: await closedUrl(), circuitBreakerThreshold: 3, maxRetries: 0 });
       for (let calls = 1; calls <= 3; calls++) {
-        const error = await failure(broken.forecast(request));
+        const error = await rejectionOf(broken.forecast(request));
         assert.match(error.message, /^Nixtla request failed after 1 attempts: could not connect to 127\.0\.0\.1:\d+/);
       }
       const before = Date.now();
@@ -99,7 +99,7 @@ describe('NixtlaClient', () => {
 
     test('reset circuit breaker', async () => {
       const broken = client({ baseUrl: await closedUrl(), circuitBreakerThreshold: 1, maxRetries: 0 });
-      await failure(broken.forecast(request));
+      await rejectionOf(broken.forecast(request));
       assert.equal(broken.getCircuitBreakerState().state, 'open');
       broken.resetCircuitBreaker();
       assert.deepEqual(broken.getCircuitBreakerState(), { state: 'closed', failures: 0 });
@@ -118,14 +118,14 @@ describe('NixtlaClient', () => {
 describe('circuit breaker and retries', () => {
   test('with three retries four failed calls leave it closed and the fifth opens it', async () => {
     const failing = client({ maxRetries: 3 });
-    server.misbehave({ kind: 'html', status: 503 }, 20);
+    server.planMisbehaviour({ kind: 'html', status: 503 }, 20);
     for (let calls = 1; calls <= 5; calls++) {
-      const error = await failure(failing.detectAnomalies({ timeseries: daily([1, 2, 3, 4]) }));
+      const error = await rejectionOf(failing.detectAnomalies({ timeseries: dailyPoints([1, 2, 3, 4]) }));
       assert.equal(error.attempts, 4);
       assert.match(error.message, /^Nixtla request failed after 4 attempts: Nixtla API error: 503/);
       assert.equal(failing.getCircuitBreakerState().state, calls < 5 ? 'closed' : 'open');
     }
-    const refused = await failure(failing.forecast(request));
+    const refused = await rejectionOf(failing.forecast(request));
     assert.ok(refused instanceof CircuitBreakerError);
     assert.equal(refused.kind, 'circuit-open');
     const [, time] = /^Circuit breaker is open\. Next attempt at (\S+)$/.exec(refused.message) ?? [];
@@ -139,8 +139,8 @@ describe('circuit breaker and retries', () => {
     const failing = client({ circuitBreakerThreshold: 1, circuitBreakerResetMs: 500, maxRetries: 0 });
     const changes: unknown[] = [];
     failing.on('state', ({ from, to }: MoorlineEvent) => changes.push(`${String(from)} → ${String(to)}`));
-    server.misbehave({ kind: 'html', status: 500 });
-    await failure(failing.forecast(request));
+    server.planMisbehaviour({ kind: 'html', status: 500 });
+    await rejectionOf(failing.forecast(request));
     assert.equal(failing.getCircuitBreakerState().state, 'open');
     await eventually(() => failing.forecast(request));
     assert.deepEqual(failing.getCircuitBreakerState().state, 'closed');
@@ -150,9 +150,9 @@ describe('circuit breaker and retries', () => {
 
   test('temporary failures are retried: a busy page, a reset in the middle, a timeout', async () => {
     const patient = client({ timeout: 200 });
-    server.misbehave({ kind: 'html', status: 503 });
-    server.misbehave({ kind: 'reset' });
-    server.misbehave({ kind: 'slow-body' });
+    server.planMisbehaviour({ kind: 'html', status: 503 });
+    server.planMisbehaviour({ kind: 'reset' });
+    server.planMisbehaviour({ kind: 'slow-body' });
     const { predictions, modelInfo } = await patient.forecast(request);
     assert.equal(predictions.length, 2);
     assert.equal(modelInfo?.requests, 5);
@@ -160,27 +160,27 @@ describe('circuit breaker and retries', () => {
   });
 
   test('an attempt without an answer ends with the documented message', async () => {
-    server.misbehave({ kind: 'silence' }, 2);
-    const error = await failure(client({ timeout: 60, maxRetries: 1 }).forecast(request));
+    server.planMisbehaviour({ kind: 'silence' }, 2);
+    const error = await rejectionOf(client({ timeout: 60, maxRetries: 1 }).forecast(request));
     assert.equal(error.message, 'Nixtla request failed after 2 attempts: Request timeout after 60ms (timeout)');
     assert.deepEqual([error.kind, error.code, error.delivery], ['timeout', 'ETIMEDOUT', 'unknown']);
   });
 
   test('a call has a timeout of its own', async () => {
-    server.misbehave({ kind: 'silence' });
-    const error = await failure(client().forecast(request, { timeoutMs: 80 }));
+    server.planMisbehaviour({ kind: 'silence' });
+    const error = await rejectionOf(client().forecast(request, { timeoutMs: 80 }));
     assert.equal(error.kind, 'timeout');
   });
 
   // The port in the message must not be taken for a status of 4xx.
   test('a refused connection to port 443 is retried', async () => {
-    const error = await failure(client({ baseUrl: 'http://127.0.0.1:443' }).forecast(request));
+    const error = await rejectionOf(client({ baseUrl: 'http://127.0.0.1:443' }).forecast(request));
     assert.deepEqual([error.kind, error.code, error.attempts], ['connect', 'ECONNREFUSED', 4]);
     assert.deepEqual([error.delivery, error.retryable, error.service], ['none', true, 'nixtla']);
   });
 
   test('a retry comes no sooner than the service asks', async () => {
-    server.misbehave({ kind: 'too-many', retryAfterMs: 120 });
+    server.planMisbehaviour({ kind: 'too-many', retryAfterMs: 120 });
     const started = performance.now();
     await client().forecast(request);
     assert.ok(performance.now() - started >= 120);
@@ -188,46 +188,46 @@ describe('circuit breaker and retries', () => {
   });
 
   test('a wait longer than a minute is reported and not waited for', async () => {
-    server.misbehave({ kind: 'too-many', retryAfter: '120' });
-    const error = await failure(client().forecast(request));
+    server.planMisbehaviour({ kind: 'too-many', retryAfter: '120' });
+    const error = await rejectionOf(client().forecast(request));
     assert.deepEqual([error.kind, error.retryAfterMs], ['rate-limited', 120_000]);
     assert.equal(server.count('/v2/forecast'), 1);
   });
 
   test('too many requests without a time are retried, a used-up quota is not', async () => {
-    server.misbehave({ kind: 'too-many' });
+    server.planMisbehaviour({ kind: 'too-many' });
     await client().forecast(request);
     for (const code of ['A20', 'A21']) {
-      server.misbehave({ kind: 'too-many', code });
+      server.planMisbehaviour({ kind: 'too-many', code });
       const nixtla = client();
-      const error = await failure(nixtla.forecast(request));
+      const error = await rejectionOf(nixtla.forecast(request));
       assert.deepEqual([error.kind, error.code, error.retryable], ['rate-limited', code, false]);
       assert.equal(nixtla.getCircuitBreakerState().failures, 0);
     }
     assert.equal(server.count('/v2/forecast'), 4);
-    server.misbehave({ kind: 'too-many', code: 'A20', retryAfterMs: 10 });
+    server.planMisbehaviour({ kind: 'too-many', code: 'A20', retryAfterMs: 10 });
     assert.equal((await client().forecast(request)).predictions.length, 2);
   });
 
   test("the caller's mistakes are neither retried nor counted", async () => {
     const wrong = client({ apiKey: 'wrong' });
-    const refused = await failure(wrong.forecast(request));
+    const refused = await rejectionOf(wrong.forecast(request));
     assert.equal(refused.message, 'Nixtla API error: 401 Unauthorized: Invalid API key');
     assert.deepEqual([refused.kind, refused.code, refused.attempts], ['auth', 'A12', 1]);
     assert.deepEqual(refused.detail, { status: 401, requestId: 'test-request', details: 'Key not found' });
     assert.equal(wrong.getCircuitBreakerState().failures, 0);
 
     const short = client();
-    const invalid = await failure(short.crossValidate({ ...request, windows: 9 }));
+    const invalid = await rejectionOf(short.crossValidate({ ...request, windows: 9 }));
     assert.equal(invalid.message, 'Nixtla API error: 422 Unprocessable Entity: body.n_windows The series is too short');
     assert.equal(server.count('/v2/cross_validation'), 1);
     assert.equal(short.getCircuitBreakerState().failures, 0);
   });
 
   test('an answer that is no JSON is a protocol failure', async () => {
-    server.misbehave({ kind: 'garbage' });
+    server.planMisbehaviour({ kind: 'garbage' });
     const nixtla = client();
-    const error = await failure(nixtla.forecast(request));
+    const error = await rejectionOf(nixtla.forecast(request));
     assert.deepEqual([error.kind, error.delivery], ['protocol', 'answered']);
     assert.equal(nixtla.getCircuitBreakerState().failures, 1, 'it counts against the service');
   });
@@ -240,7 +240,7 @@ describe('abort', () => {
       [{ baseDelayMs: 60_000 }, { kind: 'html', status: 503 }],
     ] as const) {
       const nixtla = client(config);
-      server.misbehave(misbehaviour);
+      server.planMisbehaviour(misbehaviour);
       const seen = server.received.length;
       const controller = new AbortController();
       const reason = new Error('not wanted any more');
@@ -265,7 +265,7 @@ describe('wire format', () => {
   test('the paths are those of the service', async () => {
     const nixtla = client();
     await nixtla.forecast(request);
-    await nixtla.detectAnomalies({ timeseries: daily(weeks(2)) });
+    await nixtla.detectAnomalies({ timeseries: dailyPoints(weeks(2)) });
     await nixtla.healthCheck();
     const paths = server.received.map(({ method, path }) => `${method} ${path}`);
     assert.deepEqual(paths, [
@@ -278,12 +278,12 @@ describe('wire format', () => {
 
   test('paths are options', async () => {
     const moved = client({ paths: { forecast: '/other/forecast' }, restrictInput: false });
-    const error = await failure(moved.forecast(request));
+    const error = await rejectionOf(moved.forecast(request));
     assert.deepEqual([error.detail?.['status'], server.last('/other/forecast')?.method], [404, 'POST']);
   });
 
   test('a forecast is asked in flat arrays and answered point by point', async () => {
-    const timeseries = [...daily(weeks(2), 'a'), ...daily([5, 6, 7], 'b')];
+    const timeseries = [...dailyPoints(weeks(2), 'a'), ...dailyPoints([5, 6, 7], 'b')];
     const input = { timeseries, horizon: 2, frequency: '1d', confidenceLevels: [0.8, 0.95] };
     const { predictions, modelInfo } = await client().forecast(input);
     const { headers, body } = server.last('/v2/forecast')!;
@@ -320,7 +320,7 @@ describe('wire format', () => {
 
   test('only what the model looks at is sent, and it is asked once how much that is', async () => {
     const nixtla = client();
-    const timeseries = daily(weeks(20));
+    const timeseries = dailyPoints(weeks(20));
     await nixtla.forecast({ timeseries, horizon: 1 });
     assert.deepEqual(server.last('/v2/forecast')?.body?.series.sizes, [28]);
     await nixtla.forecast({ timeseries, horizon: 1, confidenceLevels: [0.9] });
@@ -353,7 +353,7 @@ describe('wire format', () => {
   test('anomalies are scored in half-widths, and points the service did not look at are none', async () => {
     const values = weeks(3);
     values[17]! += 9.9;
-    const { anomalies, modelInfo } = await client().detectAnomalies({ timeseries: daily(values) });
+    const { anomalies, modelInfo } = await client().detectAnomalies({ timeseries: dailyPoints(values) });
     assert.equal(modelInfo.source, 'service');
     assert.equal(anomalies.length, 21);
     assert.deepEqual(
@@ -365,7 +365,7 @@ describe('wire format', () => {
   });
 
   test('a cross validation puts forecasts beside what happened', async () => {
-    const input = { timeseries: daily(weeks(4)), horizon: 7, windows: 2 };
+    const input = { timeseries: dailyPoints(weeks(4)), horizon: 7, windows: 2 };
     const { forecasts } = await client().crossValidate(input);
     assert.equal(forecasts.length, 14);
     assert.deepEqual([forecasts[0]?.cutoff, forecasts[0]?.timestamp], ['2024-01-14', '2024-01-15']);
@@ -376,7 +376,11 @@ describe('wire format', () => {
   test('online anomalies judge the last points', async () => {
     const values = weeks(3);
     values[20]! += 30;
-    const { anomalies } = await client().onlineAnomalies({ timeseries: daily(values), horizon: 1, detectionSize: 4 });
+    const { anomalies } = await client().onlineAnomalies({
+      timeseries: dailyPoints(values),
+      horizon: 1,
+      detectionSize: 4,
+    });
     assert.deepEqual(
       anomalies.map(({ isAnomaly }) => isAnomaly),
       values.map((_, index) => index === 20),
@@ -386,7 +390,7 @@ describe('wire format', () => {
 
   test('a model is made, listed and deleted', async () => {
     const nixtla = client();
-    const { finetunedModelId } = await nixtla.finetune({ timeseries: daily(weeks(2)), outputModelId: 'mine' });
+    const { finetunedModelId } = await nixtla.finetune({ timeseries: dailyPoints(weeks(2)), outputModelId: 'mine' });
     assert.equal(finetunedModelId, 'mine');
     assert.deepEqual(
       (await nixtla.finetunedModels()).map(({ id }) => id),
@@ -403,11 +407,11 @@ describe('wire format', () => {
     const nixtla = client({ maxRetries: 0 });
     const unreadable = { kind: 'protocol', delivery: 'answered', message: /cannot be read/ };
     for (const value of [null, 5, {}, { finetuned_models: null }, { finetuned_models: [5] }]) {
-      server.misbehave({ kind: 'json', value }, 1, /finetuned_models/);
+      server.planMisbehaviour({ kind: 'json', value }, 1, /finetuned_models/);
       await assert.rejects(nixtla.finetunedModels(), { ...unreadable, operation: 'finetunedModels' });
     }
     for (const value of [null, 5, 'text', []]) {
-      server.misbehave({ kind: 'json', value }, 1, /usage/);
+      server.planMisbehaviour({ kind: 'json', value }, 1, /usage/);
       await assert.rejects(nixtla.usage(), { ...unreadable, operation: 'usage' });
     }
   });
@@ -427,7 +431,7 @@ describe('jobs', () => {
   test('anomaly detection as a job is the online algorithm', async () => {
     server.jobs.nextStatuses = ['succeeded'];
     const job = await client().submit('onlineAnomalies', {
-      timeseries: daily(weeks(2)),
+      timeseries: dailyPoints(weeks(2)),
       horizon: 1,
       detectionSize: 2,
     });
@@ -438,18 +442,18 @@ describe('jobs', () => {
   test('a job that fails, is cancelled or outlasts its time rejects', async () => {
     const nixtla = client();
     server.jobs.nextStatuses = ['failed'];
-    const failed = await failure((await nixtla.submit('forecast', request)).result());
+    const failed = await rejectionOf((await nixtla.submit('forecast', request)).result());
     assert.deepEqual([failed.kind, failed.code], ['rejected', 'ERR_MOORLINE_JOB_FAILED']);
     assert.equal((failed.cause as Error).message, 'the series is too strange');
 
     server.jobs.nextStatuses = ['running'];
     const cancelled = await nixtla.submit('forecast', request);
     assert.equal(await cancelled.cancel(), true);
-    assert.equal((await failure(cancelled.result())).code, 'ERR_MOORLINE_JOB_CANCELLED');
+    assert.equal((await rejectionOf(cancelled.result())).code, 'ERR_MOORLINE_JOB_CANCELLED');
 
     server.jobs.nextStatuses = ['simmering'];
     const slow = await nixtla.submit('forecast', request);
-    const late = await failure(slow.result({ timeoutMs: 30 }));
+    const late = await rejectionOf(slow.result({ timeoutMs: 30 }));
     assert.equal(late.kind, 'timeout');
     assert.match(late.message, /was still simmering/);
     assert.equal(await slow.status(), 'cancelled');
@@ -468,13 +472,13 @@ describe('jobs', () => {
 
   test('a submission that may have been accepted is not repeated', async () => {
     const nixtla = client({ timeout: 100 });
-    server.misbehave({ kind: 'silence' });
-    assert.equal((await failure(nixtla.submit('forecast', request))).kind, 'timeout');
+    server.planMisbehaviour({ kind: 'silence' });
+    assert.equal((await rejectionOf(nixtla.submit('forecast', request))).kind, 'timeout');
     assert.equal(server.count('/v2/forecast/async'), 1);
-    server.misbehave({ kind: 'html', status: 503 });
-    await failure(nixtla.submit('forecast', request));
+    server.planMisbehaviour({ kind: 'html', status: 503 });
+    await rejectionOf(nixtla.submit('forecast', request));
     assert.equal(server.count('/v2/forecast/async'), 2);
-    server.misbehave({ kind: 'too-many', retryAfterMs: 5 });
+    server.planMisbehaviour({ kind: 'too-many', retryAfterMs: 5 });
     await nixtla.submit('forecast', request);
     assert.equal(server.count('/v2/forecast/async'), 4);
   });
@@ -532,10 +536,10 @@ describe('what is refused before anything is sent', () => {
 
 describe("fallback: 'local'", () => {
   const local = { fallback: 'local' } as const;
-  const week = { timeseries: daily(weeks(6)), horizon: 7, confidenceLevels: [0.9] };
+  const weekRequest = { timeseries: dailyPoints(weeks(6)), horizon: 7, confidenceLevels: [0.9] };
 
   test('answers without a key, without asking anybody', async () => {
-    const { predictions, modelInfo } = await client({ ...local, apiKey: undefined }).forecast(week);
+    const { predictions, modelInfo } = await client({ ...local, apiKey: undefined }).forecast(weekRequest);
     assert.deepEqual([modelInfo?.source, modelInfo?.fallbackReason], ['local', 'auth']);
     assert.equal(predictions.length, 7);
     for (const [index, { value, intervals }] of predictions.entries()) {
@@ -547,16 +551,16 @@ describe("fallback: 'local'", () => {
 
   test('answers while the service is down and while the breaker is open', async () => {
     const nixtla = client({ ...local, circuitBreakerThreshold: 1 });
-    server.misbehave({ kind: 'html', status: 503 }, 4);
-    assert.equal((await nixtla.forecast(week)).modelInfo?.fallbackReason, 'rejected');
-    assert.equal((await nixtla.forecast(week)).modelInfo?.fallbackReason, 'circuit-open');
+    server.planMisbehaviour({ kind: 'html', status: 503 }, 4);
+    assert.equal((await nixtla.forecast(weekRequest)).modelInfo?.fallbackReason, 'rejected');
+    assert.equal((await nixtla.forecast(weekRequest)).modelInfo?.fallbackReason, 'circuit-open');
     assert.equal(nixtla.stats().localAnswers, 2);
     nixtla.resetCircuitBreaker();
-    assert.equal((await nixtla.forecast(week)).modelInfo?.source, 'service');
+    assert.equal((await nixtla.forecast(weekRequest)).modelInfo?.source, 'service');
   });
 
   test("does not hide the caller's mistakes", async () => {
-    const error = await failure(client({ ...local, apiKey: 'wrong' }).forecast(week));
+    const error = await rejectionOf(client({ ...local, apiKey: 'wrong' }).forecast(weekRequest));
     assert.equal(error.kind, 'auth');
   });
 
@@ -564,7 +568,7 @@ describe("fallback: 'local'", () => {
     const values = weeks(8).map((value, k) => value + Math.sin(k * 12.9898) * 0.3);
     values[30]! += 12;
     const { anomalies, modelInfo } = await client({ ...local, apiKey: undefined }).detectAnomalies({
-      timeseries: daily(values),
+      timeseries: dailyPoints(values),
     });
     assert.equal(modelInfo.source, 'local');
     assert.ok(anomalies[30]!.isAnomaly && anomalies[30]!.score > 1);
@@ -605,10 +609,19 @@ describe('TLS', () => {
   after(() => authority.remove());
 
   /** The outcome of a forecast with these TLS options, on a server with a certificate for these names. */
-  async function forecastOver(tls: NixtlaClientConfig['tls'], names: string[], strict = false): Promise<string> {
+  async function tlsForecastOutcome(
+    tls: NixtlaClientConfig['tls'],
+    names: string[],
+    requireClientCertificate = false,
+  ): Promise<string> {
     const secure = await NixtlaServer.start({
       ...authority.issue(names),
-      ...(strict && { ca: authority.cert, requestCert: true, rejectUnauthorized: true, maxVersion: 'TLSv1.2' }),
+      ...(requireClientCertificate && {
+        ca: authority.cert,
+        requestCert: true,
+        rejectUnauthorized: true,
+        maxVersion: 'TLSv1.2',
+      }),
     });
     try {
       const nixtla = new NixtlaClient({ apiKey: secure.key, baseUrl: secure.url, baseDelayMs: 1, tls });
@@ -623,25 +636,28 @@ describe('TLS', () => {
 
   test('a certificate is checked, against the authorities that are given', async () => {
     const own = ['IP:127.0.0.1'];
-    assert.equal(await forecastOver(undefined, own), 'tls UNABLE_TO_GET_ISSUER_CERT_LOCALLY none after 1');
-    assert.equal(await forecastOver({ ca: authority.cert }, own), 'answered');
-    assert.equal(await forecastOver({ ca: [authority.file] }, own), 'answered');
-    assert.equal(await forecastOver({ ca: Buffer.from(authority.cert), minVersion: 'TLSv1.3' }, own), 'answered');
+    assert.equal(await tlsForecastOutcome(undefined, own), 'tls UNABLE_TO_GET_ISSUER_CERT_LOCALLY none after 1');
+    assert.equal(await tlsForecastOutcome({ ca: authority.cert }, own), 'answered');
+    assert.equal(await tlsForecastOutcome({ ca: [authority.file] }, own), 'answered');
+    assert.equal(await tlsForecastOutcome({ ca: Buffer.from(authority.cert), minVersion: 'TLSv1.3' }, own), 'answered');
   });
 
   test('the name is checked too, unless another name or nothing is to be checked', async () => {
     const other = ['DNS:forecasts.internal'];
-    assert.equal(await forecastOver({ ca: authority.cert }, other), 'tls ERR_TLS_CERT_ALTNAME_INVALID none after 1');
-    assert.equal(await forecastOver({ ca: authority.cert, serverName: 'forecasts.internal' }, other), 'answered');
-    assert.equal(await forecastOver({ rejectUnauthorized: false }, other), 'answered');
+    assert.equal(
+      await tlsForecastOutcome({ ca: authority.cert }, other),
+      'tls ERR_TLS_CERT_ALTNAME_INVALID none after 1',
+    );
+    assert.equal(await tlsForecastOutcome({ ca: authority.cert, serverName: 'forecasts.internal' }, other), 'answered');
+    assert.equal(await tlsForecastOutcome({ rejectUnauthorized: false }, other), 'answered');
   });
 
   test('a client shows its certificate where the server asks for one', async () => {
     const own = ['IP:127.0.0.1'];
     const identity = authority.issue(['DNS:client'], 'clientAuth');
-    assert.equal(await forecastOver({ ca: authority.cert, ...identity }, own, true), 'answered');
+    assert.equal(await tlsForecastOutcome({ ca: authority.cert, ...identity }, own, true), 'answered');
     assert.match(
-      await forecastOver({ ca: authority.cert }, own, true),
+      await tlsForecastOutcome({ ca: authority.cert }, own, true),
       /^tls ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE none/,
     );
     assert.throws(() => client({ tls: { cert: identity.cert } }), /config\.tls\.key is required/);
@@ -669,7 +685,7 @@ describe('TLS', () => {
 describe('lifecycle of a client', () => {
   test('without a key or a fallback every call rejects and nothing is sent', async () => {
     const keyless = client({ apiKey: undefined });
-    const error = await failure(keyless.forecast(request));
+    const error = await rejectionOf(keyless.forecast(request));
     assert.deepEqual([error.kind, error.delivery], ['auth', 'none']);
     assert.equal(await keyless.healthCheck(), false);
     assert.equal(server.received.length, 0);
@@ -695,7 +711,7 @@ describe('lifecycle of a client', () => {
   test('the key is shown nowhere', async () => {
     const secret = 'sk-do-not-print';
     const nixtla = client({ apiKey: secret, baseUrl: server.url });
-    const error = await failure(nixtla.forecast(request));
+    const error = await rejectionOf(nixtla.forecast(request));
     const shown = [inspect(nixtla, { depth: 9, showHidden: true }), inspect(error), JSON.stringify(error)].join('\n');
     assert.ok(!shown.includes(secret), shown);
   });
@@ -706,7 +722,7 @@ describe('lifecycle of a client', () => {
     nixtla.on('health', ({ healthy }: MoorlineEvent) => emitted.push(`health ${String(healthy)}`));
     nixtla.on('error', ({ error }: MoorlineEvent) => emitted.push(`error ${(error as MoorlineError).code}`));
     await nixtla.healthCheck();
-    await failure(nixtla.forecast(request));
+    await rejectionOf(nixtla.forecast(request));
     assert.deepEqual(emitted, ['health false', 'error A12']);
   });
 
@@ -714,7 +730,7 @@ describe('lifecycle of a client', () => {
     async function whoAsked() {
       return await client({ apiKey: undefined }).forecast(request);
     }
-    assert.match((await failure(whoAsked())).stack ?? '', /whoAsked/);
+    assert.match((await rejectionOf(whoAsked())).stack ?? '', /whoAsked/);
   });
 
   test('an idle client does not keep the process alive', () => {

@@ -7,7 +7,7 @@ const { createServer } = require('node:http');
 
 const moorline = require('moorline');
 
-async function pool() {
+async function checkPool() {
   const pool = new moorline.TursoPool({ url: ':memory:', poolSize: 3 });
   await pool.execute('CREATE TABLE ship (name TEXT, berth INTEGER)');
   await Promise.all(
@@ -25,14 +25,14 @@ async function pool() {
   await assert.rejects(pool.execute('SELECT 1'), moorline.MoorlineError);
 }
 
-function webhook() {
+function checkWebhook() {
   const verifier = new moorline.WebhookVerifier({ secret: 'a secret' });
   const signature = verifier.sign('payload');
   assert.equal(verifier.verify('payload', signature).valid, true);
   assert.equal(verifier.verify('Payload', signature).valid, false);
 }
 
-async function health() {
+async function checkHealth() {
   const monitor = new moorline.HealthMonitor();
   monitor.register('up', () => true);
   monitor.register('down', () => Promise.reject(new Error('no answer')), false);
@@ -41,7 +41,7 @@ async function health() {
   assert.equal(report.checks[1].error, 'no answer');
 }
 
-async function forecast() {
+async function checkForecast() {
   delete process.env.NIXTLA_API_KEY;
   const client = new moorline.NixtlaClient({ fallback: 'local' });
   const month = (index) => new Date(Date.UTC(2015, index, 1)).toISOString().slice(0, 10);
@@ -74,7 +74,7 @@ function upgrade(request, socket) {
   socket.write(Buffer.concat([Buffer.from([0x81, text.length]), Buffer.from(text)]));
 }
 
-async function connections() {
+async function checkConnections() {
   const server = createServer(answer).on('upgrade', upgrade);
   await once(server.listen(0, '127.0.0.1'), 'listening');
   const host = `127.0.0.1:${server.address().port}`;
@@ -91,18 +91,18 @@ async function connections() {
   await Promise.all([api, feed, socket].map((connection) => connection.disconnect()));
 }
 
-async function policy() {
+async function checkPolicy() {
   const policy = new moorline.Policy({ retry: { baseDelayMs: 1 }, breaker: true });
   assert.equal(await policy.run(({ attempt }) => (attempt < 3 ? Promise.reject(new Error('not yet')) : attempt)), 3);
 }
 
 (async () => {
-  await pool();
-  webhook();
-  await health();
-  await forecast();
-  await connections();
-  await policy();
+  await checkPool();
+  checkWebhook();
+  await checkHealth();
+  await checkForecast();
+  await checkConnections();
+  await checkPolicy();
   console.log('ok');
 })().catch((error) => {
   console.error(error);

@@ -20,21 +20,21 @@ import {
   type MoorlineEvent,
 } from 'moorline';
 
-import { toleranceMs } from '../contract/contract';
+import { SLACK_MS } from '../contract/contract';
 import { dist } from '../support/paths';
 
 const never = () => new Promise<never>(() => undefined);
 const fail = (message = 'no') => Promise.reject(new Error(message));
 
 /** Retries at once. */
-const PROMPT = { baseDelayMs: 0, maxRetries: 2 };
+const IMMEDIATE_RETRY = { baseDelayMs: 0, maxRetries: 2 };
 
 let names = 0;
 /** A breaker is known by its name in the whole process, so each test takes its own. */
-const name = () => `test-${++names}`;
+const uniqueName = () => `test-${++names}`;
 
-/** A function that ends when it is told to. */
-function held() {
+/** A promise that its caller settles. */
+function deferred() {
   let end!: (value: string) => void;
   const promise = new Promise<string>((resolve) => (end = resolve));
   return { promise, end };
@@ -68,7 +68,7 @@ describe('Policy', () => {
   });
 
   test('a synchronous throw is a failed attempt like any other', async () => {
-    const policy = new Policy({ retry: PROMPT });
+    const policy = new Policy({ retry: IMMEDIATE_RETRY });
     const value = await policy.run(({ attempt }) => {
       if (attempt < 3) throw new Error('no');
       return attempt;
@@ -78,7 +78,7 @@ describe('Policy', () => {
 
   test('exhausted retries reject with the last error itself', async () => {
     const errors = [new Error('first'), new Error('second'), new Error('third')];
-    const policy = new Policy({ retry: PROMPT });
+    const policy = new Policy({ retry: IMMEDIATE_RETRY });
     await assert.rejects(
       policy.run(({ attempt }) => Promise.reject(errors[attempt - 1])),
       (error) => error === errors[2],
@@ -91,14 +91,14 @@ describe('Policy', () => {
       await assert.rejects(policy.run(() => (attempts++, Promise.reject(error))));
       return attempts;
     };
-    const usual = new Policy({ retry: PROMPT });
+    const usual = new Policy({ retry: IMMEDIATE_RETRY });
     assert.equal(await count(usual, new Error('x')), 3);
     assert.equal(await count(usual, new DOMException('stop', 'AbortError')), 1);
     const fields = { code: 'X', service: 's', operation: 'o', delivery: 'unknown', attempts: 1 } as const;
     assert.equal(await count(usual, new MoorlineError('x', { ...fields, kind: 'rejected', retryable: false })), 1);
     assert.equal(await count(usual, new MoorlineError('x', { ...fields, kind: 'timeout', retryable: true })), 3);
     const picky = new Policy({
-      retry: { ...PROMPT, retryableExceptions: [TypeError, (error) => error === 'odd', 'timeout'] },
+      retry: { ...IMMEDIATE_RETRY, retryableExceptions: [TypeError, (error) => error === 'odd', 'timeout'] },
     });
     assert.equal(await count(picky, new TypeError('x')), 3);
     assert.equal(await count(picky, 'odd'), 3);
@@ -120,20 +120,21 @@ describe('Policy', () => {
   });
 
   test("an error's retryAfterMs is honoured, and one beyond the maximum fails at once", async () => {
-    const policy = new Policy({ retry: { ...PROMPT, baseDelayMs: 60_000, maxRetryAfterMs: 100 } });
+    const policy = new Policy({ retry: { ...IMMEDIATE_RETRY, baseDelayMs: 60_000, maxRetryAfterMs: 100 } });
     const delays: unknown[] = [];
     policy.on('retry', ({ delayMs }) => delays.push(delayMs));
-    const asking = (retryAfterMs: number) => Promise.reject(Object.assign(new Error('busy'), { retryAfterMs }));
-    assert.equal(await policy.run(({ attempt }) => (attempt === 1 ? asking(5) : 'done')), 'done');
+    const rejectWithRetryAfter = (retryAfterMs: number) =>
+      Promise.reject(Object.assign(new Error('busy'), { retryAfterMs }));
+    assert.equal(await policy.run(({ attempt }) => (attempt === 1 ? rejectWithRetryAfter(5) : 'done')), 'done');
     await assert.rejects(
-      policy.run(() => asking(101)),
+      policy.run(() => rejectWithRetryAfter(101)),
       /busy/,
     );
     assert.deepEqual(delays, [5]);
   });
 
   test('an attempt that takes too long is ended, its signal aborted, and it is repeated', async () => {
-    const policy = new Policy({ name: 'slow', attemptTimeoutMs: 20, retry: { ...PROMPT, maxRetries: 1 } });
+    const policy = new Policy({ name: 'slow', attemptTimeoutMs: 20, retry: { ...IMMEDIATE_RETRY, maxRetries: 1 } });
     const signals: AbortSignal[] = [];
     const timeouts: unknown[] = [];
     policy.on('timeout', ({ attempt }) => timeouts.push(attempt));
@@ -168,7 +169,7 @@ describe('Policy', () => {
     assert.equal(await policy.run(async () => 1), 1);
   });
 
-  test('many deadlines each ring for their own call', async () => {
+  test('many deadlines each end their own call', async () => {
     const policy = new Policy({ attemptTimeoutMs: 40 });
     const calls = Array.from({ length: 500 }, (_, n) => (n % 2 ? policy.run(async () => n) : policy.run(never)));
     const settled = await Promise.allSettled(calls);
@@ -199,12 +200,12 @@ describe('aborting', () => {
       (signal) => policy.run(() => fail(), { signal }),
       () => retrying,
     );
-    assert.ok(ms < toleranceMs, `${ms} ms`);
+    assert.ok(ms < SLACK_MS, `${ms} ms`);
     assert.equal(timers(), before);
   });
 
   test('during an attempt aborts its signal and counts nothing', async () => {
-    const policy = new Policy({ name: name(), breaker: { failMax: 1 } });
+    const policy = new Policy({ name: uniqueName(), breaker: { failMax: 1 } });
     let seen: AbortSignal | undefined;
     const work = ({ signal }: { signal: AbortSignal }) => ((seen = signal), never());
     await abortLatency(
@@ -218,7 +219,7 @@ describe('aborting', () => {
 
   test('while queued leaves the queue to the next', async () => {
     const policy = new Policy({ bulkhead: { maxConcurrent: 1, maxQueue: 2 } });
-    const first = held();
+    const first = deferred();
     const running = policy.run(() => first.promise);
     let last: Promise<string> | undefined;
     await abortLatency(
@@ -262,7 +263,7 @@ describe('aborting', () => {
       listeners--,
       removeEventListener.apply(signal, args)
     );
-    const policy = new Policy({ retry: PROMPT });
+    const policy = new Policy({ retry: IMMEDIATE_RETRY });
     await policy.run(() => 1, { signal });
     await assert.rejects(policy.run(() => fail(), { signal }));
     assert.equal(listeners, 0);
@@ -272,7 +273,7 @@ describe('aborting', () => {
 describe('bulkhead and rate limit', () => {
   test('no more than the maximum run, the rest in order, and beyond the queue calls are refused', async () => {
     const policy = new Policy({ name: 'narrow', bulkhead: { maxConcurrent: 2, maxQueue: 3 } });
-    const works = Array.from({ length: 5 }, held);
+    const works = Array.from({ length: 5 }, deferred);
     const started: number[] = [];
     const calls = works.map(({ promise }, n) => policy.run(() => (started.push(n), promise)));
     await assert.rejects(
@@ -321,7 +322,7 @@ describe('bulkhead and rate limit', () => {
 
 describe('CircuitBreaker', () => {
   test('opens after failures in a row and refuses without calling', async () => {
-    const breaker = new CircuitBreaker(name(), { failMax: 2, resetTimeoutMs: 60_000 });
+    const breaker = new CircuitBreaker(uniqueName(), { failMax: 2, resetTimeoutMs: 60_000 });
     const before = Date.now();
     await assert.rejects(breaker.run(() => fail()));
     assert.equal(breaker.state, 'closed');
@@ -348,14 +349,14 @@ describe('CircuitBreaker', () => {
   });
 
   test('after the reset time probes pass, never more than allowed, and successes close it', async () => {
-    const breaker = new CircuitBreaker(name(), {
+    const breaker = new CircuitBreaker(uniqueName(), {
       failMax: 1,
       resetTimeoutMs: 20,
       halfOpenMaxCalls: 2,
       successThreshold: 2,
     });
     await assert.rejects(breaker.run(() => fail()));
-    const probes = [held(), held()];
+    const probes = [deferred(), deferred()];
     const started = performance.now();
     let first: Promise<string> | undefined;
     while (!first) {
@@ -377,7 +378,7 @@ describe('CircuitBreaker', () => {
   });
 
   test('excluded errors are neither success nor failure', async () => {
-    const breaker = new CircuitBreaker(name(), { failMax: 1, excludedExceptions: [TypeError, 'auth'] });
+    const breaker = new CircuitBreaker(uniqueName(), { failMax: 1, excludedExceptions: [TypeError, 'auth'] });
     await assert.rejects(breaker.run(() => Promise.reject(new TypeError('mine'))));
     assert.equal(breaker.state, 'closed');
     assert.equal(breaker.snapshot().totalRequests, 0);
@@ -395,10 +396,10 @@ describe('CircuitBreaker', () => {
       retryable: false,
     } as const;
     const exhausted = new RetryError('all failed', { ...fields, attempts: 2 }, undefined);
-    const breaker = new CircuitBreaker(name(), { failMax: 2 });
+    const breaker = new CircuitBreaker(uniqueName(), { failMax: 2 });
     await assert.rejects(breaker.run(() => Promise.reject(exhausted)));
     assert.equal(breaker.state, 'open');
-    const weighing = new CircuitBreaker(name(), { failMax: 10, failureWeight: () => 4 });
+    const weighing = new CircuitBreaker(uniqueName(), { failMax: 10, failureWeight: () => 4 });
     await assert.rejects(weighing.run(() => fail()));
     assert.equal(weighing.snapshot().failures, 4);
   });
@@ -415,7 +416,7 @@ describe('CircuitBreaker', () => {
         attempts: 1,
         detail: { status },
       });
-    const breaker = new CircuitBreaker(name());
+    const breaker = new CircuitBreaker(uniqueName());
     for (const status of [400, 404, 408, 429, 500]) {
       await assert.rejects(breaker.run(() => Promise.reject(answer(status))));
     }
@@ -423,7 +424,7 @@ describe('CircuitBreaker', () => {
   });
 
   test('a ratio within a window opens it instead of failures in a row', async () => {
-    const breaker = new CircuitBreaker(name(), { failureRatio: 0.5, minCalls: 4 });
+    const breaker = new CircuitBreaker(uniqueName(), { failureRatio: 0.5, minCalls: 4 });
     await breaker.run(() => 1);
     await assert.rejects(breaker.run(() => fail()));
     await assert.rejects(breaker.run(() => fail()));
@@ -435,7 +436,7 @@ describe('CircuitBreaker', () => {
   });
 
   test('tells each change of state to listeners and on diagnostics_channel', async () => {
-    const breaker = new CircuitBreaker(name(), { failMax: 1 });
+    const breaker = new CircuitBreaker(uniqueName(), { failMax: 1 });
     const published: unknown[] = [];
     const listen = (message: unknown) => {
       const event = message as MoorlineEvent;
@@ -465,20 +466,20 @@ describe('CircuitBreaker', () => {
   });
 
   test('is counted in the Prometheus text', async () => {
-    const breaker = new CircuitBreaker(name(), { failMax: 1 });
+    const breaker = new CircuitBreaker(uniqueName(), { failMax: 1 });
     await breaker.run(() => 1);
     await assert.rejects(breaker.run(() => fail()));
     const lines = metricsText().split('\n');
-    const of = (metric: string, more = '') =>
+    const metricLine = (metric: string, more = '') =>
       lines.find((line) => line.startsWith(`moorline_circuit_breaker_${metric}{breaker="${breaker.name}"${more}}`));
-    assert.match(of('successes_total') ?? '', / 1$/);
-    assert.match(of('failures_total') ?? '', / 1$/);
-    assert.match(of('state', ',state="open"') ?? '', / 1$/);
-    assert.match(of('state', ',state="closed"') ?? '', / 0$/);
+    assert.match(metricLine('successes_total') ?? '', / 1$/);
+    assert.match(metricLine('failures_total') ?? '', / 1$/);
+    assert.match(metricLine('state', ',state="open"') ?? '', / 1$/);
+    assert.match(metricLine('state', ',state="closed"') ?? '', / 0$/);
   });
 
   test('can be held open and reset by hand', async () => {
-    const breaker = new CircuitBreaker(name(), { resetTimeoutMs: 1 });
+    const breaker = new CircuitBreaker(uniqueName(), { resetTimeoutMs: 1 });
     breaker.open({ hold: true });
     assert.equal(breaker.snapshot().nextAttemptTime, undefined);
     await assert.rejects(
@@ -490,7 +491,7 @@ describe('CircuitBreaker', () => {
   });
 
   test('calls take no time limit and the values pass unchanged', async () => {
-    const breaker = new CircuitBreaker(name());
+    const breaker = new CircuitBreaker(uniqueName());
     const value = { any: 'thing' };
     assert.equal(await breaker.run(() => value), value);
     assert.equal(await breaker.run(async () => undefined), undefined);
@@ -506,7 +507,7 @@ describe('names', () => {
   afterEach(() => setLogger(undefined));
 
   test('the first options for a name win, and other ones warn once', () => {
-    const shared = name();
+    const shared = uniqueName();
     const first = new CircuitBreaker(shared, { failMax: 2 });
     new CircuitBreaker(shared, { failMax: 2 });
     assert.equal(warnings.length, 0);
@@ -522,7 +523,7 @@ describe('names', () => {
   });
 
   test('worker threads share a breaker', async () => {
-    const breaker = new CircuitBreaker(name());
+    const breaker = new CircuitBreaker(uniqueName());
     const script = `
       const { CircuitBreaker } = require(${JSON.stringify(join(dist, 'entries', 'index.js'))});
       new CircuitBreaker(${JSON.stringify(breaker.name)}).open();`;
@@ -565,7 +566,7 @@ describe('options', () => {
   });
 
   test('inspect shows options and state', () => {
-    const breaker = new CircuitBreaker(name(), { failMax: 7 });
+    const breaker = new CircuitBreaker(uniqueName(), { failMax: 7 });
     assert.match(inspect(breaker), /failMax: 7/);
     assert.match(inspect(new Policy({ name: 'shown' })), /Policy \{\s+name: 'shown'/);
   });
@@ -611,11 +612,11 @@ describe('the process', () => {
 });
 
 describe('rules of the user', () => {
-  test('a predicate that throws ends the call with its own error, and the call gives back its place', async () => {
+  test('a predicate that throws ends the call with its own error, and the call releases its permit', async () => {
     const mine = new TypeError('no response to read');
     const policy = new Policy({
       retry: {
-        ...PROMPT,
+        ...IMMEDIATE_RETRY,
         retryableExceptions: [
           () => {
             throw mine;
@@ -633,7 +634,7 @@ describe('rules of the user', () => {
     assert.equal(await policy.run(() => Promise.resolve('room')), 'room');
   });
 
-  test('an answer or an error that throws when it is looked at ends the call, and gives back its place', async () => {
+  test('an answer or an error that throws when it is looked at ends the call, and releases its permit', async () => {
     const mine = new TypeError('not yours to read');
     const thrower = (key: string) =>
       Object.defineProperty(new Error('strange'), key, {
@@ -641,7 +642,7 @@ describe('rules of the user', () => {
           throw mine;
         },
       });
-    const policy = new Policy({ retry: PROMPT, bulkhead: { maxConcurrent: 1, maxQueue: 0 } });
+    const policy = new Policy({ retry: IMMEDIATE_RETRY, bulkhead: { maxConcurrent: 1, maxQueue: 0 } });
     const isMine = (error: unknown) => error === mine;
     const calls: Record<string, () => unknown> = {
       'a getter': () => thrower('then'),
@@ -696,14 +697,14 @@ describe('rules of the user', () => {
   test('a signal that is first asked for after the deadline is aborted already', async () => {
     const policy = new Policy({ attemptTimeoutMs: 20 });
     let attemptSignal: AbortSignal | undefined;
-    let ended!: () => void;
-    const end = new Promise<void>((resolve) => (ended = resolve));
+    let end!: () => void;
+    const over = new Promise<void>((resolve) => (end = resolve));
     const running = policy.run(async (attempt) => {
-      await end;
+      await over;
       attemptSignal = attempt.signal;
     });
     await assert.rejects(running, { kind: 'timeout' });
-    ended();
+    end();
     await new Promise(setImmediate);
     assert.equal(attemptSignal?.aborted, true);
   });

@@ -11,12 +11,12 @@ import { serve } from '../support/http';
  * The most of `moments` that lie within any half of a window: what exceeds a limit comes at once, and a clock is read some
  * time after the limit was, at another distance each time.
  */
-function most(moments: number[], windowMs: number): number {
-  const within = (from: number) => moments.filter((at) => at >= from && at < from + windowMs / 2).length;
-  return Math.max(...moments.map(within));
+function maxInHalfWindow(moments: number[], windowMs: number): number {
+  const countFrom = (from: number) => moments.filter((at) => at >= from && at < from + windowMs / 2).length;
+  return Math.max(...moments.map(countFrom));
 }
 
-async function run(rateLimit: RateLimitOptions, count: number): Promise<number[]> {
+async function callTimes(rateLimit: RateLimitOptions, count: number): Promise<number[]> {
   const policy = new Policy({ rateLimit, timeoutMs: Infinity });
   const moments: number[] = [];
   await Promise.all(Array.from({ length: count }, () => policy.run(() => void moments.push(performance.now()))));
@@ -25,24 +25,24 @@ async function run(rateLimit: RateLimitOptions, count: number): Promise<number[]
 
 describe('a rate limit', () => {
   test('lets no more through in any window than it says', async () => {
-    const moments = await run({ max: 5, windowMs: 400 }, 22);
-    assert.equal(most(moments, 400), 5);
+    const moments = await callTimes({ max: 5, windowMs: 400 }, 22);
+    assert.equal(maxInHalfWindow(moments, 400), 5);
     // Those that a window holds need not wait for each other.
     assert.ok(moments[4]! - moments[0]! < 400);
     assert.ok(moments.at(-1)! - moments[0]! >= 4 * 400 - 200);
   });
 
   test('per second lets no more through in any second', async () => {
-    assert.equal(most(await run({ perSecond: 10 }, 25), 1000), 10);
+    assert.equal(maxInHalfWindow(await callTimes({ perSecond: 10 }, 25), 1000), 10);
   });
 
   test('that is no whole number is kept evenly spaced', async () => {
-    const moments = await run({ perSecond: 2.5 }, 4);
-    assert.equal(most(moments, 400), 1);
+    const moments = await callTimes({ perSecond: 2.5 }, 4);
+    assert.equal(maxInHalfWindow(moments, 400), 1);
   });
 
   test('with a burst is a token bucket: a burst at once, then one at a time', async () => {
-    const moments = await run({ max: 10, windowMs: 1000, burst: 3 }, 6);
+    const moments = await callTimes({ max: 10, windowMs: 1000, burst: 3 }, 6);
     assert.ok(moments[2]! - moments[0]! < moments[5]! - moments[2]!);
     assert.ok(moments[5]! - moments[0]! >= 300 - 150);
   });
@@ -64,10 +64,10 @@ describe('a rate limit', () => {
   });
 
   test('is shown as it was given', () => {
-    const shown = (rateLimit: RateLimitOptions) => new Policy({ rateLimit }).options()['rateLimit'];
+    const rateLimitOf = (rateLimit: RateLimitOptions) => new Policy({ rateLimit }).options()['rateLimit'];
     const queue = { maxQueue: 1000, maxWaitMs: 30_000 };
-    assert.deepEqual(shown({ max: 5, windowMs: 400 }), { max: 5, windowMs: 400, ...queue });
-    assert.deepEqual(shown({ perSecond: 4, burst: 8 }), { perSecond: 4, burst: 8, ...queue });
+    assert.deepEqual(rateLimitOf({ max: 5, windowMs: 400 }), { max: 5, windowMs: 400, ...queue });
+    assert.deepEqual(rateLimitOf({ perSecond: 4, burst: 8 }), { perSecond: 4, burst: 8, ...queue });
   });
 
   test('of a connection lets no more requests through in any window', async (t) => {
@@ -80,6 +80,6 @@ describe('a rate limit', () => {
     const limit = { rateLimit: true, rateLimitRequests: 4, rateLimitWindow: 1000 };
     const connection = closeAfter(t, new HTTPConnection({ url: server.url, monitoring: false, ...limit }));
     await Promise.all(Array.from({ length: 12 }, () => connection.request({})));
-    assert.equal(most(moments, 1000), 4);
+    assert.equal(maxInHalfWindow(moments, 1000), 4);
   });
 });

@@ -11,8 +11,8 @@ interface Checks {
   problemsOf(tree: unknown): string[];
 }
 interface Trees {
-  Tree: new (root: string, planted?: Record<string, string>) => unknown;
-  withoutExceptions(
+  Tree: new (root: string, overlay?: Record<string, string>) => unknown;
+  applyExceptions(
     problems: { file: string; problem: string }[],
     exceptions: Record<string, string>,
   ): { problem: string }[];
@@ -203,9 +203,9 @@ for (const [title, planted, expected] of FAULTS) {
 }
 
 test('an exception that is no problem any more is one', async () => {
-  const { withoutExceptions } = await load<Trees>('tree.mjs');
+  const { applyExceptions } = await load<Trees>('tree.mjs');
   const problems = [{ file: 'a', problem: 'long' }];
-  assert.deepEqual(withoutExceptions(problems, { 'a: long': 'why' }), []);
-  const [stale] = withoutExceptions([], { 'a: long': 'why' });
+  assert.deepEqual(applyExceptions(problems, { 'a: long': 'why' }), []);
+  const [stale] = applyExceptions([], { 'a: long': 'why' });
   assert.match(stale!.problem, /none any more: a: long/);
 });

@@ -22,7 +22,7 @@ interface Total {
 async function run(names: string[], timeoutMs = 60_000): Promise<{ total: Total; printed: string }> {
   const files = names.map((name) => `__test__/runner/${name}.ts`);
   const script = `
-    import { runFiles } from ${url('files.mjs')};
+    import { runFiles } from ${url('runner.mjs')};
     const total = { passed: 0, skipped: 0, failed: [], missing: [] };
     await runFiles(${JSON.stringify(files)}, { concurrency: 2, timeoutMs: ${timeoutMs} }, total);
     console.log(JSON.stringify(total));`;

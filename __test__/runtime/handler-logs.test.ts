@@ -15,7 +15,7 @@ import {
 
 import { closeAfter, eventServer, captureLogs } from '../support/connections';
 import { eventually } from '../support/eventually';
-import { start } from '../support/http';
+import { startServer } from '../support/http';
 
 function faulty(): never {
   throw new Error('no');
@@ -105,7 +105,7 @@ describe('webhook.handler-failed names the webhook and its scheme', () => {
   test('of the middleware', async (t) => {
     const written = captureLogs(t);
     const receive = webhookMiddleware(verifier);
-    const server = await start(
+    const server = await startServer(
       createServer((request, answer) => receive(request, answer, faulty)),
       'http',
     );

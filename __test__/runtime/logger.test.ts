@@ -9,7 +9,7 @@ import { BaseConnection, ConnectionManager, setLogger, type LogRecord } from 'mo
 import { runScript } from '../support/script';
 import { root } from '../support/paths';
 
-class Quiet extends BaseConnection {
+class StubConnection extends BaseConnection {
   details: Record<string, unknown> = {};
   protected override async sendImpl() {}
   protected override async receiveImpl() {}
@@ -18,30 +18,30 @@ class Quiet extends BaseConnection {
   }
 }
 
-const DEBUGGED = { debug: true, healthCheckInterval: Infinity, recoveryStrategy: 'none' } as const;
+const DEBUG_CONFIG = { debug: true, healthCheckInterval: Infinity, recoveryStrategy: 'none' } as const;
 
 /** Lines of JSON. */
-const linesOf = (text: string) =>
+const parseRecords = (text: string) =>
   text
     .split('\n')
     .filter(Boolean)
     .map((line) => JSON.parse(line) as LogRecord);
 
 /** Begins a script with a connection that logs its events. */
-const CONNECTION = `
+const CONNECTION_SCRIPT = `
   const { BaseConnection, ConnectionManager } = require('moorline');
-  class Quiet extends BaseConnection {
+  class StubConnection extends BaseConnection {
     async sendImpl() {}
     async receiveImpl() {}
     async healthCheckImpl() { return { isHealthy: false, ...this.details }; }
   }
-  const connection = new Quiet(${JSON.stringify(DEBUGGED).replace(/"healthCheckInterval":null/, 'healthCheckInterval: Infinity')});`;
+  const connection = new StubConnection(${JSON.stringify(DEBUG_CONFIG).replace(/"healthCheckInterval":null/, 'healthCheckInterval: Infinity')});`;
 
 describe('JSON lines on stderr', () => {
   test('a BigInt is written in digits', async () => {
-    const { stderr, code } = await runScript(`${CONNECTION}
+    const { stderr, code } = await runScript(`${CONNECTION_SCRIPT}
       connection.emitEvent('counted', { data: { rows: 9007199254740993n, list: [1n] } });`);
-    const [record] = linesOf(stderr);
+    const [record] = parseRecords(stderr);
     assert.deepEqual(
       [code, record?.event, record?.data['rows'], record?.data['list']],
       [0, 'connection.counted', '9007199254740993', ['1']],
@@ -49,13 +49,13 @@ describe('JSON lines on stderr', () => {
   });
 
   test('a member that is no JSON is left out, and hides none of the others', async () => {
-    const { stderr, code } = await runScript(`${CONNECTION}
+    const { stderr, code } = await runScript(`${CONNECTION_SCRIPT}
       const cycle = {}; cycle.self = cycle;
       const resists = { password: 'hunter2', toJSON() { throw new Error('hunter2'); } };
       const data = { cycle, resists, fine: 1 };
       Object.defineProperty(data, 'gone', { enumerable: true, get() { return cycle; } });
       connection.emitEvent('odd', { data });`);
-    const [record] = linesOf(stderr);
+    const [record] = parseRecords(stderr);
     const hidden = '[not serializable as JSON]';
     assert.equal(code, 0, stderr);
     assert.deepEqual(
@@ -66,13 +66,13 @@ describe('JSON lines on stderr', () => {
   });
 
   test('a percent sign is no format', async () => {
-    const { stderr } = await runScript(`${CONNECTION}
+    const { stderr } = await runScript(`${CONNECTION_SCRIPT}
       connection.emitEvent('odd', { message: '100 %s %d %%' });`);
-    assert.equal(linesOf(stderr)[0]?.data['message'], '100 %s %d %%');
+    assert.equal(parseRecords(stderr)[0]?.data['message'], '100 %s %d %%');
   });
 
   test('a stderr that nobody reads any more ends no process', async () => {
-    const script = `${CONNECTION}
+    const script = `${CONNECTION_SCRIPT}
       let times = 0;
       const timer = setInterval(() => {
         connection.emitEvent('said');
@@ -89,14 +89,14 @@ describe('JSON lines on stderr', () => {
   });
 
   test('a logger that throws, or rejects, is told of once', async () => {
-    const { stdout, stderr, code } = await runScript(`${CONNECTION}
+    const { stdout, stderr, code } = await runScript(`${CONNECTION_SCRIPT}
       require('moorline').setLogger({
         debug() { throw new Error('the disk is full'); },
         error() { return Promise.reject(new Error('the network is gone')); },
       });
       for (const severity of ['info', 'error', 'info']) connection.emitEvent('said', { severity });
       setTimeout(() => console.log('alive'), 10);`);
-    const records = linesOf(stderr).map(({ level, event, data }) => ({ level, event, data }));
+    const records = parseRecords(stderr).map(({ level, event, data }) => ({ level, event, data }));
     assert.deepEqual([code, stdout], [0, 'alive\n']);
     assert.deepEqual(records, [{ level: 'warn', event: 'logger.failed', data: { error: 'the disk is full' } }]);
   });
@@ -114,7 +114,7 @@ describe('a health check whose details are no JSON', () => {
         debug: (record) => void JSON.stringify(record),
         error: (record) => void JSON.stringify(record),
       });
-      const connection = new Quiet(DEBUGGED);
+      const connection = new StubConnection(DEBUG_CONFIG);
       connection.details = given;
       assert.equal((await connection.healthCheck()).isHealthy, false);
       const manager = new ConnectionManager();
@@ -135,7 +135,7 @@ test("a logger's methods are called as methods", () => {
   const own = new Own();
   setLogger(own);
   try {
-    new Quiet(DEBUGGED).emitEvent('said');
+    new StubConnection(DEBUG_CONFIG).emitEvent('said');
     assert.deepEqual(
       own.records.map(({ event }) => event),
       ['connection.said'],

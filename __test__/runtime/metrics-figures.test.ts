@@ -21,7 +21,7 @@ import {
 import { closeAfter, captureLogs, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { parse, valueOf } from '../support/exposition';
-import { type Running, serve } from '../support/http';
+import { type RunningServer, serve } from '../support/http';
 import { peersMissing } from '../support/peers';
 import { root } from '../support/paths';
 
@@ -31,7 +31,7 @@ const figures =
   (metric: string, more: Record<string, string> = {}) =>
     valueOf(metricsText(), `moorline_${prefix}_${metric}`, { ...labels, ...more });
 
-let server: Running;
+let server: RunningServer;
 let flaky = 0;
 before(async () => {
   server = await serve((request, response) => {

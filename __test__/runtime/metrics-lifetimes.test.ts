@@ -18,7 +18,7 @@ import {
 
 import { eventually } from '../support/eventually';
 import { type Family, parse, valueOf } from '../support/exposition';
-import { type Running, serve } from '../support/http';
+import { type RunningServer, serve } from '../support/http';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -26,7 +26,7 @@ const collect = runInNewContext('gc') as () => void;
 /** What a metric shows under a name; nothing where no row has it. */
 const shown = (metric: string, labels: Record<string, string>) => valueOf(metricsText(), `moorline_${metric}`, labels);
 
-let server: Running;
+let server: RunningServer;
 before(async () => {
   server = await serve((request, response) => response.writeHead(request.url === '/bad' ? 500 : 200).end());
 });

@@ -6,7 +6,7 @@ import { CircuitBreaker, ConnectionPool, HealthMonitor, HTTPConnection, metricsT
 
 import { closeAfter } from '../support/connections';
 import { parse } from '../support/exposition';
-import { type Running, serve } from '../support/http';
+import { type RunningServer, serve } from '../support/http';
 
 /** Metrics of each kind of object, by the label that holds its name. */
 const METRICS = {
@@ -17,7 +17,7 @@ const METRICS = {
   breaker: ['moorline_circuit_breaker_successes_total', 'moorline_circuit_breaker_state'],
 };
 
-let server: Running;
+let server: RunningServer;
 before(async () => {
   server = await serve((_, response) => response.end());
 });

@@ -31,11 +31,11 @@ const SCRIPT = `
   require('tsx/cjs');
   const http = require('node:http');
   const { makeRealm } = require('./__test__/support/realm.ts');
-  const without = JSON.parse(process.argv.at(-1));
-  const realm = makeRealm(without);
+  const missingGlobals = JSON.parse(process.argv.at(-1));
+  const realm = makeRealm(missingGlobals);
   const moorline = realm.load('entries/index');
   const never = () => new Promise(() => undefined);
-  const end = (promise) => promise.then((value) => value, (error) => error.name + ' ' + (error.code ?? ''));
+  const outcomeOf = (promise) => promise.then((value) => value, (error) => error.name + ' ' + (error.code ?? ''));
   const server = http.createServer((request, response) => {
     if (request.url.startsWith('/json')) return response.setHeader('content-type', 'application/json').end('{"a":1}');
     if (request.url === '/latin') return response.setHeader('content-type', 'text/plain; charset=iso-8859-1').end(Buffer.from([228]));
@@ -45,37 +45,37 @@ const SCRIPT = `
     }
   }).listen(0, '127.0.0.1', async () => {
     const url = 'http://127.0.0.1:' + server.address().port;
-    const told = {};
+    const results = {};
 
     const health = new moorline.HealthMonitor({ timeoutMs: 10, intervalMs: 20 });
     let aborted;
     health.register('hangs', ({ signal }) => (signal.onabort = () => (aborted ??= signal.reason.name), never()));
     health.start();
-    told.health = (await health.check('hangs')).status + ' ' + aborted;
+    results.health = (await health.check('hangs')).status + ' ' + aborted;
     health.register('replaced', never, { timeoutMs: 1000 });
     const pending = health.check('replaced');
     health.register('replaced', () => true);
-    told.replaced = (await pending).status;
+    results.replaced = (await pending).status;
     while (health.getStats('hangs').totalChecks < 3) await new Promise((resolve) => setTimeout(resolve, 5));
     health.stop();
 
     const policy = new moorline.Policy({ attemptTimeoutMs: 10, retry: { maxRetries: 1, baseDelayMs: 1 }, rateLimit: { perSecond: 100 } });
     let reason;
-    told.policy = await end(policy.run(({ signal }) => (signal.onabort = () => (reason = signal.reason.name), never())));
-    told.reason = reason;
-    told.options = policy.options().attemptTimeoutMs;
-    told.breaker = await end(new moorline.CircuitBreaker('b').run(() => 1));
+    results.policy = await outcomeOf(policy.run(({ signal }) => (signal.onabort = () => (reason = signal.reason.name), never())));
+    results.reason = reason;
+    results.options = policy.options().attemptTimeoutMs;
+    results.breaker = await outcomeOf(new moorline.CircuitBreaker('b').run(() => 1));
 
     const verifier = new moorline.WebhookVerifier({ secret: 's', replayStore: { remember: never } });
     const request = { method: 'POST', url: '/', headers: { 'x-webhook-signature': verifier.sign('b') }, body: 'b' };
-    told.webhook = (await moorline.receiveWebhook(verifier, request, { replayStoreTimeoutMs: 10 })).status;
+    results.webhook = (await moorline.receiveWebhook(verifier, request, { replayStoreTimeoutMs: 10 })).status;
 
     const connection = new moorline.HTTPConnection({ url, retryCount: 0, monitoring: false });
-    told.json = (await connection.request({ url: '/json', query: { a: 1 } })).data.a;
-    told.latin = await (await connection.request({ url: '/latin' })).text();
-    told.late = await end(connection.request({ url: '/never', timeoutMs: 50 }));
+    results.json = (await connection.request({ url: '/json', query: { a: 1 } })).data.a;
+    results.latin = await (await connection.request({ url: '/latin' })).text();
+    results.late = await outcomeOf(connection.request({ url: '/never', timeoutMs: 50 }));
     const streamed = await connection.request({ url: '/json', stream: true });
-    told.streamed = (await streamed.stream.toReadableStream().getReader().read()).value.length;
+    results.streamed = (await streamed.stream.toReadableStream().getReader().read()).value.length;
     await connection.disconnect();
 
     const events = new moorline.SSEConnection({ url: url + '/events', retryDelay: 10, monitoring: false });
@@ -86,16 +86,16 @@ const SCRIPT = `
     await events.disconnect();
 
     const socket = new moorline.WebSocketConnection({ url: url.replace('http', 'ws') + '/never', timeout: 20, monitoring: false, autoReconnect: false });
-    told.socket = await socket.connect();
+    results.socket = await socket.connect();
     await socket.disconnect();
 
     const pool = new moorline.TursoPool({ url: ':memory:' });
-    told.rows = (await pool.execute("SELECT x'00ff' AS a")).rows.length;
+    results.rows = (await pool.execute("SELECT x'00ff' AS a")).rows.length;
     await pool.drain();
 
     server.close();
     server.closeAllConnections();
-    console.log(JSON.stringify(told));
+    console.log(JSON.stringify(results));
   });`;
 
 const EXPECTED = {
@@ -114,18 +114,18 @@ const EXPECTED = {
   rows: 1,
 };
 
-async function use(without: readonly string[]): Promise<void> {
-  const script = SCRIPT.replace('process.argv.at(-1)', () => JSON.stringify(JSON.stringify(without)));
+async function assertWorksWithout(missingGlobals: readonly string[]): Promise<void> {
+  const script = SCRIPT.replace('process.argv.at(-1)', () => JSON.stringify(JSON.stringify(missingGlobals)));
   const { code, signal, stdout, stderr } = await runScript(script);
   assert.deepEqual([code, signal], [0, null], stderr);
   assert.deepEqual(JSON.parse(stdout), EXPECTED, stderr);
 }
 
 describe('a context', () => {
-  test('with all that Node has', () => use([]));
+  test('with all that Node has', () => assertWorksWithout([]));
   for (const name of ['DOMException', 'AbortController', 'performance', 'structuredClone']) {
-    test(`without ${name}`, () => use([name]));
+    test(`without ${name}`, () => assertWorksWithout([name]));
   }
-  test('with little more than timers', () => use(GLOBALS));
-  test('without timers', () => use(['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval']));
+  test('with little more than timers', () => assertWorksWithout(GLOBALS));
+  test('without timers', () => assertWorksWithout(['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval']));
 });

@@ -16,7 +16,7 @@ import {
 } from 'moorline';
 
 import { closeAfter, captureLogs } from '../support/connections';
-import { type Running, serve } from '../support/http';
+import { type RunningServer, serve } from '../support/http';
 
 const SECRET = 'hunter2';
 
@@ -102,7 +102,7 @@ describe('connections of one’s own', () => {
 });
 
 describe('the URL of an answer', () => {
-  let server: Running;
+  let server: RunningServer;
   beforeEach(async () => (server = await serve((_, response) => response.end('not json'))));
   afterEach(() => server.close());
 

@@ -18,7 +18,7 @@ import {
 
 import { closeAfter, EventRecorder, socketServer } from '../support/connections';
 import { FaultProxy } from '../support/fault-proxy';
-import { type Running, start } from '../support/http';
+import { type RunningServer, startServer } from '../support/http';
 import { peersMissing } from '../support/peers';
 
 /** Checks that `thrown` names `limit`. */
@@ -45,9 +45,9 @@ async function unopened(connection: BaseConnection): Promise<unknown> {
 
 describe('what took too long names its option', () => {
   /** Takes every connection and never says anything. */
-  let silent: Running;
+  let silent: RunningServer;
   before(async () => {
-    silent = await start(createServer(), 'http');
+    silent = await startServer(createServer(), 'http');
   });
   after(() => silent.close());
 

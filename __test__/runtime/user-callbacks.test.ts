@@ -18,7 +18,7 @@ import {
 } from 'moorline';
 
 import { eventually } from '../support/eventually';
-import { recordEvents, open } from '../support/pools';
+import { recordEvents, createPool } from '../support/pools';
 import { listen } from '../support/ports';
 import { runScript } from '../support/script';
 
@@ -32,33 +32,33 @@ function unreadable(): unknown {
 }
 
 /** Something that a getter or a method says by throwing. */
-const gone = () => {
+const throwGone = () => {
   throw new Error('the socket is gone');
 };
 
 describe('pools', () => {
-  const broken: Record<string, (connection: object) => void> = {
-    'a state that throws': (connection) => Object.defineProperty(connection, 'state', { get: gone }),
+  const faults: Record<string, (connection: object) => void> = {
+    'a state that throws': (connection) => Object.defineProperty(connection, 'state', { get: throwGone }),
     'an isConnected that throws when it is read': (connection) =>
-      Object.defineProperty(connection, 'isConnected', { get: gone }),
+      Object.defineProperty(connection, 'isConnected', { get: throwGone }),
     'a healthCheck that throws when it is read': (connection) =>
-      Object.defineProperty(connection, 'healthCheck', { get: gone }),
-    'a healthCheck that throws': (connection) => Object.assign(connection, { healthCheck: gone }),
+      Object.defineProperty(connection, 'healthCheck', { get: throwGone }),
+    'a healthCheck that throws': (connection) => Object.assign(connection, { healthCheck: throwGone }),
     'a healthCheck whose answer throws': (connection) =>
       Object.assign(connection, {
         healthCheck: async () => ({
           get isHealthy() {
-            return gone();
+            return throwGone();
           },
         }),
       }),
     'a healthCheck whose answer cannot be looked at': (connection) =>
-      Object.assign(connection, { healthCheck: () => new Proxy({}, { get: gone, has: gone }) }),
+      Object.assign(connection, { healthCheck: () => new Proxy({}, { get: throwGone, has: throwGone }) }),
   };
-  for (const [what, breakIt] of Object.entries(broken)) {
+  for (const [what, breakIt] of Object.entries(faults)) {
     test(`a free connection with ${what} is replaced, and the rounds go on`, async () => {
       const made: { disconnected?: boolean; disconnect(): void }[] = [];
-      const pool = open({ maxSize: 1, minSize: 1, healthCheckInterval: 0.02, cleanupInterval: 0.02 }, () => {
+      const pool = createPool({ maxSize: 1, minSize: 1, healthCheckInterval: 0.02, cleanupInterval: 0.02 }, () => {
         const connection = {
           disconnect() {
             (this as { disconnected?: boolean }).disconnected = true;
@@ -76,19 +76,19 @@ describe('pools', () => {
   }
 
   test('a connection whose state throws when it is given back is closed, and gives its place to the next', async () => {
-    const pool = open({ maxSize: 1 }, () => ({ lost: false }));
+    const pool = createPool({ maxSize: 1 }, () => ({ lost: false }));
     const first = await pool.acquire();
-    Object.defineProperty(first, 'state', { get: gone });
+    Object.defineProperty(first, 'state', { get: throwGone });
     await pool.release(first!);
     const second = await pool.acquire(5);
     assert.ok(second && second !== first);
   });
 
-  test('a disconnect that throws when it is read is told, and the place is free', async () => {
-    const pool = open({ maxSize: 1 }, () => ({}));
+  test('a disconnect that throws when it is read is reported, and the place is free', async () => {
+    const pool = createPool({ maxSize: 1 }, () => ({}));
     const errors = recordEvents(pool, 'error');
     const first = await pool.acquire();
-    Object.defineProperty(first, 'disconnect', { get: gone });
+    Object.defineProperty(first, 'disconnect', { get: throwGone });
     Object.defineProperty(first, 'state', { value: 'error' });
     await pool.release(first!);
     assert.ok(await pool.acquire(5));
@@ -163,7 +163,7 @@ describe('connections', () => {
   });
 
   test('an isConnected that throws is a no', async () => {
-    const connection = new Custom({ isConnected: gone });
+    const connection = new Custom({ isConnected: throwGone });
     assert.equal(await connection.connect(), true);
     assert.equal(await connection.receive(), null);
     assert.equal(await connection.connect(), true);
@@ -174,7 +174,7 @@ describe('connections', () => {
     'what cannot be looked at': [
       () =>
         Object.defineProperty({} as ConnectionHealthCheck, 'timestamp', {
-          get: gone,
+          get: throwGone,
         }),
       'the socket is gone',
     ],
@@ -198,18 +198,18 @@ describe('connections', () => {
 
   test('verbs that were written over later and throw are failures of their connection alone', async () => {
     const [good, bad] = [new Custom({}), new Custom({})];
-    Object.assign(bad, { connect: gone, disconnect: gone, healthCheck: gone });
+    Object.assign(bad, { connect: throwGone, disconnect: throwGone, healthCheck: throwGone });
     const manager = new ConnectionManager();
     for (const connection of [good, bad]) manager.addConnection(connection);
-    const by = (yes: boolean, no: boolean) => ({ [good.connectionId]: yes, [bad.connectionId]: no });
-    assert.deepEqual(await manager.connectAll(), by(true, false));
+    const resultsById = (yes: boolean, no: boolean) => ({ [good.connectionId]: yes, [bad.connectionId]: no });
+    assert.deepEqual(await manager.connectAll(), resultsById(true, false));
     const checked = await manager.healthCheckAll();
     assert.deepEqual([checked[good.connectionId]!.isHealthy, checked[bad.connectionId]!.isHealthy], [true, false]);
     assert.equal(checked[bad.connectionId]!.errorMessage, 'the socket is gone');
-    assert.deepEqual(await manager.disconnectAll(), by(true, false));
+    assert.deepEqual(await manager.disconnectAll(), resultsById(true, false));
   });
 
-  test('a parse of a subclass that throws is told as an error, and the messages after it come', async () => {
+  test('a parse of a subclass that throws is reported as an error, and the messages after it come', async () => {
     class Parsing extends SSEConnection {
       protected override parse(event: SSEEvent): SSEEvent {
         if (event.data === 'bad') throw new Error('the parse');
@@ -225,13 +225,13 @@ describe('connections', () => {
       url: `http://127.0.0.1:${await listen(server)}/`,
       autoReconnect: false,
     });
-    const [heardOf, errors]: [string[], unknown[]] = [[], []];
-    connection.onMessage(({ data }) => heardOf.push(data));
+    const [received, errors]: [string[], unknown[]] = [[], []];
+    connection.onMessage(({ data }) => received.push(data));
     connection.onEvent(({ eventType, message }) => eventType === 'error' && errors.push(message));
     try {
       assert.equal(await connection.connect(), true);
-      await eventually(() => heardOf.length === 1);
-      assert.deepEqual([heardOf, errors], [['good'], ['the parse']]);
+      await eventually(() => received.length === 1);
+      assert.deepEqual([received, errors], [['good'], ['the parse']]);
     } finally {
       await connection.disconnect();
       server.closeAllConnections();
@@ -259,14 +259,14 @@ describe('handlers', () => {
 
   afterEach(() => setLogger(undefined));
 
-  test("a handler that gives somebody else's promise is heard of when that is rejected", async () => {
+  test("a handler that gives somebody else's promise is logged when that is rejected", async () => {
     const connection = new Custom({});
     connection.onEvent(() => ({
       then: (_: unknown, rejected: (error: Error) => void) => rejected(new Error('later')),
     }));
     connection.onEvent(() => ({
       get then() {
-        return gone();
+        return throwGone();
       },
     }));
     connection.emitEvent('own');
@@ -276,10 +276,10 @@ describe('handlers', () => {
 });
 
 describe('policies', () => {
-  const one = { retry: false, bulkhead: { maxConcurrent: 1, maxQueue: 0 } } as const;
+  const SINGLE_CALL = { retry: false, bulkhead: { maxConcurrent: 1, maxQueue: 0 } } as const;
 
-  test('an error that cannot be looked at comes out, and its call gives back its place', async () => {
-    const policy = new Policy(one);
+  test('an error that cannot be looked at comes out, and its call releases its permit', async () => {
+    const policy = new Policy(SINGLE_CALL);
     const failed = () => Promise.reject(unreadable());
     await assert.rejects(policy.run(failed));
     assert.equal(await policy.run(() => 'free'), 'free');
@@ -292,9 +292,9 @@ describe('policies', () => {
     ['text', 'many', wrongType],
     ['a promise', Promise.resolve(1), wrongType],
   ] as const) {
-    test(`a failureWeight that gives ${what} ends its call with a ${error.name}, and gives back its place`, async () => {
-      const policy = new Policy({ ...one, breaker: { failureWeight: () => given as never } });
-      await assert.rejects(policy.run(gone), error);
+    test(`a failureWeight that gives ${what} ends its call with a ${error.name}, and releases its permit`, async () => {
+      const policy = new Policy({ ...SINGLE_CALL, breaker: { failureWeight: () => given as never } });
+      await assert.rejects(policy.run(throwGone), error);
       assert.equal(await policy.run(() => 'free'), 'free');
     });
   }
@@ -304,10 +304,10 @@ describe('policies', () => {
     const predicate = async () => {
       throw new Error('nobody hears this');
     };
-    const policy = new Policy({ bulkhead: one.bulkhead, retry: { retryableExceptions: [predicate as never] } });
+    const policy = new Policy({ bulkhead: SINGLE_CALL.bulkhead, retry: { retryableExceptions: [predicate as never] } });
     const work = () => {
       calls += 1;
-      return gone();
+      return throwGone();
     };
     await assert.rejects(policy.run(work), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
     assert.deepEqual([calls, await policy.run(() => 'free')], [1, 'free']);
@@ -316,15 +316,15 @@ describe('policies', () => {
 
 describe('health monitors', () => {
   const answers: Record<string, () => unknown> = {
-    'a proxy that resists': () => new Proxy({}, { get: gone }),
+    'a proxy that resists': () => new Proxy({}, { get: throwGone }),
     'an error that resists': () => {
       throw unreadable();
     },
     'a status that cannot be told': () => ({ status: Symbol('up') }),
-    'metadata that is no JSON': () => ({ healthy: false, metadata: { toJSON: gone } }),
+    'metadata that is no JSON': () => ({ healthy: false, metadata: { toJSON: throwGone } }),
     'a promise that resists': () => ({
       get then() {
-        return gone();
+        return throwGone();
       },
     }),
   };

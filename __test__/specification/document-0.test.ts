@@ -23,14 +23,14 @@ async function runBlock(number: number) {
   const snippet = snippets.get(number);
   assert.ok(snippet);
   assert.equal(snippet.diagnostics, '', snippet.source);
-  const print = mock.method(console, 'log', () => undefined);
-  const complain = mock.method(console, 'error', () => undefined);
+  const logMock = mock.method(console, 'log', () => undefined);
+  const errorMock = mock.method(console, 'error', () => undefined);
   try {
     const exposed = await snippet.load();
-    return { exposed, printed: print.mock.calls.map((call) => String(call.arguments)) };
+    return { exposed, printed: logMock.mock.calls.map((call) => String(call.arguments)) };
   } finally {
-    print.mock.restore();
-    complain.mock.restore();
+    logMock.mock.restore();
+    errorMock.mock.restore();
   }
 }
 

@@ -14,13 +14,13 @@ import {
 
 import { type EventServer, eventServer, EventRecorder, type SocketServer, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
-import { type Running, serve } from '../support/http';
+import { type RunningServer, serve } from '../support/http';
 import { peersMissing } from '../support/peers';
 import { compile, type Snippet } from './compile';
 import { document1 } from './edits';
 import { type Block, codeBlocks, specificationDocument } from './extract';
 
-let http: Running;
+let http: RunningServer;
 let sockets: SocketServer;
 let events: EventServer;
 let snippets: Map<number, Snippet>;

@@ -5,7 +5,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 
 import { type MoorlineError, setLogger, SSEConnection } from 'moorline';
 
-import { toleranceMs } from '../contract/contract';
+import { SLACK_MS } from '../contract/contract';
 import { type EventServer, eventServer, ConnectionFactory } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
@@ -63,7 +63,7 @@ describe('SSEConnection', () => {
     const started = performance.now();
     const late = make({ timeout: 50 });
     assert.equal(await late.connection.connect(), false);
-    assert.ok(performance.now() - started < 50 + toleranceMs);
+    assert.ok(performance.now() - started < 50 + SLACK_MS);
     assert.equal(late.recorder.count('connection_failed'), 1);
     assert.equal(await late.connection.receive(), null);
   });
@@ -192,7 +192,7 @@ describe('SSEConnection', () => {
     refuse = () => true;
     const started = performance.now();
     const { isHealthy, errorMessage } = await connection.healthCheck(40);
-    assert.ok(performance.now() - started < 40 + toleranceMs);
+    assert.ok(performance.now() - started < 40 + SLACK_MS);
     assert.deepEqual([isHealthy, errorMessage], [false, 'Health check timed out after 40ms (timeoutMs)']);
   });
 });

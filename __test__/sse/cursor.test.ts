@@ -12,7 +12,7 @@ import { MoorlineError, setLogger, SSEConnection, type SSEEvent } from 'moorline
 import { type EventServer, eventServer, ConnectionFactory } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { EventStreamCursor } from '../support/sse';
-import { face } from '../support/paths';
+import { mainEntry } from '../support/paths';
 
 const unexpected = (error: unknown) => assert.fail(String(error));
 
@@ -276,7 +276,7 @@ describe('the cursor of a connection', () => {
 
   test('is written when the process has nothing more to do', async () => {
     const script = `
-      const { SSEConnection, setLogger } = require(${JSON.stringify(face)});
+      const { SSEConnection, setLogger } = require(${JSON.stringify(mainEntry)});
       setLogger({});
       const customOptions = { cursor: { url: ${JSON.stringify(url)}, name: 'reader' } };
       const connection = new SSEConnection({ url: ${JSON.stringify(server.url)}, monitoring: false, customOptions });

@@ -65,9 +65,9 @@ test('a worker that is terminated leaves no connection', async () => {
     transport.connect().then(() => transport.ref());`;
   const worker = new Worker(script, { eval: true });
   await once(worker, 'message');
-  assert.equal(server.open(), 1);
+  assert.equal(server.openConnections(), 1);
   await worker.terminate();
-  await eventually(() => server.open() === 0);
+  await eventually(() => server.openConnections() === 0);
 });
 
 describe('memory', () => {
@@ -137,7 +137,7 @@ describe('the end', () => {
     client.transport.close();
     assert.deepEqual(client.closes, [{ isFinal: true }]);
     assert.equal(client.transport.isOpen, false);
-    await eventually(() => server.open() === 0);
+    await eventually(() => server.openConnections() === 0);
     await client.transport.connect();
     await eventually(() => client.events.length === 4);
     client.transport.close();
@@ -150,14 +150,14 @@ describe('the end', () => {
     const reason = new Error('enough');
     const abort = new AbortController();
     const connecting = client.transport.connect(abort.signal);
-    await eventually(() => server.open() === 1);
+    await eventually(() => server.openConnections() === 1);
     const began = performance.now();
     abort.abort(reason);
     await assert.rejects(connecting, (error: unknown) => error === reason);
     assert.ok(performance.now() - began < SLACK_MS);
-    await eventually(() => server.open() === 0);
+    await eventually(() => server.openConnections() === 0);
     await assert.rejects(client.transport.connect(abort.signal), (error: unknown) => error === reason);
-    assert.equal(server.accepted(), 1);
+    assert.equal(server.acceptedConnections(), 1);
     const closing = client.transport.connect();
     client.transport.close();
     await assert.rejects(closing, { name: 'AbortError' });
@@ -169,7 +169,7 @@ describe('the end', () => {
     const client = open({ url: server.url });
     await Promise.all([client.transport.connect(), client.transport.connect()]);
     await client.transport.connect();
-    assert.equal(server.accepted(), 1);
+    assert.equal(server.acceptedConnections(), 1);
   });
 
   test('a listener that throws is an uncaught exception, and the stream goes on', async () => {

@@ -6,7 +6,7 @@ import { MoorlineError } from 'moorline';
 
 import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
-import type { Running } from '../support/http';
+import type { RunningServer } from '../support/http';
 import { type RecordedStream, record, stream } from '../support/sse';
 
 /** How much later than its deadline a call may end: more where the machine is shared. */
@@ -14,7 +14,7 @@ const SLACK_MS = process.env['CI'] ? 1000 : 100;
 const TIMEOUT_MS = 400;
 
 describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
-  let server: Running;
+  let server: RunningServer;
   let proxy: FaultProxy;
   let client: RecordedStream;
   let send: (count: number) => void;
@@ -104,7 +104,7 @@ describe('through a proxy that misbehaves', { timeout: 60_000 }, () => {
     assert.ok(client.events.length < 8);
   });
 
-  test('cut by both sides politely: without the last chunk it is no end', async () => {
+  test('closed with FIN: without the last chunk it is no end', async () => {
     await openWithEvents();
     proxy.cut();
     assert.equal(await closeKind(), 'disconnected');

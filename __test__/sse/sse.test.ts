@@ -17,7 +17,7 @@ const SLACK_MS = process.env['CI'] ? 1000 : 100;
 
 const { open, autoClose } = fixture();
 
-async function failure(work: Promise<unknown>): Promise<MoorlineError> {
+async function rejectionOf(work: Promise<unknown>): Promise<MoorlineError> {
   const error = await work.then(
     () => assert.fail('it succeeded'),
     (thrown: unknown) => thrown,
@@ -237,7 +237,7 @@ describe('the request', () => {
     await client.transport.connect();
     await client.closed();
     assert.equal(client.events[0]!.data, 'undefined undefined kept');
-    const error = await failure(open({ url: first.url, headers, maxRedirects: 0 }).transport.connect());
+    const error = await rejectionOf(open({ url: first.url, headers, maxRedirects: 0 }).transport.connect());
     assert.deepEqual([error.kind, error.detail?.['status'], error.retryable], ['rejected', 307, false]);
   });
 });
@@ -261,7 +261,7 @@ describe('an answer that is no stream', () => {
     test(`status ${status}: ${kind}, to be tried again: ${retryable}`, async () => {
       const server = await serveAnswer(status, { 'retry-after': '3', 'content-type': 'text/event-stream' });
       const client = open({ url: server.url });
-      const error = await failure(client.transport.connect());
+      const error = await rejectionOf(client.transport.connect());
       assert.deepEqual([error.kind, error.retryable, error.detail?.['status']], [kind, retryable, status]);
       assert.deepEqual([error.retryAfterMs, error.delivery], [3000, 'answered']);
       assert.equal(error.code === 'ERR_MOORLINE_STREAM_STOPPED', status === 204);
@@ -276,21 +276,21 @@ describe('an answer that is no stream', () => {
       [undefined, 'nothing'],
     ]) {
       const server = await serveAnswer(200, type === undefined ? {} : { 'content-type': type });
-      const error = await failure(open({ url: server.url }).transport.connect());
+      const error = await rejectionOf(open({ url: server.url }).transport.connect());
       assert.deepEqual([error.kind, error.code, error.retryable], ['protocol', 'ERR_MOORLINE_CONTENT_TYPE', false]);
       assert.equal(error.detail?.['contentType'], shown);
     }
   });
 
   test('a refused connection, and no answer within the timeout', async () => {
-    const error = await failure(open({ url: `http://127.0.0.1:${await freePort()}` }).transport.connect());
+    const error = await rejectionOf(open({ url: `http://127.0.0.1:${await freePort()}` }).transport.connect());
     assert.deepEqual(
       [error.kind, error.code, error.delivery, error.retryable],
       ['connect', 'ECONNREFUSED', 'none', true],
     );
     const silent = await autoClose(serve(() => undefined));
     const began = performance.now();
-    const late = await failure(open({ url: silent.url, timeoutMs: 200 }).transport.connect());
+    const late = await rejectionOf(open({ url: silent.url, timeoutMs: 200 }).transport.connect());
     assert.deepEqual([late.kind, late.detail?.['limit']], ['timeout', 'timeout']);
     assert.ok(performance.now() - began < 200 + SLACK_MS);
   });
@@ -308,7 +308,7 @@ describe('limits', () => {
         client.events.map(({ data }) => data),
         ['small'],
       );
-      await eventually(() => server.open() === 0);
+      await eventually(() => server.openConnections() === 0);
     }
   });
 
@@ -347,7 +347,7 @@ describe('limits', () => {
     assert.ok(silence > 290 && silence < 300 + SLACK_MS, `${silence} ms`);
     assert.deepEqual([isFinal, error?.kind, error?.retryable], [false, 'timeout', true]);
     assert.deepEqual([error?.service, error?.operation, error?.detail?.['limit']], ['sse', 'receive', 'keepAlive']);
-    await eventually(() => server.open() === 0);
+    await eventually(() => server.openConnections() === 0);
   });
 
   test('a slow reader makes the server wait, and nothing is lost', { timeout: 60_000 }, async () => {

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { createServer, type ServerResponse } from 'node:http';
 
 import type { Server } from '../contract/contract';
-import { start } from './http';
+import { startServer } from './http';
 import { peer } from './peers';
 
 /** A path that is never answered. */
@@ -50,7 +50,7 @@ async function serve(): Promise<void> {
     if (request.url === ENDLESS_PATH) flood(response);
     if (request.url === ONE_EVENT_PATH) response.write('data: {"n":1}\n\n');
   });
-  const { url } = await start(server, 'http');
+  const { url } = await startServer(server, 'http');
   const { WebSocketServer } = await peer('ws');
   new WebSocketServer({ server }).on('connection', (socket: any) => {
     socket.on('error', () => undefined);

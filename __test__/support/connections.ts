@@ -7,7 +7,7 @@ import type { TestContext } from 'node:test';
 import { type BaseConnection, type ConnectionConfig, type ConnectionEvent, type LogRecord, setLogger } from 'moorline';
 
 import { eventually } from './eventually';
-import { type Running, start } from './http';
+import { type RunningServer, startServer } from './http';
 import { peer } from './peers';
 
 /** A connection that is closed when its test ends. */
@@ -92,7 +92,7 @@ export function captureLogs(t: TestContext): LogRecord[] {
 }
 
 /** A server of WebSockets. */
-export interface SocketServer extends Running {
+export interface SocketServer extends RunningServer {
   /** The sockets that are open, in the order they came; `ws`'s own. */
   sockets: any[];
   /** The requests that were upgraded. */
@@ -114,7 +114,7 @@ export async function socketServer(
   const sockets: any[] = [];
   const handshakes: IncomingMessage[] = [];
   // Only once it listens: from then on errors of the server are ws's own, and a port in use would go unnoticed.
-  const running = await start(server, 'key' in server ? 'wss' : 'ws');
+  const running = await startServer(server, 'key' in server ? 'wss' : 'ws');
   const webSockets = new WebSocketServer({ server, ...options });
   webSockets.on('connection', (socket: any, request: IncomingMessage) => {
     handshakes.push(request);
@@ -127,7 +127,7 @@ export async function socketServer(
 }
 
 /** A server of events. */
-export interface EventServer extends Running {
+export interface EventServer extends RunningServer {
   /** The streams that are open. */
   streams: ServerResponse[];
   requests: IncomingMessage[];
@@ -148,6 +148,6 @@ export async function eventServer(
     streams.push(response);
     response.on('close', () => streams.splice(streams.indexOf(response), 1));
   });
-  const running = await start(server, 'http');
+  const running = await startServer(server, 'http');
   return { ...running, streams, requests, send: (text) => streams.forEach((stream) => stream.write(text)) };
 }

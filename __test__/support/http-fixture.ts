@@ -1,7 +1,7 @@
 // Transports and servers of one test, which are closed after it, the last one first.
 import { afterEach } from 'node:test';
 
-import { HttpTransport, type Running } from './http';
+import { HttpTransport, type RunningServer } from './http';
 
 /** The transports and servers of one test file, whose hooks it registers. */
 export class HttpFixture {
@@ -19,7 +19,7 @@ export class HttpFixture {
     return transport;
   }
 
-  async autoClose<Server extends Running>(server: Promise<Server>): Promise<Server> {
+  async autoClose<Server extends RunningServer>(server: Promise<Server>): Promise<Server> {
     const running = await server;
     this.#closers.set(running, () => running.close());
     return running;

@@ -12,17 +12,18 @@ export const { HttpTransport } = require(join(dist, 'http', 'transport.js')) as 
 export type HttpTransport = Http.HttpTransport;
 
 /** A server on loopback, ended by `close` with all of its connections. */
-export interface Running {
+export interface RunningServer {
   port: number;
   url: string;
   /** Connections so far. */
-  accepted(): number;
+  acceptedConnections(): number;
   /** Connections now. */
-  open(): number;
+  openConnections(): number;
   close(): Promise<void>;
 }
 
-async function run(server: Server, scheme: string): Promise<Running> {
+/** Starts any server that is not listening yet. */
+export async function startServer(server: Server, scheme = 'https'): Promise<RunningServer> {
   const sockets = new Set<Socket>();
   let accepted = 0;
   server.on('connection', (socket: Socket) => {
@@ -34,8 +35,8 @@ async function run(server: Server, scheme: string): Promise<Running> {
   return {
     port,
     url: `${scheme}://127.0.0.1:${port}`,
-    accepted: () => accepted,
-    open: () => sockets.size,
+    acceptedConnections: () => accepted,
+    openConnections: () => sockets.size,
     async close() {
       for (const socket of sockets) socket.destroy();
       server.close();
@@ -45,23 +46,18 @@ async function run(server: Server, scheme: string): Promise<Running> {
 }
 
 /** Node's own HTTP server. */
-export function serve(listener: RequestListener): Promise<Running> {
-  return run(createHttpServer(listener), 'http');
+export function serve(listener: RequestListener): Promise<RunningServer> {
+  return startServer(createHttpServer(listener), 'http');
 }
 
 /** A server that speaks whatever `serveRaw` writes, once a request's head (and its body's bytes so far) came. */
 export function serveRaw(
-  onConnection: (socket: Socket, head: string, turn: number) => void | Promise<void>,
-): Promise<Running> {
+  onConnection: (socket: Socket, head: string, chunkIndex: number) => void | Promise<void>,
+): Promise<RunningServer> {
   const server = createServer((socket) => {
-    let turn = 0;
+    let chunkIndex = 0;
     socket.setNoDelay(true);
-    socket.on('data', (bytes: Buffer) => void onConnection(socket, bytes.toString('latin1'), turn++));
+    socket.on('data', (bytes: Buffer) => void onConnection(socket, bytes.toString('latin1'), chunkIndex++));
   });
-  return run(server, 'http');
-}
-
-/** Any server that is not listening yet. */
-export function start(server: Server, scheme = 'https'): Promise<Running> {
-  return run(server, scheme);
+  return startServer(server, 'http');
 }

@@ -2,7 +2,7 @@
 import { createServer, type TLSSocket } from 'node:tls';
 
 import type { Certificate } from './certificates';
-import { type Running, start } from './http';
+import { type RunningServer, startServer } from './http';
 
 export const Type = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goAway: 7 } as const;
 export const Reason = { none: 0, internal: 2, flowControl: 3, refused: 7, cancel: 8 } as const;
@@ -43,7 +43,7 @@ export function frames(
   certificate: Certificate,
   talk: (socket: TLSSocket, stream: number) => void,
   reset?: (reason: number) => void,
-): Promise<Running> {
+): Promise<RunningServer> {
   const server = createServer({ ...certificate, ALPNProtocols: ['h2'] }, (socket) => {
     let rest = Buffer.alloc(0);
     let greeted = false;
@@ -67,5 +67,5 @@ export function frames(
       }
     });
   });
-  return start(server);
+  return startServer(server);
 }

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 export const root = join(__dirname, '..', '..');
 
 /** The tests. */
-export const tests = join(root, '__test__');
+export const testsDirectory = join(root, '__test__');
 
 /** What `npm run build` made of lib/, and the addon. */
 export const dist = join(root, 'dist');
 
 /** The compiled entry point `moorline`. */
-export const face = join(dist, 'entries', 'index.js');
+export const mainEntry = join(dist, 'entries', 'index.js');

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 import { missing } from './missing';
-import { tests } from './paths';
+import { testsDirectory } from './paths';
 
-const directory = join(tests, 'peers');
+const directory = join(testsDirectory, 'peers');
 
 /** Why the peers cannot be had on this machine, or `false`. To be given to `skip`. */
 export function peersMissing(): string | false {

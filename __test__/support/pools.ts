@@ -12,7 +12,7 @@ afterEach(async () => {
 });
 
 /** A pool that is stopped after its test. */
-export function open<T>(config: PoolConfig, factory: PoolFactory<T>, connection = {}): ConnectionPool<T> {
+export function createPool<T>(config: PoolConfig, factory: PoolFactory<T>, connection = {}): ConnectionPool<T> {
   const pool = new ConnectionPool<T>(config, factory, connection);
   pools.push(pool);
   return pool;
@@ -21,29 +21,29 @@ export function open<T>(config: PoolConfig, factory: PoolFactory<T>, connection 
 /** A connection that counts the calls of its methods. */
 export class FakeConnection {
   static instances: FakeConnection[] = [];
-  connected = 0;
-  disconnected = 0;
-  checks = 0;
+  connectCount = 0;
+  disconnectCount = 0;
+  checkCount = 0;
   healthy = true;
-  accepts = true;
+  connects = true;
   open = true;
 
   constructor(readonly config: unknown = undefined) {
     FakeConnection.instances.push(this);
   }
   async connect(): Promise<boolean> {
-    this.connected++;
-    return this.accepts;
+    this.connectCount++;
+    return this.connects;
   }
   async disconnect(): Promise<boolean> {
-    this.disconnected++;
+    this.disconnectCount++;
     return true;
   }
   async isConnected(): Promise<boolean> {
     return this.open;
   }
   async healthCheck() {
-    this.checks++;
+    this.checkCount++;
     return { isHealthy: this.healthy };
   }
 }

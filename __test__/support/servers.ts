@@ -9,9 +9,9 @@ import { join } from 'node:path';
 import { eventually } from './eventually';
 import { missing } from './missing';
 import { freePort } from './ports';
-import { tests } from './paths';
+import { testsDirectory } from './paths';
 
-const packages = join(tests, 'servers');
+const packages = join(testsDirectory, 'servers');
 
 /** A running sqld. */
 export interface Sqld {

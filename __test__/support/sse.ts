@@ -5,7 +5,7 @@ import { afterEach } from 'node:test';
 
 import type * as Sse from '../../lib/sse/transport';
 import { eventually } from './eventually';
-import { type Running, serve } from './http';
+import { type RunningServer, serve } from './http';
 import { dist } from './paths';
 
 export const { Acknowledgements, EventStreamCursor, EventStreamTransport, SSEEvent } = require(
@@ -40,7 +40,7 @@ export function record(options: Sse.EventStreamOptions): RecordedStream {
 }
 
 /** Node's own server, which answers with a stream; `write` does the rest. */
-export function stream(write: (response: ServerResponse, request: IncomingMessage) => unknown): Promise<Running> {
+export function stream(write: (response: ServerResponse, request: IncomingMessage) => unknown): Promise<RunningServer> {
   return serve((request, response) => {
     response.on('error', () => undefined);
     response.writeHead(200, { 'content-type': 'text/event-stream' });
@@ -50,9 +50,12 @@ export function stream(write: (response: ServerResponse, request: IncomingMessag
 }
 
 /** Transports and servers that are closed after each test. */
-export function fixture(): { open: typeof record; autoClose: (server: Promise<Running>) => Promise<Running> } {
+export function fixture(): {
+  open: typeof record;
+  autoClose: (server: Promise<RunningServer>) => Promise<RunningServer>;
+} {
   let transports: EventStreamTransport[] = [];
-  let servers: Running[] = [];
+  let servers: RunningServer[] = [];
   afterEach(async () => {
     for (const transport of transports) transport.close();
     await Promise.all(servers.map((server) => server.close()));

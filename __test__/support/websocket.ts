@@ -54,7 +54,7 @@ export class RecordedSocket {
 }
 
 /** The error a call of the transport rejects with; every field of it is set. */
-export async function failure(call: Promise<unknown>): Promise<MoorlineError> {
+export async function rejectionOf(call: Promise<unknown>): Promise<MoorlineError> {
   const error = await call.then(
     (value) => assert.fail(`resolved with ${String(value)}`),
     (error: unknown) => error,

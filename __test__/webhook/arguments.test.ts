@@ -21,8 +21,8 @@ const body = '{"type":"url_verification","challenge":"abc"}';
 const headers = slack.signRequest({ body });
 const now = Date.now();
 
-const shown = (value: unknown) => inspect(value, { compact: true, breakLength: Infinity, depth: 1 });
-const throwing = {
+const inspectCompact = (value: unknown) => inspect(value, { compact: true, breakLength: Infinity, depth: 1 });
+const throwingHeaders = {
   get 'x-slack-signature'(): string {
     throw new Error('not this one');
   },
@@ -58,11 +58,11 @@ describe('headers', () => {
     [{ 'x-slack-signature': Symbol('v0') }, /^request\.headers\['x-slack-signature'\] must be a string, got a symbol$/],
     [{ 'x-slack-signature': ['a', {}] }, /^request\.headers\['x-slack-signature'\] must be a string/],
     [{ 'x-slack-signature': 'a\0b' }, /^request must have no NUL in its method, its url or a header$/],
-    [throwing, /^request\.headers cannot be read: not this one$/],
+    [throwingHeaders, /^request\.headers cannot be read: not this one$/],
     [{ *[Symbol.iterator]() { throw new Error('nor this') } }, /^request\.headers cannot be read: nor this$/], // prettier-ignore
   ];
   for (const [given, message] of strange) {
-    test(`are not ${shown(given)}`, () => {
+    test(`are not ${inspectCompact(given)}`, () => {
       const request = { headers: given, body, now } as WebhookRequest;
       assert.throws(() => slack.challenge(request), {
         name: 'TypeError',

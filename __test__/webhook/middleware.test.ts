@@ -36,7 +36,7 @@ type Next = (error?: unknown) => unknown;
 type Middleware = (request: IncomingMessage, response: ServerResponse, next: Next) => void;
 
 /** Serves with `listener` while `work` runs. */
-async function serving<T>(
+async function withServer<T>(
   listener: (request: IncomingMessage, response: ServerResponse) => void,
   work: (port: number) => Promise<T>,
 ): Promise<T> {
@@ -77,7 +77,7 @@ describe('a request that somebody else has answered', () => {
   test('is handed on when it is genuine, since its body is not lost', async () => {
     let [passed, answered] = [0, false];
     const receive = webhookMiddleware(verifier);
-    await serving(
+    await withServer(
       (request, response) => {
         response.end('early', () => (answered = true));
         receive(request, response, () => (passed += 1));
@@ -92,7 +92,7 @@ describe('a request that somebody else has answered', () => {
 
   test('is left alone when the signature is wrong', async () => {
     const receive = webhookMiddleware(new WebhookVerifier({ secret: 'another' }));
-    await serving(
+    await withServer(
       (request, response) => {
         response.writeHead(202).end('early');
         receive(request, response, () => assert.fail('it must not pass'));
@@ -125,7 +125,7 @@ describe('a handler that fails', () => {
     test(`and ${how} is called once, logged and answered with 500`, async () => {
       let calls = 0;
       const receive: Middleware = webhookMiddleware(verifier);
-      await serving(
+      await withServer(
         (request, response) =>
           receive(request, response, (...given) => {
             calls += 1;
@@ -146,7 +146,7 @@ describe('a handler that fails', () => {
 
   test('in the middle of its answer cuts it off', async () => {
     const receive = webhookMiddleware(verifier);
-    await serving(
+    await withServer(
       (request, response) =>
         receive(request, response, () => {
           response.writeHead(200, { 'content-length': 10 });
@@ -180,7 +180,7 @@ test('an option that is none is refused when the middleware is made', () => {
 });
 
 describe('a request that cannot be read', () => {
-  const spoilt: Record<string, (request: IncomingMessage) => void> = {
+  const faults: Record<string, (request: IncomingMessage) => void> = {
     'has a getter that throws': (request) => {
       const get = () => {
         throw new Error('a getter');
@@ -190,12 +190,12 @@ describe('a request that cannot be read', () => {
     'cannot be given its result': (request) => Object.defineProperty(request, 'webhook', { get: () => undefined }),
     'was decoded to text': (request) => request.setEncoding('utf8'),
   };
-  for (const [how, spoil] of Object.entries(spoilt)) {
-    test(`because it ${how} is answered with 500, and no handler sees it`, async () => {
+  for (const [what, breakRequest] of Object.entries(faults)) {
+    test(`because it ${what} is answered with 500, and no handler sees it`, async () => {
       const receive = webhookMiddleware(verifier);
-      await serving(
+      await withServer(
         (request, response) => {
-          spoil(request);
+          breakRequest(request);
           receive(request, response, () => response.end('passed'));
         },
         async (port) => {
@@ -209,7 +209,7 @@ describe('a request that cannot be read', () => {
 
   test('because it was decoded is a result of receiveWebhook', async () => {
     let result: Promise<ReceivedWebhook> | undefined;
-    await serving(
+    await withServer(
       (request, response) => {
         request.setEncoding('latin1');
         result = receiveWebhook(verifier, request);
@@ -226,7 +226,7 @@ describe('a request that cannot be read', () => {
 test('a sender that leaves while its webhook is verified harms nobody', async () => {
   const receive = webhookMiddleware(verifier);
   let passed = 0;
-  await serving(
+  await withServer(
     (request, response) => receive(request, response, () => (passed += 1)),
     async (port) => {
       const sender = connect(port, '127.0.0.1').on('error', () => undefined);
@@ -246,8 +246,8 @@ test('a replay store that gives a promise refuses, and what the promise rejects 
     const verifier = new WebhookVerifier({ secret: 's', replayStore });
     console.log(verifier.verify('b', verifier.sign('b')).reason);
     setTimeout(() => console.log('alive'), 10);`);
-  const stdoutOfBoth = 'Verification error: replayStore.remember must return true or false\nalive\n';
-  assert.deepEqual({ stdout, stderr, code }, { stdout: stdoutOfBoth, stderr: '', code: 0 });
+  const expectedStdout = 'Verification error: replayStore.remember must return true or false\nalive\n';
+  assert.deepEqual({ stdout, stderr, code }, { stdout: expectedStdout, stderr: '', code: 0 });
   assert.equal(new MemoryReplayStore().remember('a', 1), true);
 });
 
@@ -264,7 +264,7 @@ describe('Express', { skip: peersMissing() }, () => {
       caught.push(error.message);
       response.status(418).end();
     });
-    await serving(app, async (port) => assert.equal((await post(port)).status, 418));
+    await withServer(app, async (port) => assert.equal((await post(port)).status, 418));
     assert.deepEqual([caught, records], [['the handler'], []]);
   });
 });

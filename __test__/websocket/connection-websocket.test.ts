@@ -5,7 +5,7 @@ import { runInNewContext } from 'node:vm';
 
 import { type MoorlineError, setLogger, WebSocketConnection } from 'moorline';
 
-import { toleranceMs } from '../contract/contract';
+import { SLACK_MS } from '../contract/contract';
 import { ConnectionFactory, type SocketServer, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
@@ -74,7 +74,7 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
       const late = make({ timeout: 50 });
       const started = performance.now();
       assert.equal(await late.connection.connect(), false);
-      assert.ok(performance.now() - started < 50 + toleranceMs);
+      assert.ok(performance.now() - started < 50 + SLACK_MS);
       assert.equal(late.recorder.count('connection_failed'), 1);
     });
 
@@ -197,7 +197,7 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
       const { connection } = await open();
       const started = performance.now();
       assert.equal(await connection.receive({ timeoutMs: 30 }), null);
-      assert.ok(performance.now() - started < 30 + toleranceMs);
+      assert.ok(performance.now() - started < 30 + SLACK_MS);
       const controller = new AbortController();
       const waiting = connection.receive({ signal: controller.signal });
       controller.abort(new Error('enough'));
@@ -350,7 +350,7 @@ describe('WebSocketConnection', { skip: peersMissing() }, () => {
     proxy.set({ kind: 'black-hole' });
     const started = performance.now();
     assert.equal((await connection.healthCheck(40)).isHealthy, false);
-    assert.ok(performance.now() - started < 40 + toleranceMs);
+    assert.ok(performance.now() - started < 40 + SLACK_MS);
     assert.equal(recorder.count('health_check_failed'), 1);
   });
 

@@ -9,11 +9,11 @@ import { Worker } from 'node:worker_threads';
 import { eventually } from '../support/eventually';
 import { peersMissing } from '../support/peers';
 import { SLACK_MS, SocketFixture } from '../support/socket-fixture';
-import { failure } from '../support/websocket';
+import { rejectionOf } from '../support/websocket';
 import { dist } from '../support/paths';
 
 /** The kind of error a call rejects with. */
-const failureOrNothing = (call: Promise<unknown>) =>
+const rejectionOrNothing = (call: Promise<unknown>) =>
   call.then(
     () => undefined,
     (error) => error.kind as string,
@@ -59,7 +59,7 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
       client.transport.ping(),
       client.transport.send('x', { timeoutMs: 9 }),
     ]) {
-      const error = await failure(call);
+      const error = await rejectionOf(call);
       assert.deepEqual([error.kind, error.delivery], ['closed', 'none']);
     }
     await client.connect();
@@ -77,7 +77,7 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
     client.transport.terminate();
     await eventually(() => client.closed.length === 2);
     // It was lost before, which is not why this one fails.
-    const connecting = failure(client.transport.connect());
+    const connecting = rejectionOf(client.transport.connect());
     await client.transport.close();
     const error = await connecting;
     assert.deepEqual([error.kind, error.retryable], ['closed', false]);
@@ -119,7 +119,7 @@ describe('the end of a SocketTransport', { skip: peersMissing() }, () => {
       client.transport.pause();
       await client.connect();
       // So that message and end come together.
-      await eventually(async () => (await failureOrNothing(client.transport.ping())) === 'closed');
+      await eventually(async () => (await rejectionOrNothing(client.transport.ping())) === 'closed');
       client.transport.resume();
       await eventually(() => client.closed.length > 0);
       assert.equal(thrown.length, 1);

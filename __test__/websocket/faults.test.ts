@@ -7,7 +7,7 @@ import { after, afterEach, before, beforeEach, describe, test } from 'node:test'
 import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
 import { peer, peersMissing } from '../support/peers';
-import { RecordedSocket, failure, type SocketOptions } from '../support/websocket';
+import { RecordedSocket, rejectionOf, type SocketOptions } from '../support/websocket';
 
 const slack = process.env['CI'] ? 1100 : 100;
 const MESSAGES = 200;
@@ -107,8 +107,8 @@ describe('SocketTransport through a network', { skip: peersMissing() }, () => {
     await client.end();
     lostOnce(client, 'ECONNRESET', 'EPIPE');
     inOrder(client);
-    assert.equal((await failure(client.transport.send('x'))).kind, 'disconnected');
-    assert.equal((await failure(client.transport.ping())).kind, 'disconnected');
+    assert.equal((await rejectionOf(client.transport.send('x'))).kind, 'disconnected');
+    assert.equal((await rejectionOf(client.transport.ping())).kind, 'disconnected');
   });
 
   test('a black hole is noticed by the missing answer to a ping', async () => {
@@ -148,7 +148,7 @@ describe('SocketTransport through a network', { skip: peersMissing() }, () => {
   test('a handshake into a black hole ends in time', async () => {
     proxy.set({ kind: 'black-hole' });
     const started = performance.now();
-    const error = await failure(connect({ connectTimeoutMs: 200 }));
+    const error = await rejectionOf(connect({ connectTimeoutMs: 200 }));
     assert.ok(performance.now() - started < 200 + slack);
     assert.deepEqual([error.kind, error.delivery], ['timeout', 'none']);
   });

@@ -6,7 +6,7 @@ import { describe, test } from 'node:test';
 import { peersMissing } from '../support/peers';
 import { freePort } from '../support/ports';
 import { SLACK_MS, SocketFixture } from '../support/socket-fixture';
-import { failure } from '../support/websocket';
+import { rejectionOf } from '../support/websocket';
 
 describe('the handshake of a SocketTransport', { skip: peersMissing() }, () => {
   const fixture = new SocketFixture();
@@ -55,7 +55,7 @@ describe('the handshake of a SocketTransport', { skip: peersMissing() }, () => {
   ] as const) {
     test(`refused with ${status}`, async () => {
       answer(status, 'Retry-After: 3');
-      const error = await failure(fixture.create().connect());
+      const error = await rejectionOf(fixture.create().connect());
       assert.deepEqual([error.kind, error.retryable, error.delivery], [kind, retryable, 'none']);
       assert.equal(error.detail?.['status'], Number.parseInt(status));
       assert.equal(error.retryAfterMs, 3000);
@@ -65,7 +65,7 @@ describe('the handshake of a SocketTransport', { skip: peersMissing() }, () => {
 
   test('a redirect is not followed, and its query not shown', async () => {
     answer('302 Found', 'Location: ws://elsewhere.example/?token=hunter2');
-    const error = await failure(fixture.create().connect());
+    const error = await rejectionOf(fixture.create().connect());
     assert.equal(error.detail?.['location'], 'ws://elsewhere.example/');
     assert.ok(!JSON.stringify(error).includes('hunter2'));
   });
@@ -76,21 +76,21 @@ describe('the handshake of a SocketTransport', { skip: peersMissing() }, () => {
       '101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x',
     ]) {
       answer(wrong);
-      const error = await failure(fixture.create().connect());
+      const error = await rejectionOf(fixture.create().connect());
       assert.equal(error.kind, 'protocol', wrong);
     }
   });
 
   test('a server that chooses no sub-protocol is refused', async () => {
     fixture.serverOptions = { handleProtocols: () => false };
-    const error = await failure(fixture.create({ protocols: 'v1' }).connect());
+    const error = await rejectionOf(fixture.create({ protocols: 'v1' }).connect());
     assert.equal(error.kind, 'protocol');
   });
 
   test('a server that says nothing is left after connectTimeoutMs', async () => {
     fixture.refuse = () => undefined;
     const started = performance.now();
-    const error = await failure(fixture.create({ connectTimeoutMs: 200 }).connect());
+    const error = await rejectionOf(fixture.create({ connectTimeoutMs: 200 }).connect());
     const took = performance.now() - started;
     assert.ok(took >= 190 && took < 300 + SLACK_MS, `${took} ms`);
     assert.deepEqual([error.kind, error.code, error.delivery], ['timeout', 'ETIMEDOUT', 'none']);
@@ -98,13 +98,13 @@ describe('the handshake of a SocketTransport', { skip: peersMissing() }, () => {
 
   test('a server that hangs up, and one that is not there', async () => {
     fixture.refuse = (socket) => socket.destroy();
-    assert.equal((await failure(fixture.create().connect())).kind, 'connect');
-    const nobody = await failure(fixture.create({ url: `ws://127.0.0.1:${await freePort()}/` }).connect());
+    assert.equal((await rejectionOf(fixture.create().connect())).kind, 'connect');
+    const nobody = await rejectionOf(fixture.create({ url: `ws://127.0.0.1:${await freePort()}/` }).connect());
     assert.deepEqual([nobody.kind, nobody.code], ['connect', 'ECONNREFUSED']);
   });
 
   test('a certificate nobody vouches for', async () => {
-    const error = await failure(fixture.create({ url: `wss://127.0.0.1:${fixture.securePort}/` }).connect());
+    const error = await rejectionOf(fixture.create({ url: `wss://127.0.0.1:${fixture.securePort}/` }).connect());
     assert.deepEqual([error.kind, error.delivery], ['tls', 'none']);
   });
 
@@ -116,7 +116,7 @@ describe('the handshake of a SocketTransport', { skip: peersMissing() }, () => {
     const reason = new Error('enough');
     controller.abort(reason);
     await assert.rejects(aborted, (error) => error === reason);
-    const given = failure(client.transport.connect());
+    const given = rejectionOf(client.transport.connect());
     await client.transport.close();
     assert.equal((await given).kind, 'closed');
     assert.equal(client.closed.length, 0);

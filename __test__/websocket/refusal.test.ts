@@ -10,7 +10,11 @@ import { serve } from '../support/http';
 import { peersMissing } from '../support/peers';
 
 /** The error of a `connect` to a server that answers each handshake with `answer`. */
-async function refusal(t: TestContext, answer: Parameters<typeof serve>[0], config: ConnectionConfig = {}) {
+async function refusedHandshakeError(
+  t: TestContext,
+  answer: Parameters<typeof serve>[0],
+  config: ConnectionConfig = {},
+) {
   const server = await serve(answer);
   t.after(() => server.close());
   const url = `ws://me:topsecret@127.0.0.1:${server.port}/?token=batterystaple`;
@@ -22,14 +26,14 @@ async function refusal(t: TestContext, answer: Parameters<typeof serve>[0], conf
   return event.data.error;
 }
 
-test('carries the status, the headers and the beginning of the body of the answer', async (t) => {
+test('the error of a refused handshake carries the status, the headers and the beginning of the body of the answer', async (t) => {
   for (const [status, kind] of [
     [401, 'auth'],
     [403, 'auth'],
     [429, 'rate-limited'],
     [503, 'rejected'],
   ] as const) {
-    const error = await refusal(t, (_, response) => {
+    const error = await refusedHandshakeError(t, (_, response) => {
       response.writeHead(status, { 'content-type': 'application/json', 'x-request-id': '7', 'retry-after': '3' });
       // In chunks.
       response.write('{"error":');
@@ -43,10 +47,10 @@ test('carries the status, the headers and the beginning of the body of the answe
   }
 });
 
-test('shows no credential of the request or of the answer', async (t) => {
+test('the error of a refused handshake shows no credential of the request or of the answer', async (t) => {
   const customHeaders = { 'x-api-key': 'correcthorse', cookie: 'sid=hunter2hunter2' };
   const sent: (string | undefined)[] = [];
-  const error = await refusal(
+  const error = await refusedHandshakeError(
     t,
     ({ url, headers }, response) => {
       sent.push(url, headers.authorization, headers.cookie);
@@ -64,8 +68,8 @@ test('shows no credential of the request or of the answer', async (t) => {
   assert.equal(error.detail?.location, '/login');
 });
 
-test('does not wait for the rest of a body', async (t) => {
-  const error = await refusal(t, (_, response) => {
+test('the error of a refused handshake does not wait for the rest of a body', async (t) => {
+  const error = await refusedHandshakeError(t, (_, response) => {
     response.writeHead(503, { 'content-length': '100' });
     response.write('half of it');
   });

@@ -11,7 +11,7 @@ import { unpack } from '../lib/debian.mjs';
 import { root } from '../lib/run.mjs';
 
 const home = join(root, 'target', 'autobahn');
-const installed = join(home, 'installed');
+const installedStamp = join(home, 'installed');
 
 /** The last Debian with Python 2.7. */
 const SUITE = 'bullseye';
@@ -29,7 +29,10 @@ const PACKAGES = [
 ];
 /** UTF-8 and masks in C: in Python they would take most of an hour. Built by the C compiler that moorline needs anyway. */
 const ACCELERATOR = 'wsaccel==0.6.2';
-/** wstest imports TLS and a test library at its start, and needs neither for what is asked of it. */
+/**
+ * wstest imports TLS and a test library at its start, and needs neither for what is asked of it. It would listen on every
+ * interface, whatever its URL says.
+ */
 const LAUNCHER = `
 import sys, types, unittest, txaio
 txaio.use_twisted()
@@ -38,13 +41,16 @@ ssl.ClientContextFactory = ssl.DefaultOpenSSLContextFactory = object
 sys.modules.update({'twisted.internet.ssl': ssl, 'unittest2': unittest})
 import twisted.internet
 twisted.internet.ssl = ssl
+from autobahn.twisted import websocket
+listen = websocket.listenWS
+websocket.listenWS = lambda factory, context: listen(factory, context, interface='127.0.0.1')
 from autobahntestsuite import wstest
 wstest.run()
 `;
 
 const usr = join(home, 'debian', 'usr');
 /** Python compiles the suite when it first runs it. */
-const START_MS = 60_000;
+const START_TIMEOUT_MS = 60_000;
 
 const python2 = join(usr, 'bin', 'python2.7');
 const environment = (...path) => ({
@@ -87,19 +93,18 @@ function installPackages() {
   for (const source of readdirSync(join(home, 'sources'))) {
     runOrFail('extracting the suite', 'tar', ['xf', join('sources', source)]);
   }
-  writeFileSync(join(home, 'launcher.py'), LAUNCHER);
 }
 
 /** Installs the server once; throws with the reason when it cannot be had here. */
 export function install() {
-  if (existsSync(installed)) return;
+  if (existsSync(installedStamp)) return;
   if (process.platform !== 'linux' || process.arch !== 'x64') throw new Error('it is installed on Linux x64 only');
   rmSync(home, { recursive: true, force: true });
   mkdirSync(home, { recursive: true });
   unpack(DEBS, join(home, 'debian'), SUITE);
   installPackages();
-  writeFileSync(`${installed}.new`, '');
-  renameSync(`${installed}.new`, installed);
+  writeFileSync(`${installedStamp}.new`, '');
+  renameSync(`${installedStamp}.new`, installedStamp);
 }
 
 async function freePort() {
@@ -110,11 +115,15 @@ async function freePort() {
   return port;
 }
 
-/** Waits until `isStarted()`; rejects when `ended` does, or after START_MS. */
+/** Waits until `isStarted()`; rejects when `ended` does, or after START_TIMEOUT_MS. */
 async function untilStarted(isStarted, ended) {
   let hasEnded = false;
   ended.catch(() => (hasEnded = true));
-  for (const deadline = performance.now() + START_MS; !hasEnded && performance.now() < deadline; await sleep(20)) {
+  for (
+    const deadline = performance.now() + START_TIMEOUT_MS;
+    !hasEnded && performance.now() < deadline;
+    await sleep(20)
+  ) {
     if (await isStarted()) return;
   }
   await Promise.race([ended, Promise.reject(new Error('it does not start'))]);
@@ -130,17 +139,19 @@ async function isListening(port) {
 }
 
 /** Starts it with the cases whose names match `cases` (`*` at the end for all of a group). */
-export async function start(cases) {
+export async function startServer(cases) {
   install();
   const port = await freePort();
   const directory = join(home, `run-${process.pid}-${port}`);
   mkdirSync(directory);
+  const launcher = join(directory, 'launcher.py');
+  writeFileSync(launcher, LAUNCHER);
   const spec = join(directory, 'spec.json');
   const reports = join(directory, 'reports');
   const url = `ws://127.0.0.1:${port}`;
   writeFileSync(spec, JSON.stringify({ url, outdir: reports, cases, 'exclude-cases': [], 'exclude-agent-cases': {} }));
   const path = ['autobahntestsuite-0.8.2', 'autobahn-0.10.9', 'Twisted-19.10.0/src', 'site', 'tools'];
-  const args = ['-u', join(home, 'launcher.py'), '-u', '0', '-m', 'fuzzingserver', '-s', spec];
+  const args = ['-u', launcher, '-u', '0', '-m', 'fuzzingserver', '-s', spec];
   const server = spawn(python2, args, { cwd: directory, env: environment(...path), stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [server.stdout, server.stderr])
@@ -150,12 +161,12 @@ export async function start(cases) {
     server.once('error', reject);
   });
   // It prints its cases, and then listens.
-  const list = () => output.match(/^Cases = \[(.*)\]$/m)?.[1];
-  await untilStarted(async () => list() !== undefined && (await isListening(port)), ended).catch((error) => {
+  const printedCases = () => output.match(/^Cases = \[(.*)\]$/m)?.[1];
+  await untilStarted(async () => printedCases() !== undefined && (await isListening(port)), ended).catch((error) => {
     server.kill('SIGKILL');
     throw error;
   });
-  const names = list().replaceAll("'", '').split(', ');
+  const names = printedCases().replaceAll("'", '').split(', ');
   server.stdout.removeAllListeners('data').resume();
   server.stderr.removeAllListeners('data').resume();
   return {

@@ -4,24 +4,24 @@ import { copyFileSync, cpSync, mkdirSync, readdirSync, readFileSync, rmSync, wri
 import { dirname, join } from 'node:path';
 
 import {
-  esbuild,
-  esbuildWhole,
+  bundleWithEsbuild,
+  runEsbuildWithBinary,
   expectRefused,
   expectOutput,
-  installed,
-  node,
-  output,
-  prepare,
-  trace,
-} from './consumer.mjs';
-import { npm } from '../lib/run.mjs';
+  toolDirectory,
+  runNode,
+  runForOutput,
+  copyPrograms,
+  copyTracedFiles,
+} from './packaged-programs.mjs';
+import { runNpm } from '../lib/run.mjs';
 
 /** A new directory beside `project`, whose packages it must not see, with the programs and the `.npmrc` of the registry. */
-function emptyDirectory(project, name) {
+function newProject(project, name) {
   const directory = join(dirname(project), name);
   mkdirSync(directory);
   copyFileSync(join(project, '.npmrc'), join(directory, '.npmrc'));
-  prepare(directory);
+  copyPrograms(directory);
   return directory;
 }
 
@@ -29,43 +29,45 @@ function writeJson(directory, file, content) {
   writeFileSync(join(directory, file), `${JSON.stringify(content)}\n`);
 }
 
-/** Such a directory whose package.json depends on the package. */
-function consumer(project, name) {
-  const directory = emptyDirectory(project, name);
+/** Such a project whose package.json depends on the package. */
+function dependentProject(project, name) {
+  const directory = newProject(project, name);
   writeJson(directory, 'package.json', { name, private: true, dependencies: { moorline: '*' } });
   return directory;
 }
 
-const npmIn = (cwd, ...args) =>
-  npm([...args, '--no-audit', '--no-fund', '--loglevel=error'], undefined, (command, all) => output(command, all, cwd));
+const runNpmIn = (cwd, ...args) =>
+  runNpm([...args, '--no-audit', '--no-fund', '--loglevel=error'], undefined, (command, all) =>
+    runForOutput(command, all, cwd),
+  );
 
-function startBoth(directory, ...options) {
-  for (const entry of ['start.mjs', 'start.cjs']) expectOutput(node(directory, ...options, entry));
+function runPrograms(directory, ...options) {
+  for (const entry of ['program.mjs', 'program.cjs']) expectOutput(runNode(directory, ...options, entry));
 }
 
-const moorlineIn = (modules) => readdirSync(modules).filter((name) => name.startsWith('moorline'));
+const moorlinePackagesIn = (modules) => readdirSync(modules).filter((name) => name.startsWith('moorline'));
 
 function expectInstalled(modules, names) {
-  const found = moorlineIn(modules).join(', ');
+  const found = moorlinePackagesIn(modules).join(', ');
   if (found !== names.join(', ')) throw new Error(`${modules} has '${found}' instead of '${names.join(', ')}'`);
 }
 
 /** The lock file is written on one machine and lists the binaries of all; the image takes its own. */
-async function npmCi(project) {
-  const locked = consumer(project, 'npm-locked');
-  npmIn(locked, 'install', '--package-lock-only');
+async function installWithNpmCi(project) {
+  const locked = dependentProject(project, 'npm-locked');
+  runNpmIn(locked, 'install', '--package-lock-only');
   const image = (name, omitted) => {
-    const directory = emptyDirectory(project, name);
+    const directory = newProject(project, name);
     for (const file of ['package.json', 'package-lock.json']) copyFileSync(join(locked, file), join(directory, file));
-    npmIn(directory, 'ci', `--omit=${omitted}`);
+    runNpmIn(directory, 'ci', `--omit=${omitted}`);
     return directory;
   };
   const complete = image('npm-image', 'dev');
-  expectInstalled(join(complete, 'node_modules'), moorlineIn(join(project, 'node_modules')));
-  startBoth(complete);
+  expectInstalled(join(complete, 'node_modules'), moorlinePackagesIn(join(project, 'node_modules')));
+  runPrograms(complete);
   const withoutOptional = image('npm-image-without-optional', 'optional');
   expectInstalled(join(withoutOptional, 'node_modules'), ['moorline']);
-  await expectRefused(() => startBoth(withoutOptional), 'ERR_MOORLINE_BINARY_MISSING');
+  await expectRefused(() => runPrograms(withoutOptional), 'ERR_MOORLINE_BINARY_MISSING');
 }
 
 /** Other platforms: their binaries are installed, and refuse to load here. */
@@ -73,13 +75,13 @@ const OTHER_PLATFORMS = { 'linux-x64-musl': ['linux', 'x64', 'musl'], 'linux-arm
 
 async function expectOtherPlatform(directory, platform) {
   expectInstalled(join(directory, 'node_modules'), ['moorline', `moorline-${platform}`]);
-  await expectRefused(() => startBoth(directory), 'ERR_MOORLINE_PLATFORM');
+  await expectRefused(() => runPrograms(directory), 'ERR_MOORLINE_PLATFORM');
 }
 
-async function npmElsewhere(project) {
+async function installWithNpmForOtherPlatforms(project) {
   for (const [platform, [os, cpu, libc]] of Object.entries(OTHER_PLATFORMS)) {
-    const directory = consumer(project, `npm-${platform}`);
-    npmIn(directory, 'install', `--os=${os}`, `--cpu=${cpu}`, `--libc=${libc}`);
+    const directory = dependentProject(project, `npm-${platform}`);
+    runNpmIn(directory, 'install', `--os=${os}`, `--cpu=${cpu}`, `--libc=${libc}`);
     await expectOtherPlatform(directory, platform);
   }
 }
@@ -87,29 +89,33 @@ async function npmElsewhere(project) {
 /** The platforms to install for, as pnpm and Yarn configure them. */
 const architecturesOf = ([os, cpu, libc]) => ({ supportedArchitectures: { os: [os], cpu: [cpu], libc: [libc] } });
 
-function pnpm(directory, settings = {}) {
+function runPnpm(directory, settings = {}) {
   // JSON is YAML.
   writeJson(directory, 'pnpm-workspace.yaml', { storeDir: join(directory, '.store'), ...settings });
-  output(process.execPath, [join(installed('pnpm'), 'bin', 'pnpm.cjs'), 'install', '--no-frozen-lockfile'], directory);
+  runForOutput(
+    process.execPath,
+    [join(toolDirectory('pnpm'), 'bin', 'pnpm.cjs'), 'install', '--no-frozen-lockfile'],
+    directory,
+  );
 }
 
-async function pnpmIsolated(project) {
-  const directory = consumer(project, 'pnpm');
-  pnpm(directory);
+async function installWithPnpm(project) {
+  const directory = dependentProject(project, 'pnpm');
+  runPnpm(directory);
   expectInstalled(join(directory, 'node_modules'), ['moorline']); // the binary is beside it in the store, not here
-  startBoth(directory);
-  await esbuildWhole(directory, 'cjs');
+  runPrograms(directory);
+  await runEsbuildWithBinary(directory, 'cjs');
 }
 
-async function pnpmElsewhere(project) {
+async function installWithPnpmForOtherPlatforms(project) {
   for (const [platform, machine] of Object.entries(OTHER_PLATFORMS)) {
-    const directory = consumer(project, `pnpm-${platform}`);
-    pnpm(directory, { nodeLinker: 'hoisted', ...architecturesOf(machine) });
+    const directory = dependentProject(project, `pnpm-${platform}`);
+    runPnpm(directory, { nodeLinker: 'hoisted', ...architecturesOf(machine) });
     await expectOtherPlatform(directory, platform);
   }
 }
 
-function yarn(project, directory, settings) {
+function runYarn(project, directory, settings) {
   const [, registry] = /registry=(.+)/.exec(readFileSync(join(project, '.npmrc'), 'utf8'));
   writeJson(directory, '.yarnrc.yml', {
     npmRegistryServer: registry,
@@ -121,56 +127,56 @@ function yarn(project, directory, settings) {
     ...settings,
   });
   writeFileSync(join(directory, 'yarn.lock'), '');
-  output(process.execPath, [join(installed('@yarnpkg/cli-dist'), 'bin', 'yarn.js'), 'install'], directory);
+  runForOutput(process.execPath, [join(toolDirectory('@yarnpkg/cli-dist'), 'bin', 'yarn.js'), 'install'], directory);
 }
 
-function yarnModules(project) {
-  const directory = consumer(project, 'yarn');
-  yarn(project, directory, { nodeLinker: 'node-modules' });
-  startBoth(directory);
+function installWithYarnModules(project) {
+  const directory = dependentProject(project, 'yarn');
+  runYarn(project, directory, { nodeLinker: 'node-modules' });
+  runPrograms(directory);
 }
 
-function yarnPlugAndPlay(project) {
-  const directory = consumer(project, 'yarn-pnp');
-  yarn(project, directory, { nodeLinker: 'pnp', pnpEnableEsmLoader: true });
-  startBoth(directory, '--require', './.pnp.cjs', '--experimental-loader', './.pnp.loader.mjs', '--no-warnings');
+function installWithPlugAndPlay(project) {
+  const directory = dependentProject(project, 'yarn-pnp');
+  runYarn(project, directory, { nodeLinker: 'pnp', pnpEnableEsmLoader: true });
+  runPrograms(directory, '--require', './.pnp.cjs', '--experimental-loader', './.pnp.loader.mjs', '--no-warnings');
 }
 
-async function yarnElsewhere(project) {
+async function installWithYarnForOtherPlatforms(project) {
   for (const [platform, machine] of Object.entries(OTHER_PLATFORMS)) {
-    const directory = consumer(project, `yarn-${platform}`);
-    yarn(project, directory, { nodeLinker: 'node-modules', ...architecturesOf(machine) });
+    const directory = dependentProject(project, `yarn-${platform}`);
+    runYarn(project, directory, { nodeLinker: 'node-modules', ...architecturesOf(machine) });
     await expectOtherPlatform(directory, platform);
   }
 }
 
 /** Runs a shell script as root in a mount namespace of its own. */
-function inNamespace(script, ...args) {
+function runInNamespace(script, ...args) {
   const command = ['unshare', '--mount', '--propagation', 'private', 'sh', '-euc', script, 'sh', ...args];
   if (process.getuid() !== 0) command.unshift('sudo', '-n');
-  return output(command[0], command.slice(1), '/');
+  return runForOutput(command[0], command.slice(1), '/');
 }
 
 /** Node.js with the libraries that it is linked with, and the program: what an image without a distribution has. */
-function bareImage(project) {
+function runInBareImage(project) {
   const image = join(dirname(project), 'image');
-  const libraries = output('ldd', [process.execPath], project).matchAll(/(\/\S+) \(0x/g);
+  const libraries = runForOutput('ldd', [process.execPath], project).matchAll(/(\/\S+) \(0x/g);
   for (const file of [process.execPath, ...[...libraries].map(([, library]) => library)]) {
     mkdirSync(dirname(join(image, file)), { recursive: true });
     cpSync(file, join(image, file), { dereference: true });
   }
   const program = join(image, 'app');
   mkdirSync(program);
-  prepare(program);
+  copyPrograms(program);
   cpSync(join(project, 'node_modules'), join(program, 'node_modules'), { recursive: true });
   const script = 'exec env -i "$(command -v chroot)" "$1" "$2" "$3"';
-  for (const entry of ['start.mjs', 'start.cjs'])
-    expectOutput(inNamespace(script, image, process.execPath, `/app/${entry}`));
+  for (const entry of ['program.mjs', 'program.cjs'])
+    expectOutput(runInNamespace(script, image, process.execPath, `/app/${entry}`));
 }
 
 // As AWS Lambda has it: the function's files and all else can only be read, but for /tmp; no HOME and nothing else in the
 // environment; plain Node.js that calls `handler`.
-const FUNCTION = `
+const FUNCTION_SCRIPT = `
   mount --bind "$1" /mnt
   mount -t tmpfs tmpfs /tmp
   mount -o remount,bind,ro /mnt
@@ -190,26 +196,30 @@ const callHandler = (entry) => `
 /** Runs the handler of a function whose files are those of an archive that was unpacked. */
 function runFunction(project, files, entry) {
   const [archive, unpacked] = ['function.tar', 'function'].map((name) => join(project, name));
-  output('tar', ['-cf', archive, '-C', files, '.'], project);
+  runForOutput('tar', ['-cf', archive, '-C', files, '.'], project);
   mkdirSync(unpacked);
   try {
-    output('tar', ['-xf', archive, '-C', unpacked], project);
-    expectOutput(inNamespace(FUNCTION, unpacked, process.execPath, callHandler(entry)));
+    runForOutput('tar', ['-xf', archive, '-C', unpacked], project);
+    expectOutput(runInNamespace(FUNCTION_SCRIPT, unpacked, process.execPath, callHandler(entry)));
   } finally {
     rmSync(unpacked, { recursive: true });
   }
 }
 
-async function lambdaTraced(project) {
-  for (const entry of ['handler.mjs', 'handler.cjs']) runFunction(project, await trace(project, entry), entry);
+async function runTracedFunction(project) {
+  for (const entry of ['handler.mjs', 'handler.cjs'])
+    runFunction(project, await copyTracedFiles(project, entry), entry);
 }
 
-async function lambdaBundled(project) {
-  const { built, out } = await esbuild(project, 'cjs', { program: 'handler', loader: { '.node': 'copy' } });
-  runFunction(project, built, out);
+async function runBundledFunction(project) {
+  const { outputDirectory, fileName } = await bundleWithEsbuild(project, 'cjs', {
+    program: 'handler',
+    loader: { '.node': 'copy' },
+  });
+  runFunction(project, outputDirectory, fileName);
 }
 
-const READ_ONLY = `
+const READ_ONLY_SCRIPT = `
   mount --bind "$1" /mnt
   mount -t tmpfs -o noexec tmpfs /tmp
   cp -r /mnt/node_modules /tmp
@@ -233,24 +243,24 @@ const READ_DATABASES = `
   console.log(rows[0].answer, codes.join() === 'SQLITE_CANTOPEN,ERR_MOORLINE_BINARY_BROKEN' || codes);`;
 
 /** Databases on a file system that can only be read, and the package on one from which nothing may be executed. */
-function readOnly(project) {
-  const directory = emptyDirectory(project, 'read-only');
+function runOnReadOnlyFileSystem(project) {
+  const directory = newProject(project, 'read-only');
   cpSync(join(project, 'node_modules'), join(directory, 'node_modules'), { recursive: true });
-  node(directory, '--input-type=module', '--eval', MAKE_DATABASES);
-  expectOutput(inNamespace(READ_ONLY, directory, process.execPath, READ_DATABASES));
+  runNode(directory, '--input-type=module', '--eval', MAKE_DATABASES);
+  expectOutput(runInNamespace(READ_ONLY_SCRIPT, directory, process.execPath, READ_DATABASES));
 }
 
 /** The ways of docs/bundlers.md to install or run the package; each throws when it fails. */
 export const INSTALLS = {
-  'npm ci': npmCi,
-  'npm, for another machine': npmElsewhere,
-  pnpm: pnpmIsolated,
-  'pnpm, for another machine': pnpmElsewhere,
-  'Yarn, node_modules': yarnModules,
-  "Yarn, Plug'n'Play": yarnPlugAndPlay,
-  'Yarn, for another machine': yarnElsewhere,
-  'an image with Node.js alone': bareImage,
-  'a serverless function, traced': lambdaTraced,
-  'a serverless function, put in by esbuild': lambdaBundled,
-  'read-only file systems, and one without execution': readOnly,
+  'npm ci': installWithNpmCi,
+  'npm, for another machine': installWithNpmForOtherPlatforms,
+  pnpm: installWithPnpm,
+  'pnpm, for another machine': installWithPnpmForOtherPlatforms,
+  'Yarn, node_modules': installWithYarnModules,
+  "Yarn, Plug'n'Play": installWithPlugAndPlay,
+  'Yarn, for another machine': installWithYarnForOtherPlatforms,
+  'an image with Node.js alone': runInBareImage,
+  'a serverless function, traced': runTracedFunction,
+  'a serverless function, put in by esbuild': runBundledFunction,
+  'read-only file systems, and one without execution': runOnReadOnlyFileSystem,
 };

@@ -3,7 +3,7 @@
 /** Options that nobody takes: of rustls-webpki. */
 const NOT_BUILT = ['ring'];
 
-export function bans(tree) {
+export function banProblems(tree) {
   const denied = [...tree.read('deny.toml').matchAll(/\{ crate = "([^"]+)"/g)].map(([, name]) => name);
   if (denied.length === 0) return [{ file: 'deny.toml', problem: 'bans nothing' }];
   const packages = new Set([...tree.read('Cargo.lock').matchAll(/^name = "(.+)"$/gm)].map(([, name]) => name));

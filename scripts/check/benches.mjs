@@ -6,7 +6,7 @@ const OPEN_INTERNALS = ['bench/bridge.mjs', 'bench/start.mjs', 'bench/engines.mj
 /** What the entries are found by. */
 const MANIFEST = 'package.json';
 
-export function benches(tree) {
+export function benchProblems(tree) {
   const { name, exports } = JSON.parse(tree.read(MANIFEST));
   const entries = Object.keys(exports).map((key) => key.replace('.', name));
   const isForeign = (file, path) => {

@@ -1,15 +1,15 @@
 // What a command of package.json may import before it has installed anything: Node.js and files of ours.
 import { dirname, join } from 'node:path';
 
-export function commands(tree) {
+export function commandProblems(tree) {
   return tree
     .files('scripts', '.mjs')
     .filter((file) => file.split('/').length === 2 && /\binstallPackages\(/.test(tree.read(file)))
-    .flatMap((file) => [...packagesOf(tree, file)].map((problem) => ({ file, problem })));
+    .flatMap((file) => [...earlyImportProblems(tree, file)].map((problem) => ({ file, problem })));
 }
 
 /** The packages that are loaded with a file, by itself or by what it imports, each with the file that names it. */
-function packagesOf(tree, start) {
+function earlyImportProblems(tree, start) {
   const found = new Set();
   const reached = new Set([start]);
   for (const file of reached) {

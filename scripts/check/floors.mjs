@@ -18,28 +18,28 @@ const FORBIDDEN = {
   services: ['napi', 'napi-derive', 'libsql'],
 };
 /** The crate over the C interface of an engine; beside the bridge, the one with unsafe code. */
-const UNSAFE = ['sqlite'];
+const UNSAFE_CRATES = ['sqlite'];
 
-export function floors(tree) {
-  return [...manifests(tree), ...bindings(tree), ...typingProblems(tree), ...timerProblems(tree)];
+export function floorProblems(tree) {
+  return [...manifestProblems(tree), ...bindingProblems(tree), ...typingProblems(tree), ...timerProblems(tree)];
 }
 
-function manifests(tree) {
+function manifestProblems(tree) {
   return Object.entries(FORBIDDEN).flatMap(([crate, forbidden]) => {
     const [manifest, lib] = [`crates/${crate}/Cargo.toml`, `crates/${crate}/src/lib.rs`];
     const [, dependencies] = tree.read(manifest).split(/^\[dependencies\]$/m);
-    const [ownCrates] = dependencies.split(/^\[/m);
+    const [dependencySection] = dependencies.split(/^\[/m);
     const problems = forbidden
-      .filter((name) => new RegExp(`^${name} *=`, 'm').test(ownCrates))
+      .filter((name) => new RegExp(`^${name} *=`, 'm').test(dependencySection))
       .map((name) => ({ file: manifest, problem: `must not depend on ${name}` }));
-    if (!UNSAFE.includes(crate) && !tree.read(lib).includes('#![forbid(unsafe_code)]')) {
+    if (!UNSAFE_CRATES.includes(crate) && !tree.read(lib).includes('#![forbid(unsafe_code)]')) {
       problems.push({ file: lib, problem: 'must forbid unsafe code' });
     }
     return problems;
   });
 }
 
-function bindings(tree) {
+function bindingProblems(tree) {
   return tree.files('src', '.rs').flatMap((file) => {
     const text = tree.read(file);
     const problems = [];

@@ -25,8 +25,8 @@ const FACE_IMPORTS = {
   integrations: ['jobs', 'redis', 'webhook', 'resilience', 'health', 'http'],
 };
 
-export function imports(tree) {
-  return [...services(tree), ...face(tree), ...rustCycles(tree)];
+export function importProblems(tree) {
+  return [...serviceProblems(tree), ...faceProblems(tree), ...rustCycleProblems(tree)];
 }
 
 /** The modules of its crate that a Rust file names: in paths, and in groups of imports. */
@@ -40,7 +40,7 @@ function cratePaths(text) {
 }
 
 /** No service uses another. What several need is in crates/net, or a trait given at construction. */
-function services(tree) {
+function serviceProblems(tree) {
   const root = 'crates/services/src';
   return tree.files(root, '.rs').flatMap((file) => {
     const name = file
@@ -53,7 +53,7 @@ function services(tree) {
 }
 
 /** No cycles between the modules at the top of a crate. */
-function rustCycles(tree) {
+function rustCycleProblems(tree) {
   return ['core', 'net', 'services', 'sqlite'].flatMap((crate) => {
     const root = `crates/${crate}/src`;
     const edges = new Map();
@@ -77,7 +77,7 @@ function faceImports(tree, file) {
     .map((path) => [`${path}.ts`, `${path}/index.ts`].find((candidate) => tree.has(candidate)) ?? path);
 }
 
-function face(tree) {
+function faceProblems(tree) {
   const files = tree.files('lib', '.ts');
   const edges = new Map(files.map((file) => [file, new Set(faceImports(tree, file))]));
   const folderOf = (file) => file.split('/')[1];

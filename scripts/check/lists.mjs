@@ -1,39 +1,39 @@
 // The lists that something new is added to: whatever stands in the tree is in those that must name it.
 
-export function lists(tree) {
+export function listProblems(tree) {
   return [
-    ...modules(tree),
-    ...faceEntries(tree),
-    ...entries(tree),
-    ...guides(tree),
-    ...changes(tree),
-    ...subjects(tree),
-    ...logEvents(tree),
+    ...moduleProblems(tree),
+    ...faceEntryProblems(tree),
+    ...entryProblems(tree),
+    ...guideProblems(tree),
+    ...changelogProblems(tree),
+    ...subjectProblems(tree),
+    ...logEventProblems(tree),
   ];
 }
 
 const CRATES = ['crates/core/src', 'crates/net/src', 'crates/services/src', 'src'];
 
 /** Cargo does not look at a file that no module declares. */
-function modules(tree) {
+function moduleProblems(tree) {
   return CRATES.flatMap((root) => {
     const declared = new Set(
       [...tree.read(`${root}/lib.rs`).matchAll(/^(?:pub )?mod (\w+);$/gm)].map(([, name]) => name),
     );
-    const there = tree.files(root, '.rs').map((file) =>
+    const onDisk = tree.files(root, '.rs').map((file) =>
       file
         .slice(root.length + 1)
         .split('/')[0]
         .replace('.rs', ''),
     );
-    return [...new Set(there)]
+    return [...new Set(onDisk)]
       .filter((name) => name !== 'lib' && !declared.has(name))
       .map((name) => ({ file: `${root}/lib.rs`, problem: `does not declare ${name}` }));
   });
 }
 
 /** A folder of lib/ with an index has public names. */
-function faceEntries(tree) {
+function faceEntryProblems(tree) {
   const entry = 'lib/entries/index.ts';
   return tree
     .folders('lib')
@@ -45,28 +45,28 @@ function faceEntries(tree) {
 }
 
 /** Every key of `exports` with typings has a file in lib/entries, and every file there a key. */
-function entries(tree) {
+function entryProblems(tree) {
   const { exports } = JSON.parse(tree.read('package.json'));
   const keys = Object.values(exports).flatMap(({ types, default: main }) =>
     types ? [main.replace('./dist', 'lib').replace(/\.js$/, '.ts')] : [],
   );
-  const there = tree.files('lib/entries', '.ts');
+  const onDisk = tree.files('lib/entries', '.ts');
   return [
     ...keys
-      .filter((file) => !there.includes(file))
+      .filter((file) => !onDisk.includes(file))
       .map((file) => ({ file, problem: 'is in package.json and not there' })),
-    ...there.filter((file) => !keys.includes(file)).map((file) => ({ file, problem: 'is no entry in package.json' })),
+    ...onDisk.filter((file) => !keys.includes(file)).map((file) => ({ file, problem: 'is no entry in package.json' })),
   ];
 }
 
-function guides(tree) {
+function guideProblems(tree) {
   return tree
     .files('docs/services', '.md')
     .filter((guide) => !tree.read('README.md').includes(`](${guide})`))
     .map((guide) => ({ file: 'README.md', problem: `has no link to ${guide}` }));
 }
 
-function changes(tree) {
+function changelogProblems(tree) {
   const text = tree.read('CHANGELOG.md').toLowerCase();
   return tree
     .folders('crates/services/src')
@@ -75,7 +75,7 @@ function changes(tree) {
 }
 
 /** Every service is under the contract. */
-function subjects(tree) {
+function subjectProblems(tree) {
   const described = tree
     .files('__test__/contract/subjects', '.ts')
     .map((file) => tree.read(file))
@@ -87,7 +87,7 @@ function subjects(tree) {
 }
 
 /** An operator finds every event that is logged, by name or as `<service>.options-ignored` of a shared instance. */
-function logEvents(tree) {
+function logEventProblems(tree) {
   const page = 'docs/logging.md';
   const events = tree.files('lib', '.ts').flatMap((file) => {
     const text = tree.read(file);

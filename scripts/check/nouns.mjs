@@ -16,7 +16,7 @@ const ON_NET = ['ssh'];
 /** Services that users know as a part of another. */
 const PART_OF = { oauth: 'integrations' };
 
-export function nouns(tree) {
+export function nounProblems(tree) {
   const folders = [
     ...tree.folders('crates/services/src').map((name) => `crates/services/src/${name}`),
     ...ON_NET.map((name) => `crates/net/src/${name}`).filter((folder) => tree.has(folder)),

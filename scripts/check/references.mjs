@@ -8,7 +8,7 @@ const PATH = /(?:^|[\s`('"])((?:crates|src|lib|__test__|scripts|docs|bench|examp
 const LINK = /\]\(([^)#:\s]+)(?:#[^)]*)?\)/g;
 const DECISION = /\bADR (\d+)\b|\badr\/(\d{4})(?!\d*-)/g;
 
-export function references(tree) {
+export function referenceProblems(tree) {
   const decisions = tree.files('docs/adr', '.md');
   const code = [
     ...tree.files('crates', '.rs', '.toml'),

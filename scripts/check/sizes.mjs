@@ -8,7 +8,7 @@ const MAX_TEST_FILES = 25;
 
 const isBinding = (file) => file.startsWith('src/') && !file.startsWith('src/bridge/');
 
-export function sizes(tree) {
+export function sizeProblems(tree) {
   const code = [
     ...tree.files('src', '.rs'),
     ...tree.files('crates', '.rs'),

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** What is not ours to judge: made, installed, or of no interest. */
-const LEFT_OUT = /(^|\/)(node_modules|target|dist|\.git)(\/|$)/;
+const IGNORED_PATHS = /(^|\/)(node_modules|target|dist|\.git)(\/|$)/;
 
 /**
  * A problem of one file.
@@ -13,38 +13,39 @@ const LEFT_OUT = /(^|\/)(node_modules|target|dist|\.git)(\/|$)/;
 export class Tree {
   #texts;
 
-  /** @param {Record<string, string>} planted Files that are not there, or have another text there. */
-  constructor(root, planted = {}) {
+  /** @param {Record<string, string>} overlay Files that are not there, or have another text there. */
+  constructor(root, overlay = {}) {
     this.root = root;
-    this.#texts = new Map(Object.entries(planted));
-    this.planted = Object.keys(planted);
+    this.#texts = new Map(Object.entries(overlay));
+    this.overlayFiles = Object.keys(overlay);
   }
 
   /** The files under `directory` that end with one of `extensions`, by their path from the root. */
   files(directory, ...extensions) {
-    const inside = directory === '.' ? '' : `${directory}/`;
-    const planted = this.planted.filter((file) => file.startsWith(inside));
-    const there = existsSync(join(this.root, directory)) ? walk(this.root, directory) : [];
-    return [...new Set([...there, ...planted])]
-      .filter((file) => !LEFT_OUT.test(file) && extensions.some((extension) => file.endsWith(extension)))
+    const prefix = directory === '.' ? '' : `${directory}/`;
+    const overlaid = this.overlayFiles.filter((file) => file.startsWith(prefix));
+    const onDisk = existsSync(join(this.root, directory)) ? walk(this.root, directory) : [];
+    return [...new Set([...onDisk, ...overlaid])]
+      .filter((file) => !IGNORED_PATHS.test(file) && extensions.some((extension) => file.endsWith(extension)))
       .sort();
   }
 
   /** The directories directly in `directory`, by name. */
   folders(directory) {
-    const planted = this.planted
+    const overlaid = this.overlayFiles
       .filter((file) => file.startsWith(`${directory}/`))
       .map((file) => file.slice(directory.length + 1).split('/'))
-      .flatMap(([name, ...inside]) => (inside.length > 0 ? [name] : []));
-    const there = readdirSync(join(this.root, directory), { withFileTypes: true })
-      .filter((entry) => entry.isDirectory() && !LEFT_OUT.test(entry.name))
+      .flatMap(([name, ...rest]) => (rest.length > 0 ? [name] : []));
+    const onDisk = readdirSync(join(this.root, directory), { withFileTypes: true })
+      .filter((entry) => entry.isDirectory() && !IGNORED_PATHS.test(entry.name))
       .map((entry) => entry.name);
-    return [...new Set([...there, ...planted])];
+    return [...new Set([...onDisk, ...overlaid])];
   }
 
   has(path) {
     return (
-      this.planted.some((file) => file === path || file.startsWith(`${path}/`)) || existsSync(join(this.root, path))
+      this.overlayFiles.some((file) => file === path || file.startsWith(`${path}/`)) ||
+      existsSync(join(this.root, path))
     );
   }
 
@@ -58,14 +59,14 @@ export class Tree {
 function* walk(root, directory) {
   for (const entry of readdirSync(join(root, directory), { withFileTypes: true })) {
     const path = directory === '.' ? entry.name : `${directory}/${entry.name}`;
-    if (LEFT_OUT.test(path)) continue;
+    if (IGNORED_PATHS.test(path)) continue;
     if (entry.isDirectory()) yield* walk(root, path);
     else if (entry.isFile()) yield path;
   }
 }
 
 /** Rust without its comments and what `#[cfg(test)]` compiles, each line where it was. */
-export function productRust(text) {
+export function stripCommentsAndTests(text) {
   const [product] = text.split(/^#\[cfg\(test\)\]\nmod \w+ \{$/m);
   return product.replace(/\/\/.*$/gm, '');
 }
@@ -75,7 +76,7 @@ export function productRust(text) {
  * @param {Problem[]} problems
  * @param {Record<string, string>} exceptions `file: problem` → why it stays.
  */
-export function withoutExceptions(problems, exceptions) {
+export function applyExceptions(problems, exceptions) {
   const names = new Set(problems.map(({ file, problem }) => `${file}: ${problem}`));
   const stale = Object.keys(exceptions)
     .filter((name) => !names.has(name))

@@ -7,13 +7,13 @@ const RUST =
 const TYPESCRIPT =
   /\b(?:function|class|interface|type|const|let|enum)\s+(\w+)|^\s+(?:(?:private|protected|public|static|readonly|async|get|set|abstract|override)\s+)*#?(\w+)(?:<[^>]*>)?[(:?]/gm;
 
-export function vocabulary(tree) {
+export function vocabularyProblems(tree) {
   const words = JSON.parse(tree.read('scripts/check/vocabulary.json'));
   const published = publicNames(tree);
   return Object.entries(words).flatMap(([folders, retired]) =>
     folders.split(' ').flatMap((folder) =>
       tree.files(folder, '.rs', '.ts').flatMap((file) => {
-        const names = new Set([basename(file), ...defined(tree.read(file), file)]);
+        const names = new Set([basename(file), ...definedNames(tree.read(file), file)]);
         return [...names]
           .filter((name) => Object.hasOwn(retired, name) && !published.has(name))
           .map((name) => ({ file, problem: `defines ${name}, which is called ${retired[name]} here` }));
@@ -22,7 +22,7 @@ export function vocabulary(tree) {
   );
 }
 
-function* defined(text, file) {
+function* definedNames(text, file) {
   const code = text.replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '').replace(/#\[cfg\(test\)\]\nmod \w+ \{[\s\S]*$/, '');
   for (const [, ...names] of code.matchAll(file.endsWith('.rs') ? RUST : TYPESCRIPT)) yield names.find(Boolean);
 }

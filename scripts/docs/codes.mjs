@@ -3,27 +3,27 @@
 // [code, kind or class, when, what to do, retryable]
 import { BROKEN_SERVER, libsql } from './libsql-codes.mjs';
 
-const MISTAKE = 'the message names the argument or option: correct the call';
+const CORRECT_THE_CALL = 'the message names the argument or option: correct the call';
 const OWN_CERTIFICATE = 'give the certificate and key that the server wants in `tls`';
 const REINSTALL = 'see [installing.md](../installing.md)';
 
 /** Mistakes of a programmer. */
 const mistakes = [
-  ['ERR_INVALID_ARG_TYPE', '`TypeError`', 'a value of the wrong type', MISTAKE],
+  ['ERR_INVALID_ARG_TYPE', '`TypeError`', 'a value of the wrong type', CORRECT_THE_CALL],
   [
     'ERR_INVALID_ARG_VALUE',
     '`TypeError`',
     'a value of the right type that cannot be taken, an unknown option',
-    MISTAKE,
+    CORRECT_THE_CALL,
   ],
-  ['ERR_OUT_OF_RANGE', '`RangeError`', 'a number outside its range', MISTAKE],
+  ['ERR_OUT_OF_RANGE', '`RangeError`', 'a number outside its range', CORRECT_THE_CALL],
   [
     'ERR_INVALID_STATE',
     '`TypeError`',
     'what an object cannot be asked now, such as `data` of a streamed answer',
-    MISTAKE,
+    CORRECT_THE_CALL,
   ],
-  ['ERR_INVALID_CHAR', '`TypeError`', 'a line break or a NUL in a header', MISTAKE],
+  ['ERR_INVALID_CHAR', '`TypeError`', 'a line break or a NUL in a header', CORRECT_THE_CALL],
 ].map((row) => [...row, 'no']);
 
 const kinds = [
@@ -263,7 +263,7 @@ const tls = [
   ],
 ];
 
-const http = [
+const responses = [
   ['ERR_STRING_TOO_LONG', '`internal`', 'a result that no text of JavaScript can hold', 'ask for less at once', 'no'],
   ['ERR_TOO_MANY_REDIRECTS', '`protocol`', 'more than `maxRedirects`', 'look for a circle; raise `maxRedirects`', 'no'],
   ['ERR_INVALID_REDIRECT', '`protocol`', 'a `Location` that is no URL', BROKEN_SERVER, 'no'],
@@ -353,4 +353,4 @@ const loading = [
   ['ERR_MOORLINE_PLATFORM_UNSUPPORTED', 'there is no binary for this platform'],
 ].map(([code, when]) => [code, '`Error`', `at loading: ${when}`, REINSTALL, 'no']);
 
-export const codes = [...mistakes, ...kinds, ...network, ...tls, ...http, ...websocket, ...libsql, ...loading];
+export const codes = [...mistakes, ...kinds, ...network, ...tls, ...responses, ...websocket, ...libsql, ...loading];

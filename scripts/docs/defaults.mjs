@@ -1,7 +1,7 @@
 // docs/reference/defaults.md
 
 /** Options that must be given, though the types cannot say so. */
-const NEEDED = { RateLimitOptions: { max: 1 } };
+const REQUIRED_OPTIONS = { RateLimitOptions: { max: 1 } };
 
 /**
  * How the options of an interface reach the addon, so that it says itself what it accepts: by the class, else the function,
@@ -14,29 +14,31 @@ function makersOf(typings, modules) {
   const add = (name, make) => {
     if (makers.has(name) || !interfaces.has(name)) return;
     const { members } = interfaces.get(name);
-    makers.set(name, (options) => make({ ...required(members), ...NEEDED[name], ...options }));
+    makers.set(name, (options) => make({ ...requiredOptions(members), ...REQUIRED_OPTIONS[name], ...options }));
     for (const { name: part, signature } of members) {
       const [, options] = signature.match(/\b(\w+Options)\b/) ?? [];
       if (options) add(options, (given) => makers.get(name)({ [part]: given }));
     }
   };
-  const taken = (signature) => signature?.match(/\(\w+\??: (\w*(?:Options|Config))\b/)?.[1];
+  const optionsTypeOf = (signature) => signature?.match(/\(\w+\??: (\w*(?:Options|Config))\b/)?.[1];
   for (const { name, signature, members, entry } of all.filter(({ kind }) => kind === 'class')) {
     if (signature.startsWith('abstract')) continue;
-    const made = members.find((member) => member.name === 'constructor');
-    add(taken(made?.signature), (options) => new modules[entry][name](options, () => null));
+    const constructorMember = members.find((member) => member.name === 'constructor');
+    add(optionsTypeOf(constructorMember?.signature), (options) => new modules[entry][name](options, () => null));
   }
   for (const { name, signature, entry } of all.filter(({ kind }) => kind === 'function')) {
-    add(taken(signature), (options) => modules[entry][name](options));
+    add(optionsTypeOf(signature), (options) => modules[entry][name](options));
   }
   return makers;
 }
 
 /** A value for each option that must be given. */
-function required(members) {
+function requiredOptions(members) {
   const values = { string: ':memory:', number: 1 };
-  const needed = members.filter(({ signature }) => /^\w+:/.test(signature));
-  return Object.fromEntries(needed.map(({ name, signature }) => [name, values[signature.match(/: (\w+)/)[1]]]));
+  const requiredMembers = members.filter(({ signature }) => /^\w+:/.test(signature));
+  return Object.fromEntries(
+    requiredMembers.map(({ name, signature }) => [name, values[signature.match(/: (\w+)/)[1]]]),
+  );
 }
 
 export function defaultsPage(typings, modules) {
@@ -62,12 +64,12 @@ function row({ name, doc }, make) {
   const [sentence, value] = doc.match(/\bDefault:? (.+?)(?:[;:.](?= |$)|$)/) ?? [];
   const [before, after] = doc.split(sentence);
   const rest = before + after.replace(/^[;:.]?\s*/, '').replace(/^\w/, (letter) => letter.toUpperCase());
-  const cells = [`\`${name}\``, value, make ? accepted(name, make) : '', rest];
+  const cells = [`\`${name}\``, value, make ? acceptedValues(name, make) : '', rest];
   return `| ${cells.map((cell) => cell.replace(/\|/g, '\\|').replace(/\s+/g, ' ').trim()).join(' | ')} |`;
 }
 
 /** A number for what wants none, and a number out of range for what wants one. */
-function accepted(name, make) {
+function acceptedValues(name, make) {
   try {
     make({ [name]: -1 });
   } catch (error) {

@@ -1,6 +1,6 @@
 // The codes of libSQL: rows like those of codes.mjs.
 
-const FILE = 'look at the file, its directory and their permissions';
+const CHECK_FILE = 'look at the file, its directory and their permissions';
 export const BROKEN_SERVER = 'the server, or a proxy before it, breaks the protocol: look there';
 
 export const libsql = [
@@ -42,7 +42,7 @@ export const libsql = [
     'ask again; keep write transactions short',
     'yes, but for `_SNAPSHOT`',
   ],
-  ['SQLITE_CANTOPEN', '`connect`', 'the file cannot be opened', FILE, 'no'],
+  ['SQLITE_CANTOPEN', '`connect`', 'the file cannot be opened', CHECK_FILE, 'no'],
   [
     'SQLITE_CONSTRAINT',
     '`rejected`',
@@ -57,7 +57,7 @@ export const libsql = [
   ['SQLITE_FULL', '`rejected`', 'the disk, or the database, is full', 'make room', 'no'],
   ['SQLITE_INTERNAL', '`rejected`', 'a defect in the engine', 'report it', 'no'],
   ['SQLITE_INTERRUPT', '`closed`', 'the connection was closed while the statement ran', 'close it later', 'no'],
-  ['SQLITE_IOERR', '`rejected`', 'the disk failed', FILE, 'no'],
+  ['SQLITE_IOERR', '`rejected`', 'the disk failed', CHECK_FILE, 'no'],
   [
     'SQLITE_LOCKED',
     '`overloaded`',
@@ -67,13 +67,13 @@ export const libsql = [
   ],
   ['SQLITE_MISMATCH', '`rejected`', 'a value of the wrong type, such as text for a rowid', 'correct the values', 'no'],
   ['SQLITE_MISUSE', '`rejected`', 'the engine was called in a wrong way', 'report it', 'no'],
-  ['SQLITE_NOLFS', '`rejected`', 'the file is larger than the system can read', FILE, 'no'],
+  ['SQLITE_NOLFS', '`rejected`', 'the file is larger than the system can read', CHECK_FILE, 'no'],
   ['SQLITE_NOMEM', '`rejected`', 'there is no memory left', 'ask for less at once', 'no'],
-  ['SQLITE_NOTADB', '`rejected`', 'the file is no database', FILE, 'no'],
+  ['SQLITE_NOTADB', '`rejected`', 'the file is no database', CHECK_FILE, 'no'],
   ['SQLITE_NOTFOUND', '`rejected`', 'not used for statements', 'report it', 'no'],
   ['SQLITE_NOTICE', '`rejected`', 'not used for statements', 'report it', 'no'],
   ['SQLITE_OK', '`rejected`', 'not used for errors', 'report it', 'no'],
-  ['SQLITE_PERM', '`rejected`', 'the file’s permissions do not allow it', FILE, 'no'],
+  ['SQLITE_PERM', '`rejected`', 'the file’s permissions do not allow it', CHECK_FILE, 'no'],
   [
     'SQLITE_PROTOCOL',
     '`rejected`',
@@ -88,7 +88,7 @@ export const libsql = [
     'correct the arguments',
     'no',
   ],
-  ['SQLITE_READONLY', '`rejected`', 'the database can only be read', FILE, 'no'],
+  ['SQLITE_READONLY', '`rejected`', 'the database can only be read', CHECK_FILE, 'no'],
   [
     'SQLITE_SCHEMA',
     '`rejected`',

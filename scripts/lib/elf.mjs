@@ -24,15 +24,15 @@ function neededVersions(file) {
   if (!table) return [];
   const strings = sections[table.link];
   const names = [];
-  let library = table.offset;
+  let verneedOffset = table.offset;
   for (let left = table.info; left > 0; left--) {
-    let version = library + file.readUInt32LE(library + 8);
-    for (let more = file.readUInt16LE(library + 2); more > 0; more--) {
-      const name = strings.offset + file.readUInt32LE(version + 8);
-      names.push(file.toString('latin1', name, file.indexOf(0, name)));
-      version += file.readUInt32LE(version + 12);
+    let vernauxOffset = verneedOffset + file.readUInt32LE(verneedOffset + 8);
+    for (let more = file.readUInt16LE(verneedOffset + 2); more > 0; more--) {
+      const nameOffset = strings.offset + file.readUInt32LE(vernauxOffset + 8);
+      names.push(file.toString('latin1', nameOffset, file.indexOf(0, nameOffset)));
+      vernauxOffset += file.readUInt32LE(vernauxOffset + 12);
     }
-    library += file.readUInt32LE(library + 12);
+    verneedOffset += file.readUInt32LE(verneedOffset + 12);
   }
   return names;
 }

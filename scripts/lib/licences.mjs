@@ -2,18 +2,18 @@
 import { readFileSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-import { fail, output } from './run.mjs';
+import { fail, readOutput } from './run.mjs';
 
 const BIG = { maxBuffer: 64 * 1024 * 1024 };
 
 /** One text: every crate that is linked for any platform, with its licence, and each licence text once. */
 export function thirdPartyLicences() {
   const linked = new Set(
-    (output('cargo', ['tree', '-e', 'normal', '--target', 'all', '--prefix', 'none', '-f', '{p}'], BIG) ?? '')
+    (readOutput('cargo', ['tree', '-e', 'normal', '--target', 'all', '--prefix', 'none', '-f', '{p}'], BIG) ?? '')
       .split('\n')
       .map((line) => line.split(' ').slice(0, 2).join(' ')),
   );
-  const metadata = output('cargo', ['metadata', '--format-version', '1', '--locked'], BIG);
+  const metadata = readOutput('cargo', ['metadata', '--format-version', '1', '--locked'], BIG);
   if (!metadata || linked.size === 0) fail('cargo could not list the dependencies');
   const crates = JSON.parse(metadata)
     .packages.filter(({ source, name, version }) => source && linked.has(`${name} v${version}`))

@@ -22,7 +22,7 @@ export function succeeds(command, args, options = {}) {
 }
 
 /** The trimmed output of `command`, or undefined when it fails. */
-export function output(command, args, options = {}) {
+export function readOutput(command, args, options = {}) {
   const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', ...options });
   return result.status === 0 ? result.stdout.trim() : undefined;
 }
@@ -36,21 +36,21 @@ export function fail(message) {
 const PACKAGES = { napi: '@napi-rs/cli', tsc: 'typescript' };
 
 /** Runs a tool of node_modules by its package's own entry file, so that no shell is involved on any system. */
-export function tool(name, args, options) {
+export function runTool(name, args, options) {
   const directory = join(root, 'node_modules', PACKAGES[name] ?? name);
   const { bin } = JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8'));
   return run(process.execPath, [join(directory, typeof bin === 'string' ? bin : bin[name]), ...args], options);
 }
 
 /** Runs npm: the one that runs this script where there is one, because npm itself is a shell script on Windows. */
-export function npm(args, options, start = run) {
+export function runNpm(args, options, start = run) {
   const self = process.env.npm_execpath;
   return self?.endsWith('npm-cli.js') ? start(process.execPath, [self, ...args], options) : start('npm', args, options);
 }
 
 /** The standard output of npm. */
-export const npmOutput = (args, options) =>
-  npm(args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], ...options }).stdout;
+export const readNpmOutput = (args, options) =>
+  runNpm(args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], ...options }).stdout;
 
 /** Whether `url` is the script that was started, not a module of it. */
 export const isMain = (url) => process.argv[1] !== undefined && fileURLToPath(url) === realpathSync(process.argv[1]);
@@ -60,17 +60,17 @@ export function installPackages(directory = root, start = run) {
   const lock = join(directory, 'package-lock.json');
   const installed = join(directory, 'node_modules', '.package-lock.json');
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return;
-  npm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: directory }, start);
+  runNpm(['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: directory }, start);
 }
 
 /** The Rust target of this machine. napi passes `--target`, so every cargo call must, or all compiles twice. */
 export function hostTarget() {
-  const version = output('rustc', ['-vV']) ?? fail('Rust is needed to build moorline: https://rustup.rs');
+  const version = readOutput('rustc', ['-vV']) ?? fail('Rust is needed to build moorline: https://rustup.rs');
   return version.match(/^host: (.+)$/m)[1];
 }
 
 /** Runs one stage and prints how long it took. */
-export async function stage(name, work) {
+export async function runStage(name, work) {
   const started = performance.now();
   console.log(`\n── ${name}`);
   await work();

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { fail, npm, root, run } from './run.mjs';
+import { fail, runNpm, root, run } from './run.mjs';
 
 /** The glibc in them. */
 export const GLIBC = '2.17';
@@ -43,7 +43,7 @@ function install(target, { name, integrity }) {
   mkdirSync(work, { recursive: true });
   console.log(`Installing the headers and libraries of glibc ${GLIBC} …`);
   const quiet = ['--silent', '--ignore-scripts', '--pack-destination', work];
-  const { stdout } = npm(['pack', name, ...quiet], {
+  const { stdout } = runNpm(['pack', name, ...quiet], {
     cwd: work,
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],

@@ -3,7 +3,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { ENTRIES } from './entries.mjs';
-import { root, tool } from './run.mjs';
+import { root, runTool } from './run.mjs';
 
 // The reference brings Node's types along where a project names no `types`, as TypeScript 6 does not by itself.
 const BANNER =
@@ -14,7 +14,7 @@ const BANNER =
 export function bundleTypings(directory = root) {
   for (const { source, typings } of ENTRIES) {
     const path = join(directory, typings);
-    tool('dts-bundle-generator', [
+    runTool('dts-bundle-generator', [
       '--silent',
       '--no-banner',
       // What an entry does not export by name is no part of its contract.
@@ -28,7 +28,7 @@ export function bundleTypings(directory = root) {
       source,
     ]);
     // As if it stood at the root, because prettier ignores target/.
-    const { stdout } = tool('prettier', ['--stdin-filepath', typings], {
+    const { stdout } = runTool('prettier', ['--stdin-filepath', typings], {
       input: BANNER + readFileSync(path, 'utf8'),
       stdio: ['pipe', 'pipe', 'inherit'],
       encoding: 'utf8',

@@ -3,15 +3,15 @@ import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { Running, Subject } from '../../contract/contract';
+import type { RunningSubject, Subject } from '../../contract/contract';
 import { subjects } from '../../contract/subjects';
 import { eventually } from '../../support/eventually';
-import { measureRepeated, type Repetitions } from './repeat';
+import { measureRepeated, type RepeatOptions } from './repeat';
 
 const BATCH = 100;
-const OPERATIONS: Repetitions = { times: 100_000, batch: BATCH, limitMs: 20_000 };
+const OPERATIONS: RepeatOptions = { times: 100_000, batch: BATCH, limitMs: 20_000 };
 /** Whole lifetimes take longer than operations, and the allocator needs longer to settle. */
-const LIFETIMES: Repetitions = { times: 10_000, warmUp: 3000, batch: 20, limitMs: 20_000 };
+const LIFETIMES: RepeatOptions = { times: 10_000, warmUp: 3000, batch: 20, limitMs: 20_000 };
 
 /** Prints one line for the parent. */
 const print = (line: unknown) => void process.stdout.write(`${JSON.stringify(line)}\n`);
@@ -37,7 +37,7 @@ const scenarios: Record<string, Scenario> = {
   },
 };
 
-const repetitions: Record<string, (running: Running) => () => Promise<unknown>> = {
+const repeatedOperations: Record<string, (running: RunningSubject) => () => Promise<unknown>> = {
   operations: (running) => () => running.operate(),
   failures: (running) => () => running.fail(),
   aborts: (running) => async () => {
@@ -50,28 +50,28 @@ const repetitions: Record<string, (running: Running) => () => Promise<unknown>> 
 };
 
 async function main(): Promise<void> {
-  const [name, url = '', act = '', soakMs] = process.argv.slice(2);
+  const [name, url = '', scenario = '', soakMs] = process.argv.slice(2);
   const subject = subjects.find((candidate) => candidate.name === name);
   assert.ok(subject, `no ${name}`);
-  const live = scenarios[act];
-  if (live) return void (await live(subject, url));
-  const forMs = soakMs === undefined ? undefined : Number(soakMs);
-  if (act === 'lives') {
-    assert.ok(subject.live, `${name} has no whole life`);
+  const runScenario = scenarios[scenario];
+  if (runScenario) return void (await runScenario(subject, url));
+  const durationMs = soakMs === undefined ? undefined : Number(soakMs);
+  if (scenario === 'lives') {
+    assert.ok(subject.runLifetime, `${name} has no whole lifetime`);
     let failed: unknown;
-    const live = () => subject.live!(url).catch((error: unknown) => (failed ??= error));
-    print(await measureRepeated(live, LIFETIMES, forMs));
+    const runOne = () => subject.runLifetime!(url).catch((error: unknown) => (failed ??= error));
+    print(await measureRepeated(runOne, LIFETIMES, durationMs));
     return assert.ifError(failed);
   }
-  const repetition = repetitions[act];
-  assert.ok(repetition, `no ${act}`);
+  const repeatedOperation = repeatedOperations[scenario];
+  assert.ok(repeatedOperation, `no ${scenario}`);
   const running = await subject.start(url, BATCH);
   // As many connections as there can be: how many of them a repetition needs depends on how busy the machine is.
   const held = await Promise.all(Array.from({ length: BATCH }, () => running.hold?.()));
   for (const one of held) one?.finish();
   // Runs after all aborted operations before it; rejects if the server is overloaded by them.
-  const catchUp = act === 'aborts' ? () => running.operate().catch(() => undefined) : undefined;
-  print(await measureRepeated(repetition(running), { ...OPERATIONS, ...(catchUp && { catchUp }) }, forMs));
+  const catchUp = scenario === 'aborts' ? () => running.operate().catch(() => undefined) : undefined;
+  print(await measureRepeated(repeatedOperation(running), { ...OPERATIONS, ...(catchUp && { catchUp }) }, durationMs));
   // Aborted operations, too, release what they held.
   await eventually(() => !running.heldCount?.());
 }

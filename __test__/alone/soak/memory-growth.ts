@@ -8,17 +8,17 @@ import type { Subject } from '../../contract/contract';
 import { runChild } from './spawn';
 
 const MAX_GROWN_BYTES = 8 * 2 ** 20;
-/** Of operations; whole lives are too few to tell so little from what the allocator keeps for later. */
+/** Of operations; whole lifetimes are too few to tell so little from what the allocator keeps for later. */
 const MAX_BYTES_PER_OPERATION = 100;
 
 export type Repetition = 'operations' | 'failures' | 'aborts' | 'lives';
 
 /** What is repeated of a subject. */
-export const repetitions = ({ lacks, live }: Subject): Repetition[] => [
+export const repetitions = ({ lacks, runLifetime }: Subject): Repetition[] => [
   'operations',
   'failures',
   ...(lacks.signal === undefined ? (['aborts'] as const) : []),
-  ...(live ? (['lives'] as const) : []),
+  ...(runLifetime ? (['lives'] as const) : []),
 ];
 
 export interface Measured {

@@ -4,11 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Measured } from './memory-growth';
 
-export interface Repetitions {
+export interface RepeatOptions {
   times: number;
   /** So many at once. */
   batch: number;
-  /** So many before the first look. Default: a tenth. */
+  /** So many before the first sample. Default: a tenth. */
   warmUp?: number;
   /** Waits until what was given up is over: giving up does not wait, and on a busy machine it piles up. */
   catchUp?: () => Promise<unknown>;
@@ -23,11 +23,15 @@ export interface Repetitions {
 const COLLECT_EVERY = 1000;
 
 /** Repeats `operation` in batches; how often it did. */
-async function repeat(operation: () => Promise<unknown>, least: number, repetitions: Repetitions): Promise<number> {
-  const { times, batch, limitMs, catchUp } = repetitions;
+async function repeat(
+  operation: () => Promise<unknown>,
+  minOperations: number,
+  options: RepeatOptions,
+): Promise<number> {
+  const { times, batch, limitMs, catchUp } = options;
   const started = performance.now();
   let done = 0;
-  while (done < times && (done < least || performance.now() - started < limitMs)) {
+  while (done < times && (done < minOperations || performance.now() - started < limitMs)) {
     await Promise.allSettled(Array.from({ length: batch }, operation));
     done += batch;
     // Lets timers, finalizers and the addon's own callbacks run.
@@ -39,17 +43,17 @@ async function repeat(operation: () => Promise<unknown>, least: number, repetiti
   return done;
 }
 
-/** Looks without a lower one, after which memory counts as settled. */
-const SETTLED_LOOKS = 5;
-const MOST_LOOKS = 100;
+/** Readings without a lower one, after which memory counts as settled. */
+const SETTLED_READINGS = 5;
+const MAX_READINGS = 100;
 
 /**
- * The resident size when nothing more can be collected: the lowest, once a few looks were no lower. What was given up
+ * The resident size when nothing more can be collected: the lowest, once a few readings were no lower. What was given up
  * closes on threads of its own, which wait for their turn on a busy machine.
  */
 async function settledRss(): Promise<number> {
   let lowest = Infinity;
-  for (let [look, since] = [0, 0]; look < MOST_LOOKS && since < SETTLED_LOOKS; look++) {
+  for (let [reading, since] = [0, 0]; reading < MAX_READINGS && since < SETTLED_READINGS; reading++) {
     globalThis.gc?.();
     await sleep(20);
     const rss = process.memoryUsage.rss();
@@ -60,14 +64,14 @@ async function settledRss(): Promise<number> {
 }
 
 /**
- * So many looks before and after, with repetitions between: the resident size goes up and down by the connections that
- * are replaced, and by what the allocator happens to keep of them. What leaks is there at each look.
+ * So many samples before and after, with repetitions between: the resident size goes up and down by the connections that
+ * are replaced, and by what the allocator happens to keep of them. What leaks is there in each sample.
  */
-const LOOKS = 4;
+const SIZE_SAMPLES = 4;
 
-async function look(repeatSome: () => Promise<number>) {
+async function sampleSizes(repeatSome: () => Promise<number>) {
   const sizes: number[] = [];
-  for (let looks = 0; looks < LOOKS; looks++) {
+  for (let sample = 0; sample < SIZE_SAMPLES; sample++) {
     await repeatSome();
     sizes.push(await settledRss());
   }
@@ -75,21 +79,21 @@ async function look(repeatSome: () => Promise<number>) {
 }
 
 /**
- * How much memory has grown over so many times, after a warm-up, or for as long as `soakMs`: from the highest look before
+ * How much memory has grown over so many times, after a warm-up, or for as long as `soakMs`: from the highest sample before
  * to the lowest one after.
  */
 export async function measureRepeated(
   operation: () => Promise<unknown>,
-  repetitions: Repetitions,
+  options: RepeatOptions,
   soakMs?: number,
 ): Promise<Omit<Measured, 'elapsedMs' | 'repetition'>> {
   assert.ok(globalThis.gc, 'needs --expose-gc');
-  const { times, limitMs, warmUp = times / 10 } = repetitions;
-  const some = Math.ceil(warmUp / LOOKS);
-  const repeatSome = () => repeat(operation, some, { ...repetitions, times: some, limitMs: Infinity });
-  const before = await look(repeatSome);
-  const [most, until] = soakMs === undefined ? [times - warmUp, limitMs] : [Infinity, soakMs];
-  const operations = await repeat(operation, 2 * warmUp, { ...repetitions, times: most, limitMs: until });
-  const after = await look(repeatSome);
+  const { times, limitMs, warmUp = times / 10 } = options;
+  const some = Math.ceil(warmUp / SIZE_SAMPLES);
+  const repeatSome = () => repeat(operation, some, { ...options, times: some, limitMs: Infinity });
+  const before = await sampleSizes(repeatSome);
+  const [maxTimes, timeLimitMs] = soakMs === undefined ? [times - warmUp, limitMs] : [Infinity, soakMs];
+  const operations = await repeat(operation, 2 * warmUp, { ...options, times: maxTimes, limitMs: timeLimitMs });
+  const after = await sampleSizes(repeatSome);
   return { grownBytes: Math.min(...after.rss) - Math.max(...before.rss), operations, before, after };
 }

@@ -13,8 +13,8 @@ const { values, positionals } = parseArgs({
 });
 
 async function soak(subject: Subject, minutes: number): Promise<void> {
-  const missing = subject.missing?.();
-  if (missing) return console.log(`${subject.name}: ${missing}`);
+  const skipReason = subject.skipReason?.();
+  if (skipReason) return console.log(`${subject.name}: ${skipReason}`);
   const server = await subject.serve?.();
   try {
     const all = repetitions(subject);

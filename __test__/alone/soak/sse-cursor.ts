@@ -10,9 +10,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { seededRandom } from '../../hostile/random';
 import { eventually } from '../../support/eventually';
-import type { Running } from '../../support/http';
+import type { RunningServer } from '../../support/http';
 import { stream } from '../../support/sse';
-import { face } from '../../support/paths';
+import { mainEntry } from '../../support/paths';
 
 /** How a reader takes its events. */
 export const READINGS = ['for await', 'onMessage', 'receive'] as const;
@@ -24,7 +24,7 @@ export interface KillReport {
   /** Different events that were handled. */
   handled: number;
   /** How many of them were handled more than once, all times counted. */
-  again: number;
+  repeated: number;
   /** Handlers that failed. */
   failed: number;
 }
@@ -70,36 +70,36 @@ export async function killReaders(reading: Reading, kills: number, seed: number)
   const directory = mkdtempSync(join(tmpdir(), 'moorline-killed-'));
   const database = `file:${join(directory, 'cursors.db')}`;
   const server = await numbers(random);
-  const ledger = new Ledger();
+  const reports = new ReaderReports();
   let reader: ChildProcess | undefined;
   const begin = (failures: boolean): ChildProcess => {
-    const addon = face;
+    const addon = mainEntry;
     const facts = [server.url, database, reading, String(Math.floor(random() * 2 ** 32)), String(failures)];
     const child = spawn(process.execPath, ['-e', READER, addon, seededRandom.toString(), ...facts], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    ledger.read(child);
+    reports.read(child);
     return (reader = child);
   };
   try {
     for (let killed = 0; killed < kills;) {
-      const told = ledger.told;
+      const before = reports.count;
       const child = begin(true);
       const ended = once(child, 'close');
       // Some die before they have done anything.
-      if (random() < 0.9) await eventually(() => ledger.told > told || child.exitCode !== null, 30_000);
+      if (random() < 0.9) await eventually(() => reports.count > before || child.exitCode !== null, 30_000);
       await sleep(random() * 400);
       if (child.kill('SIGKILL')) killed += 1;
       await ended;
     }
     const last = begin(false);
-    const until = ledger.highest + 1;
-    await eventually(() => ledger.missing > until || last.exitCode !== null, 30_000).catch(() => undefined);
+    const until = reports.highest + 1;
+    await eventually(() => reports.missing > until || last.exitCode !== null, 30_000).catch(() => undefined);
     last.kill('SIGKILL');
     await once(last, 'close');
-    assert.ok(ledger.missing > until, `${reading}: event ${ledger.missing} was passed over`);
-    assert.ok(ledger.began > 1, `${reading}: the cursor never moved`);
-    return { kills, handled: ledger.handled.size, again: ledger.again, failed: ledger.failed };
+    assert.ok(reports.missing > until, `${reading}: event ${reports.missing} was passed over`);
+    assert.ok(reports.began > 1, `${reading}: the cursor never moved`);
+    return { kills, handled: reports.handled.size, repeated: reports.repeated, failed: reports.failed };
   } finally {
     reader?.kill('SIGKILL');
     await server.close();
@@ -108,7 +108,7 @@ export async function killReaders(reading: Reading, kills: number, seed: number)
 }
 
 /** A stream of numbers, one or some every few milliseconds, from the one that was asked for on; it ends now and then. */
-function numbers(random: () => number): Promise<Running> {
+function numbers(random: () => number): Promise<RunningServer> {
   return stream((response, { headers }) => {
     let n = Number(headers['last-event-id'] ?? 0);
     response.write('retry: 1\n\n');
@@ -121,10 +121,10 @@ function numbers(random: () => number): Promise<Running> {
 }
 
 /** What readers told of the events. */
-class Ledger {
+class ReaderReports {
   readonly handled = new Set<number>();
-  told = 0;
-  again = 0;
+  count = 0;
+  repeated = 0;
   failed = 0;
   highest = 0;
   /** The first event that the last life told of. */
@@ -148,13 +148,13 @@ class Ledger {
   }
 
   #add(id: number, isHandled: boolean): void {
-    this.told += 1;
+    this.count += 1;
     this.highest = Math.max(this.highest, id);
     if (!isHandled) {
       this.failed += 1;
       return;
     }
-    if (this.handled.has(id)) this.again += 1;
+    if (this.handled.has(id)) this.repeated += 1;
     this.handled.add(id);
     while (this.handled.has(this.missing)) this.missing += 1;
   }
@@ -165,7 +165,7 @@ export async function soakCursor(kills: number, given?: string): Promise<void> {
   const seed = Number(given ?? Math.floor(Math.random() * 2 ** 32));
   console.log(`seed ${seed}\n| reading | killed | events handled | again | handlers failed |\n|---|---|---|---|---|`);
   for (const [index, reading] of READINGS.entries()) {
-    const { handled, again, failed } = await killReaders(reading, kills, seed + index);
-    console.log(`| ${reading} | ${kills} | ${handled} | ${again} | ${failed} |`);
+    const { handled, repeated, failed } = await killReaders(reading, kills, seed + index);
+    console.log(`| ${reading} | ${kills} | ${handled} | ${repeated} | ${failed} |`);
   }
 }

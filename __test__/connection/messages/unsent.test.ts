@@ -1,4 +1,4 @@
-// Messages that a WebSocket connection cannot send: each is false, and its reason is told.
+// Messages that a WebSocket connection cannot send: each is false, and its reason is reported.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 
@@ -12,7 +12,7 @@ describe('a message that is sent while nothing is open', { skip: peersMissing() 
   const quick: ConnectionConfig = { monitoring: false, circuitBreakerThreshold: 1, recoveryStrategy: 'none' };
 
   /** Sends on `connection`, and gives the error that the one event of it carries. */
-  async function unsent(connection: WebSocketConnection): Promise<MoorlineError> {
+  async function sendExpectingError(connection: WebSocketConnection): Promise<MoorlineError> {
     const recorder = new EventRecorder(connection);
     assert.equal(await connection.send({ lost: true }), false);
     assert.deepEqual(
@@ -34,7 +34,7 @@ describe('a message that is sent while nothing is open', { skip: peersMissing() 
 
   test('names connect(), where that was not called', async (t) => {
     const connection = closeAfter(t, new WebSocketConnection({ ...quick, url: 'ws://127.0.0.1:1' }));
-    const { message, cause } = await unsent(connection);
+    const { message, cause } = await sendExpectingError(connection);
     assert.equal(message, 'the connection was never opened: call connect() before send');
     assert.equal(cause, undefined);
   });
@@ -47,7 +47,7 @@ describe('a message that is sent while nothing is open', { skip: peersMissing() 
     assert.equal(await connection.connect(), true);
     server.sockets[0].close(4001, 'moved');
     await recorder.until('connection_lost');
-    const { message, cause } = await unsent(connection);
+    const { message, cause } = await sendExpectingError(connection);
     assert.equal(message, 'the connection is not open (state disconnected)');
     assert.equal((cause as MoorlineError).detail?.closeCode, 4001);
     // A breaker that a message could open would refuse this.
@@ -60,12 +60,12 @@ describe('a message that is sent while nothing is open', { skip: peersMissing() 
     const connection = closeAfter(t, new WebSocketConnection({ ...quick, url: server.url }));
     assert.equal(await connection.connect(), true);
     await connection.disconnect();
-    const { message, cause } = await unsent(connection);
+    const { message, cause } = await sendExpectingError(connection);
     assert.deepEqual([message, cause], ['the connection is not open (state disconnected)', undefined]);
   });
 });
 
-test('a receive that the circuit breaker holds back is told', { skip: peersMissing() }, async (t) => {
+test('a receive that the circuit breaker refuses is reported', { skip: peersMissing() }, async (t) => {
   const server = await socketServer();
   const proxy = await FaultProxy.start(server.port);
   const connection = new WebSocketConnection({

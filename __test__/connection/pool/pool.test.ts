@@ -6,14 +6,14 @@ import { inspect } from 'node:util';
 import { ConnectionPool, MoorlineError } from 'moorline';
 
 import { eventually } from '../../support/eventually';
-import { recordEvents, open, FakeConnection, fakeFactory } from '../../support/pools';
+import { recordEvents, createPool, FakeConnection, fakeFactory } from '../../support/pools';
 
 /** How much later than its limit a call may end on a busy machine. */
 const SLACK_MS = 1000;
 
 describe('ConnectionPool', () => {
   test('acquires and releases items respecting max size', async () => {
-    const pool = open({ maxSize: 2 }, fakeFactory());
+    const pool = createPool({ maxSize: 2 }, fakeFactory());
     await pool.start();
     const first = await pool.acquire();
     const second = await pool.acquire();
@@ -35,25 +35,25 @@ describe('ConnectionPool', () => {
   });
 
   test('connect is called before a connection is handed out, and disconnect when it is dropped', async () => {
-    const pool = open({ maxSize: 1 }, fakeFactory());
+    const pool = createPool({ maxSize: 1 }, fakeFactory());
     const connection = await pool.acquire();
-    assert.deepEqual([connection?.connected, connection?.disconnected], [1, 0]);
+    assert.deepEqual([connection?.connectCount, connection?.disconnectCount], [1, 0]);
     await pool.release(connection!);
     await pool.stop();
-    assert.deepEqual([connection?.connected, connection?.disconnected], [1, 1]);
+    assert.deepEqual([connection?.connectCount, connection?.disconnectCount], [1, 1]);
   });
 
   test('a connection can be any value', async () => {
     const values = [1, 'two', Symbol('three'), () => 4, { five: 5 }];
     const left = [...values];
-    const pool = open<unknown>({ maxSize: 5 }, () => left.shift());
+    const pool = createPool<unknown>({ maxSize: 5 }, () => left.shift());
     const lent = await Promise.all(values.map(() => pool.acquire()));
     assert.deepEqual(new Set(lent), new Set(values));
     for (const value of lent) assert.equal(await pool.release(value), true);
   });
 
   test('connections are told apart by identity, not by an id or by how they print', async () => {
-    const pool = open({ maxSize: 2 }, () => ({ id: 'same' }));
+    const pool = createPool({ maxSize: 2 }, () => ({ id: 'same' }));
     const [first, second] = [await pool.acquire(), await pool.acquire()];
     assert.ok(first && second && first !== second);
     assert.equal(await pool.release({ id: 'same' }), false);
@@ -64,7 +64,7 @@ describe('ConnectionPool', () => {
 
   test('a factory that gives the same connection twice is refused', async () => {
     const one = { only: true };
-    const pool = open({ maxSize: 2 }, () => one);
+    const pool = createPool({ maxSize: 2 }, () => one);
     const errors = recordEvents(pool, 'error');
     assert.equal(await pool.acquire(), one);
     assert.equal(await pool.acquire(0.1), null);
@@ -73,7 +73,7 @@ describe('ConnectionPool', () => {
   });
 
   test('release gives false for a foreign connection and for one that was released', async () => {
-    const [pool, other] = [open({ maxSize: 2 }, fakeFactory()), open({}, () => new FakeConnection())];
+    const [pool, other] = [createPool({ maxSize: 2 }, fakeFactory()), createPool({}, () => new FakeConnection())];
     const [mine, theirs] = [await pool.acquire(), await other.acquire()];
     assert.equal(await pool.release(theirs!), false);
     assert.equal(await pool.release(new FakeConnection()), false);
@@ -86,7 +86,7 @@ describe('ConnectionPool', () => {
   });
 
   test('waiters are served in order', async () => {
-    const pool = open({ maxSize: 1 }, fakeFactory());
+    const pool = createPool({ maxSize: 1 }, fakeFactory());
     const first = await pool.acquire();
     const order: number[] = [];
     const waiting = [1, 2, 3].map(async (number) => {
@@ -103,7 +103,7 @@ describe('ConnectionPool', () => {
 
   test('never more than max size, however long the factory takes', async () => {
     let [count, maximum] = [0, 0];
-    const pool = open({ maxSize: 3 }, async () => {
+    const pool = createPool({ maxSize: 3 }, async () => {
       maximum = Math.max(maximum, ++count);
       await new Promise(setImmediate);
       return { disconnect: () => void count-- };
@@ -117,7 +117,7 @@ describe('ConnectionPool', () => {
   test('acquire gives null when the factory fails until the deadline, and goes on trying until then', async () => {
     for (const fails of [() => null, () => Promise.reject(new Error('down')), () => assert.fail('thrown')]) {
       let tries = 0;
-      const pool = open({ acquireTimeout: 1 }, () => (tries++, fails()));
+      const pool = createPool({ acquireTimeout: 1 }, () => (tries++, fails()));
       const started = performance.now();
       assert.equal(await pool.acquire(), null);
       const took = performance.now() - started;
@@ -125,22 +125,22 @@ describe('ConnectionPool', () => {
       assert.ok(tries > 1 && tries < 20, String(tries));
     }
     let tries = 0;
-    const flaky = open({}, () => (++tries < 3 ? null : new FakeConnection()));
+    const flaky = createPool({}, () => (++tries < 3 ? null : new FakeConnection()));
     assert.ok(await flaky.acquire());
     assert.equal(tries, 3);
   });
 
   test('a connection that cannot be opened is not handed out, and is disconnected', async () => {
     FakeConnection.instances = [];
-    const pool = open({ acquireTimeout: 0.5 }, () => Object.assign(new FakeConnection(), { accepts: false }));
+    const pool = createPool({ acquireTimeout: 0.5 }, () => Object.assign(new FakeConnection(), { connects: false }));
     const errors = recordEvents(pool, 'error');
     assert.equal(await pool.acquire(), null);
     assert.match(String(errors[0]?.['error']), /could not be opened/);
-    assert.ok(FakeConnection.instances.every(({ disconnected }) => disconnected === 1));
+    assert.ok(FakeConnection.instances.every(({ disconnectCount }) => disconnectCount === 1));
   });
 
   test('the timeout is in seconds, per call too', async () => {
-    const pool = open({ maxSize: 1 }, fakeFactory());
+    const pool = createPool({ maxSize: 1 }, fakeFactory());
     await pool.acquire();
     const timeouts = recordEvents(pool, 'timeout');
     const started = performance.now();
@@ -154,19 +154,19 @@ describe('ConnectionPool', () => {
   test('creating a connection counts towards the timeout; one that comes too late is disconnected', async () => {
     let resolveFactory!: (connection: FakeConnection) => void;
     FakeConnection.instances = [];
-    const pool = open(
+    const pool = createPool(
       { acquireTimeout: 0.5 },
       () => new Promise<FakeConnection>((resolve) => (resolveFactory = resolve)),
     );
     assert.equal(await pool.acquire(), null);
     const late = new FakeConnection();
     resolveFactory(late);
-    await eventually(() => late.disconnected === 1);
+    await eventually(() => late.disconnectCount === 1);
     assert.equal(pool.stats().poolSize, 0);
   });
 
   test('an abort gives null, and use rejects with its reason', async () => {
-    const pool = open({ maxSize: 1 }, fakeFactory());
+    const pool = createPool({ maxSize: 1 }, fakeFactory());
     const held = await pool.acquire();
     const controller = new AbortController();
     const { signal } = controller;
@@ -181,8 +181,8 @@ describe('ConnectionPool', () => {
   });
 
   test('use releases the connection in any case, and rejects where acquire gives null', async () => {
-    const pool = open({ maxSize: 1 }, fakeFactory());
-    assert.equal(await pool.use((connection) => connection.connected), 1);
+    const pool = createPool({ maxSize: 1 }, fakeFactory());
+    assert.equal(await pool.use((connection) => connection.connectCount), 1);
     const mine = new Error('mine');
     await assert.rejects(
       pool.use(() => Promise.reject(mine)),
@@ -198,7 +198,7 @@ describe('ConnectionPool', () => {
         return /__test__/.test(error.stack ?? '');
       },
     );
-    const failing = open({}, () => Promise.reject(mine));
+    const failing = createPool({}, () => Promise.reject(mine));
     await assert.rejects(
       failing.use(() => 1, { timeoutSeconds: 0.5 }),
       { kind: 'pool-timeout', cause: mine },
@@ -208,7 +208,7 @@ describe('ConnectionPool', () => {
 
   test('the factory gets the third argument, by default the configuration of the environment', async () => {
     const connection = { url: 'http://localhost', timeout: 5 };
-    const acquired = await open({}, fakeFactory(), connection).acquire();
+    const acquired = await createPool({}, fakeFactory(), connection).acquire();
     assert.deepEqual(acquired?.config, connection);
     await using pool = new ConnectionPool({}, fakeFactory());
     const { timeout, retryCount } = (await pool.acquire())?.config as Record<string, unknown>;
@@ -216,7 +216,7 @@ describe('ConnectionPool', () => {
   });
 
   test('options that are left out have defaults', () => {
-    const pool = open({ maxSize: 8, minSize: 1, maxIdleTime: 60, acquireTimeout: 5 }, fakeFactory());
+    const pool = createPool({ maxSize: 8, minSize: 1, maxIdleTime: 60, acquireTimeout: 5 }, fakeFactory());
     assert.deepEqual(pool.options(), {
       maxSize: 8,
       minSize: 1,
@@ -229,9 +229,9 @@ describe('ConnectionPool', () => {
       maxLifetimeMs: 1_800_000,
       leakAfterMs: 30_000,
     });
-    const { maxIdleTimeMs, acquireTimeoutMs, maxSize } = open({ maxIdleTime: Infinity }, fakeFactory()).options();
+    const { maxIdleTimeMs, acquireTimeoutMs, maxSize } = createPool({ maxIdleTime: Infinity }, fakeFactory()).options();
     assert.deepEqual([maxIdleTimeMs, acquireTimeoutMs, maxSize], [Infinity, 10_000, 10]);
-    assert.equal(open({}, fakeFactory(), { maxConnections: 3 }).options()['maxSize'], 3);
+    assert.equal(createPool({}, fakeFactory(), { maxConnections: 3 }).options()['maxSize'], 3);
     assert.match(inspect(pool), /^ConnectionPool \{[^]*maxSize: 8/);
   });
 
@@ -251,6 +251,6 @@ describe('ConnectionPool', () => {
       );
     }
     assert.throws(() => new ConnectionPool({}, undefined as never), /^TypeError: factory must be a function/);
-    await assert.rejects(open({}, fakeFactory()).acquire(-1), /^RangeError: timeoutSeconds must be/);
+    await assert.rejects(createPool({}, fakeFactory()).acquire(-1), /^RangeError: timeoutSeconds must be/);
   });
 });

@@ -7,7 +7,7 @@ import { type BaseConnection, type ConnectionConfig, HTTPConnection, setLogger, 
 import { EventRecorder, type SocketServer, socketServer } from '../../support/connections';
 import { eventually } from '../../support/eventually';
 import { FaultProxy } from '../../support/fault-proxy';
-import { type Running, serve } from '../../support/http';
+import { type RunningServer, serve } from '../../support/http';
 import { peersMissing } from '../../support/peers';
 
 let connections: BaseConnection[] = [];
@@ -22,13 +22,13 @@ afterEach(async () => {
 const SHORT_DELAYS = { retryCount: 2, retryDelay: 1, healthCheckInterval: 20, monitoring: false };
 
 describe('fallbackUrl: HTTPConnection', () => {
-  let first: Running;
-  let second: Running;
+  let first: RunningServer;
+  let second: RunningServer;
   let proxy: FaultProxy;
   let status = 200;
   let requests: string[] = [];
   /** The requests without those of health checks (HEAD), whose times vary. */
-  const withoutProbes = () => requests.filter((one) => !one.includes('HEAD'));
+  const requestsWithoutHealthChecks = () => requests.filter((one) => !one.includes('HEAD'));
 
   before(async () => {
     first = await serve((request, response) => {
@@ -57,22 +57,22 @@ describe('fallbackUrl: HTTPConnection', () => {
   test('takes over when the first refuses connections, until a health check of the first succeeds', async () => {
     const { connection, recorder } = make();
     assert.equal((await connection.send({ method: 'GET', url: '/x' }))?.status, 200);
-    assert.deepEqual(withoutProbes(), ['first GET /a/x']);
+    assert.deepEqual(requestsWithoutHealthChecks(), ['first GET /a/x']);
     await proxy.refuse();
     proxy.reset();
     requests = [];
     assert.equal((await connection.send({ method: 'GET', url: '/x' }))?.status, 200);
-    assert.deepEqual(withoutProbes(), ['second GET /b/x']);
+    assert.deepEqual(requestsWithoutHealthChecks(), ['second GET /b/x']);
     const { severity, data } = await recorder.until('fallback_activated');
     assert.deepEqual([severity, data?.['url']], ['warning', `${second.url}/b`]);
     assert.equal(await connection.send('POSTed'), true);
-    assert.equal(withoutProbes().at(-1), 'second POST /b');
+    assert.equal(requestsWithoutHealthChecks().at(-1), 'second POST /b');
     assert.equal(recorder.count('fallback_restored'), 0);
     await proxy.accept();
     await recorder.until('fallback_restored');
     requests = [];
     assert.equal((await connection.send({ url: '', method: 'GET' }))?.status, 200);
-    assert.deepEqual(withoutProbes(), ['first GET /a']);
+    assert.deepEqual(requestsWithoutHealthChecks(), ['first GET /a']);
     assert.deepEqual([recorder.count('fallback_activated'), recorder.count('fallback_restored')], [1, 1]);
   });
 
@@ -80,7 +80,7 @@ describe('fallbackUrl: HTTPConnection', () => {
     status = 503;
     const { connection, recorder } = make();
     assert.equal((await connection.send({ url: '', method: 'GET' }))?.status, 200);
-    assert.deepEqual(withoutProbes(), ['first GET /a', 'first GET /a', 'first GET /a', 'second GET /b']);
+    assert.deepEqual(requestsWithoutHealthChecks(), ['first GET /a', 'first GET /a', 'first GET /a', 'second GET /b']);
     assert.equal(recorder.count('fallback_activated'), 1);
   });
 
@@ -88,7 +88,7 @@ describe('fallbackUrl: HTTPConnection', () => {
     status = 500;
     const { connection, recorder } = make();
     assert.equal(await connection.send('POSTed'), false);
-    assert.deepEqual(withoutProbes(), ['first POST /a']);
+    assert.deepEqual(requestsWithoutHealthChecks(), ['first POST /a']);
     assert.equal(recorder.count('fallback_activated'), 1, 'the next one goes there');
     assert.equal(await connection.send('POSTed'), true);
     assert.ok(requests.includes('second POST /b'));
@@ -101,7 +101,7 @@ describe('fallbackUrl: HTTPConnection', () => {
     await recorder.until('circuit_breaker_opened');
     requests = [];
     assert.equal((await connection.send({ url: '', method: 'GET' }))?.status, 200);
-    assert.deepEqual(withoutProbes(), ['second GET /b']);
+    assert.deepEqual(requestsWithoutHealthChecks(), ['second GET /b']);
   });
 
   test('is not used for a 404 of the first', async () => {

@@ -5,10 +5,10 @@ import { after, before, describe, test } from 'node:test';
 import { HTTPConnection, MoorlineError, SSEConnection } from 'moorline';
 
 import { closeAfter, EventRecorder, captureLogs } from '../../support/connections';
-import { type Running, serve } from '../../support/http';
+import { type RunningServer, serve } from '../../support/http';
 import { freePort } from '../../support/ports';
 
-let server: Running;
+let server: RunningServer;
 /** How many of the next requests are answered with 503. */
 let failures = 0;
 before(async () => {

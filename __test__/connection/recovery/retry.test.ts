@@ -6,7 +6,7 @@ import { inspect } from 'node:util';
 import { ExponentialBackoffRetry, JitterRetry, LinearBackoffRetry, MoorlineError, RetryStrategy } from 'moorline';
 
 /** Fails so many times, then gives the number of the attempt. */
-function failing(times: number) {
+function failTimes(times: number) {
   let attempts = 0;
   return async () => {
     if (++attempts <= times) throw new Error(`failure ${attempts}`);
@@ -16,26 +16,26 @@ function failing(times: number) {
 
 describe('Retry strategies', () => {
   test('Exponential retries and eventually succeeds', async () => {
-    assert.equal(await new ExponentialBackoffRetry(3, 0.001, 2).execute(failing(2)), 3);
+    assert.equal(await new ExponentialBackoffRetry(3, 0.001, 2).execute(failTimes(2)), 3);
   });
 
   test('Linear throws the last error after max attempts', async () => {
-    await assert.rejects(new LinearBackoffRetry(2, 0.001, 0.001).execute(failing(9)), /^Error: failure 2$/);
+    await assert.rejects(new LinearBackoffRetry(2, 0.001, 0.001).execute(failTimes(9)), /^Error: failure 2$/);
   });
 
   test('Jitter computes delay but still executes attempts', async () => {
-    assert.equal(await new JitterRetry(3, 0.001, 0.5).execute(failing(1)), 2);
+    assert.equal(await new JitterRetry(3, 0.001, 0.5).execute(failTimes(1)), 2);
   });
 
   test('n attempts have n - 1 waits, in seconds', async () => {
     const times: number[] = [];
     const strategy = new ExponentialBackoffRetry(3, 0.05, 2);
-    const noting = () => (times.push(performance.now()), Promise.reject(new Error('no')));
-    await assert.rejects(strategy.execute(noting));
+    const recordTimeAndFail = () => (times.push(performance.now()), Promise.reject(new Error('no')));
+    await assert.rejects(strategy.execute(recordTimeAndFail));
     const ended = performance.now();
     assert.equal(times.length, 3);
     const [first, second, third] = times as [number, number, number];
-    // A timer may ring a millisecond early.
+    // A timer may fire a millisecond early.
     assert.ok(second - first >= 49 && third - second >= 99, `${second - first}, ${third - second}`);
     assert.ok(ended - third < 100, 'there is no wait after the last attempt');
   });
@@ -120,12 +120,12 @@ describe('Retry strategies', () => {
   });
 
   test('a strategy of one’s own is one of them', async () => {
-    class Twice extends RetryStrategy {
+    class OneRetry extends RetryStrategy {
       override async execute<T>(fn: () => Promise<T>): Promise<T> {
         return fn().catch(fn);
       }
     }
-    const strategies: RetryStrategy[] = [new Twice(), new LinearBackoffRetry(2, 0)];
-    for (const strategy of strategies) assert.equal(await strategy.execute(failing(1)), 2);
+    const strategies: RetryStrategy[] = [new OneRetry(), new LinearBackoffRetry(2, 0)];
+    for (const strategy of strategies) assert.equal(await strategy.execute(failTimes(1)), 2);
   });
 });

@@ -7,16 +7,16 @@ export const client: Subject = {
   name: 'createClient',
   service: 'libsql',
   lacks: {
-    patience: 'its close is synchronous, and interrupts at once what is going on',
+    gracefulClose: 'its close is synchronous, and interrupts at once what is going on',
     refuse: 'it refuses what comes after its close',
   },
-  start(_, room = 1) {
-    const client = createClient({ url: ':memory:', concurrency: room, connectionTimeoutMs: 1000 });
+  start(_, concurrency = 1) {
+    const client = createClient({ url: ':memory:', concurrency, connectionTimeoutMs: 1000 });
     return {
       operate: (options) => client.execute('SELECT 1', undefined, options),
       fail: () => client.execute('SELECT * FROM nowhere'),
       async stall(options) {
-        const held = await Promise.all(Array.from({ length: room }, () => client.transaction('deferred')));
+        const held = await Promise.all(Array.from({ length: concurrency }, () => client.transaction('deferred')));
         try {
           await client.execute('SELECT 1', undefined, options);
         } finally {

@@ -13,16 +13,16 @@ export const healthMonitor: Subject = {
     signal: 'it takes none: the time limit of a check bounds it',
     errors: 'a failure is a result',
   },
-  start(_, room = 1) {
+  start(_, concurrency = 1) {
     const monitor = new HealthMonitor({ intervalMs: 50 });
-    const names = Array.from({ length: room }, (_, n) => `up ${n}`);
+    const names = Array.from({ length: concurrency }, (_, n) => `up ${n}`);
     for (const name of names) monitor.register(name, () => true);
     monitor.register('down', () => Promise.reject(new Error('down')));
     monitor.register('hanging', () => new Promise(() => undefined), { timeoutMs: 1000, intervalMs: Infinity });
     monitor.start();
     let turn = 0;
     return {
-      operate: () => monitor.check(names[turn++ % room]!),
+      operate: () => monitor.check(names[turn++ % concurrency]!),
       fail: () => monitor.check('down'),
       stall: () => monitor.check('hanging'),
     };

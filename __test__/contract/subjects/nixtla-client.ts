@@ -18,14 +18,19 @@ export const nixtlaClient: Subject = {
     delete process.env['NIXTLA_API_KEY'];
     const config = { baseUrl, apiKey: KEY, restrictInput: false };
     const client = new NixtlaClient(config);
-    const stranger = new NixtlaClient({ ...config, apiKey: 'a-wrong-key' });
-    const keyless = new NixtlaClient({ ...config, apiKey: undefined });
-    const unheard = new NixtlaClient({ ...config, timeout: 1000, maxRetries: 0, paths: { usage: UNANSWERED_PATH } });
+    const wrongKeyClient = new NixtlaClient({ ...config, apiKey: 'a-wrong-key' });
+    const keylessClient = new NixtlaClient({ ...config, apiKey: undefined });
+    const unansweredClient = new NixtlaClient({
+      ...config,
+      timeout: 1000,
+      maxRetries: 0,
+      paths: { usage: UNANSWERED_PATH },
+    });
     return {
       operate: (options) => client.forecast({ timeseries, horizon: 2 }, options),
-      fail: () => stranger.forecast({ timeseries, horizon: 2 }),
-      stall: (options) => unheard.usage(options),
-      refuse: () => keyless.usage(),
+      fail: () => wrongKeyClient.forecast({ timeseries, horizon: 2 }),
+      stall: (options) => unansweredClient.usage(options),
+      refuse: () => keylessClient.usage(),
     };
   },
 };

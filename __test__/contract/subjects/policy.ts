@@ -7,23 +7,23 @@ export const policy: Subject = {
   name: 'Policy',
   service: 'resilience',
   lacks: { close: 'it has nothing to close: it goes with its last reference' },
-  async start(_, room = 1) {
+  async start(_, concurrency = 1) {
     const options: PolicyOptions = {
       attemptTimeoutMs: 1000,
       retry: { maxRetries: 1, baseDelayMs: 1, budget: false },
       // However many fail, it is the breaker that is not to be noticed here.
       breaker: { failMax: 1_000_000_000 },
-      bulkhead: { maxConcurrent: room, maxQueue: 1000 },
+      bulkhead: { maxConcurrent: concurrency, maxQueue: 1000 },
     };
     const policy = new Policy(options);
-    const impatient = new Policy({ ...options, retry: false });
+    const noRetryPolicy = new Policy({ ...options, retry: false });
     const broken = new Policy({ breaker: { failMax: 1, resetTimeoutMs: 600_000 } });
     await broken.run(() => Promise.reject(new Error('down'))).catch(() => undefined);
     return {
       operate: (options) => policy.run(() => new Promise(setImmediate), options),
       // What a policy passes on is the function's own error, here one as a service under it would throw.
       fail: () => policy.run(async () => Promise.reject(failure())),
-      stall: (options) => impatient.run(() => new Promise(() => undefined), options),
+      stall: (options) => noRetryPolicy.run(() => new Promise(() => undefined), options),
       refuse: () => broken.run(() => undefined),
       async hold() {
         let finish!: () => void;

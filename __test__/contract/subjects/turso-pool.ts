@@ -1,6 +1,6 @@
 import { TursoPool } from 'moorline';
 
-import type { Running, Subject } from '../contract';
+import type { RunningSubject, Subject } from '../contract';
 import { skipWithoutSqld, startSqld } from '../../support/servers';
 
 const lacks = { refuse: 'it refuses what comes after its close' };
@@ -10,7 +10,7 @@ export const tursoPool: Subject = {
   name: 'TursoPool',
   service: 'libsql',
   lacks,
-  start: (_, room) => start(':memory:', room),
+  start: (_, concurrency) => start(':memory:', concurrency),
 };
 
 /** A pool of streams of a server. */
@@ -18,18 +18,18 @@ export const remoteTursoPool: Subject = {
   name: 'TursoPool of a server',
   service: 'libsql',
   lacks,
-  missing: skipWithoutSqld,
+  skipReason: skipWithoutSqld,
   serve: () => startSqld(),
   start,
 };
 
-function start(url: string, room = 1): Running {
-  const pool = new TursoPool({ url, poolSize: room, connectionTimeoutMs: 1000 });
+function start(url: string, concurrency = 1): RunningSubject {
+  const pool = new TursoPool({ url, poolSize: concurrency, connectionTimeoutMs: 1000 });
   return {
     operate: (options) => pool.withConnection((client) => client.execute('SELECT 1'), options),
     fail: () => pool.withConnection((client) => client.execute('SELECT * FROM nowhere')),
     async stall(options) {
-      const held = await Promise.all(Array.from({ length: room }, () => pool.getConnection()));
+      const held = await Promise.all(Array.from({ length: concurrency }, () => pool.getConnection()));
       try {
         await pool.getConnection(options);
       } finally {
@@ -41,6 +41,6 @@ function start(url: string, room = 1): Running {
       return { finish: () => pool.releaseConnection(client) };
     },
     heldCount: () => pool.getStats().inUse,
-    close: (patienceMs) => pool.drain(patienceMs),
+    close: (timeoutMs) => pool.drain(timeoutMs),
   };
 }

@@ -1,22 +1,22 @@
 // What a schema makes deep, and what the engine inside does wrong.
 import {
-  balanced,
+  joinBalanced,
   type Construct,
   joinEach,
-  EXPRESSION,
+  EXPRESSION_TOO_DEEP,
   nest,
   statement,
-  withSchema,
-  TRIGGERS,
+  statementWithSchema,
+  TRIGGERS_TOO_DEEP,
 } from './depth-construct';
 
 export const schemas: Construct[] = [
   // What a schema makes deep.
   {
     name: 'recursive triggers',
-    sizes: [
+    outcomes: [
       [990, 'answer'],
-      [1500, TRIGGERS],
+      [1500, TRIGGERS_TOO_DEEP],
     ],
     run: (db, depth) =>
       db.withConnection(async (held) => {
@@ -25,7 +25,7 @@ export const schemas: Construct[] = [
         await held.execute('INSERT INTO t VALUES (0)').finally(() => held.execute('PRAGMA recursive_triggers = off'));
       }),
   },
-  withSchema(
+  statementWithSchema(
     'triggers of other tables',
     [[500, 'answer']],
     (n) =>
@@ -33,32 +33,32 @@ export const schemas: Construct[] = [
       joinEach(n + 1, (i) => `CREATE TRIGGER r${i} AFTER INSERT ON t${i} BEGIN INSERT INTO t${i + 1} VALUES (1); END;`),
     () => 'INSERT INTO t0 VALUES (1)',
   ),
-  withSchema(
+  statementWithSchema(
     'foreign keys of one table',
     [
       [990, 'answer'],
-      [2000, TRIGGERS],
+      [2000, TRIGGERS_TOO_DEEP],
     ],
     (n) => `CREATE TABLE t (id INTEGER PRIMARY KEY, up REFERENCES t(id) ON DELETE CASCADE); CREATE INDEX i ON t(up);
       WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ${n})
         INSERT INTO t SELECT i, nullif(i - 1, 0) FROM c;`,
     () => 'DELETE FROM t WHERE id = 1',
   ),
-  withSchema(
+  statementWithSchema(
     'foreign keys of other tables',
     [[500, 'answer']],
     (n) =>
       `CREATE TABLE t0 (id INTEGER PRIMARY KEY); INSERT INTO t0 VALUES (1);${joinEach(n, (i) => `CREATE TABLE t${i + 1} (id INTEGER PRIMARY KEY REFERENCES t${i}(id) ON DELETE CASCADE);`)}`,
     () => 'DELETE FROM t0',
   ),
-  withSchema(
+  statementWithSchema(
     'generated columns of generated columns',
     [[1000, 'answer']],
     (n) =>
       `CREATE TABLE t (c0, ${joinEach(n, (i) => `c${i + 1} AS (c${i} + 1)`, ', ')}); INSERT INTO t (c0) VALUES (1)`,
     (n) => `SELECT c${n} FROM t`,
   ),
-  withSchema(
+  statementWithSchema(
     'generated columns of deep expressions',
     [[20, 'answer']],
     (n) =>
@@ -89,11 +89,11 @@ export const schemas: Construct[] = [
     ] as [string, (deep: string) => string, (deep: string) => string][]
   ).map(([name, setUp, sql]) => {
     const deep = (n: number) => nest('abs(', n, 'a', ')');
-    const sizes: Construct['sizes'] = [
+    const sizes: Construct['outcomes'] = [
       [900, 'answer'],
-      [1100, EXPRESSION],
+      [1100, EXPRESSION_TOO_DEEP],
     ];
-    return withSchema(
+    return statementWithSchema(
       `a deep expression of ${name}`,
       sizes,
       (n) => setUp(deep(n)),
@@ -102,7 +102,7 @@ export const schemas: Construct[] = [
   }),
   {
     name: 'ATTACH',
-    sizes: [
+    outcomes: [
       [10, 'answer'],
       [12, /too many attached databases/],
     ],
@@ -120,7 +120,7 @@ export const schemas: Construct[] = [
   // What the engine inside does wrong.
   {
     name: 'terms of GROUP BY beyond what 16 bits count',
-    sizes: [[33_000, 'answer']],
+    outcomes: [[33_000, 'answer']],
     async run(db, depth) {
       const tables = Math.ceil(depth / 2000);
       const name = (index: number) => `c${Math.floor(index / 2000)}_${index % 2000}`;
@@ -128,7 +128,7 @@ export const schemas: Construct[] = [
         const columns = joinEach(2000, (i) => `${name(table * 2000 + i)} DEFAULT 1`, ', ');
         await db.executeMultiple(`CREATE TABLE t${table} (${columns}); INSERT INTO t${table} DEFAULT VALUES`);
       }
-      const sum = balanced(
+      const sum = joinBalanced(
         Array.from({ length: depth }, (_, i) => name(i)),
         '+',
       );
@@ -142,7 +142,7 @@ export const schemas: Construct[] = [
     [[1, /not authorized to use function: concat_ws/]],
     () => "SELECT length(concat_ws(CAST(zeroblob(858993460) AS TEXT), 'a', 'b', 'c', 'd', 'e', 'f'))",
   ),
-  withSchema(
+  statementWithSchema(
     'concat_ws of a view',
     [[1, /not authorized to use function: CONCAT_WS/i]],
     () => "CREATE VIEW v AS SELECT CONCAT_WS('-', 'a', 'b') AS a",

@@ -1,17 +1,25 @@
 // Statements on which the engine recurses deeply: nested expressions and selects.
-import { balanced, type Construct, joinEach, EXPRESSION, nest, statement, withSchema } from './depth-construct';
+import {
+  joinBalanced,
+  type Construct,
+  joinEach,
+  EXPRESSION_TOO_DEEP,
+  nest,
+  statement,
+  statementWithSchema,
+} from './depth-construct';
 
 const expression = (name: string, sql: (depth: number) => string) =>
   statement(
     name,
     [
       [990, 'answer'],
-      [1001, EXPRESSION],
-      [20_000, EXPRESSION],
+      [1001, EXPRESSION_TOO_DEEP],
+      [20_000, EXPRESSION_TOO_DEEP],
     ],
     sql,
   );
-const column = (inner: string) => `SELECT ${inner} AS v FROM (SELECT 1 AS a)`;
+const selectExpression = (inner: string) => `SELECT ${inner} AS v FROM (SELECT 1 AS a)`;
 
 export const statements: Construct[] = [
   // Expressions.
@@ -21,41 +29,41 @@ export const statements: Construct[] = [
     [[20_000, 'answer']],
     (n) => `SELECT * FROM ${nest('(', n, 'sqlite_schema', ')')}`,
   ),
-  expression('unary minus', (n) => column(nest('- ', n, 'a'))),
-  expression('NOT', (n) => column(nest('NOT ', n, 'a'))),
-  expression('bitwise not', (n) => column(nest('~', n, 'a'))),
-  expression('function calls', (n) => column(nest('abs(', n, 'a', ')'))),
-  expression('function calls of two arguments', (n) => column(nest('coalesce(', n, 'a', ', 2)'))),
-  expression('CASE', (n) => column(nest('CASE WHEN 1 THEN ', n, 'a', ' END'))),
-  expression('CAST', (n) => column(nest('CAST(', n, 'a', ' AS TEXT)'))),
-  statement('COLLATE', [[20_000, 'answer']], (n) => column(`'a'${' COLLATE nocase'.repeat(n)}`)),
-  expression('ISNULL', (n) => column(`a${' ISNULL'.repeat(n)}`)),
+  expression('unary minus', (n) => selectExpression(nest('- ', n, 'a'))),
+  expression('NOT', (n) => selectExpression(nest('NOT ', n, 'a'))),
+  expression('bitwise not', (n) => selectExpression(nest('~', n, 'a'))),
+  expression('function calls', (n) => selectExpression(nest('abs(', n, 'a', ')'))),
+  expression('function calls of two arguments', (n) => selectExpression(nest('coalesce(', n, 'a', ', 2)'))),
+  expression('CASE', (n) => selectExpression(nest('CASE WHEN 1 THEN ', n, 'a', ' END'))),
+  expression('CAST', (n) => selectExpression(nest('CAST(', n, 'a', ' AS TEXT)'))),
+  statement('COLLATE', [[20_000, 'answer']], (n) => selectExpression(`'a'${' COLLATE nocase'.repeat(n)}`)),
+  expression('ISNULL', (n) => selectExpression(`a${' ISNULL'.repeat(n)}`)),
   statement(
     'BETWEEN',
     [
       [600, 'answer'],
-      [2000, EXPRESSION],
+      [2000, EXPRESSION_TOO_DEEP],
     ],
-    (n) => column(`a${' BETWEEN 0 AND 2'.repeat(n)}`),
+    (n) => selectExpression(`a${' BETWEEN 0 AND 2'.repeat(n)}`),
   ),
-  expression('concatenation', (n) => column(`length('a'${"||'a'".repeat(n - 2)})`)),
-  expression('addition', (n) => column(`a${'+1'.repeat(n)}`)),
+  expression('concatenation', (n) => selectExpression(`length('a'${"||'a'".repeat(n - 2)})`)),
+  expression('addition', (n) => selectExpression(`a${'+1'.repeat(n)}`)),
   expression('AND', (n) => `SELECT 1 FROM (SELECT 1 AS a) WHERE a=1${' AND a=1'.repeat(n - 2)}`),
   expression('OR', (n) => `SELECT 1 FROM sqlite_schema WHERE rowid=1${' OR rowid=1'.repeat(n - 2)}`),
   statement(
     'OR of many terms',
     [[10_000, 'answer']],
     (n) =>
-      `SELECT count(*) FROM sqlite_schema WHERE ${balanced(joinEach(n, (i) => `rowid=${i} `).split(/ (?=r)/), 'OR')}`,
+      `SELECT count(*) FROM sqlite_schema WHERE ${joinBalanced(joinEach(n, (i) => `rowid=${i} `).split(/ (?=r)/), 'OR')}`,
   ),
-  expression('JSON operators', (n) => column(`'{}'${" -> 'a'".repeat(n)}`)),
-  expression('json_array', (n) => column(nest('json_array(', n, 'a', ')'))),
+  expression('JSON operators', (n) => selectExpression(`'{}'${" -> 'a'".repeat(n)}`)),
+  expression('json_array', (n) => selectExpression(nest('json_array(', n, 'a', ')'))),
   expression('ORDER BY an expression', (n) => `SELECT 1 AS a ORDER BY ${nest('abs(', n, 'a', ')')}`),
   statement(
     'IN lists',
     [
       [480, 'answer'],
-      [900, EXPRESSION],
+      [900, EXPRESSION_TOO_DEEP],
     ],
     (n) => `SELECT ${nest('1 IN (', n, '1', ')')} AS v`,
   ),
@@ -76,7 +84,7 @@ export const statements: Construct[] = [
     'scalar subselects',
     [
       [30, 'answer'],
-      [20_000, EXPRESSION],
+      [20_000, EXPRESSION_TOO_DEEP],
     ],
     (n) => `SELECT ${nest('(SELECT ', n, '1', ')')} AS v`,
   ),
@@ -84,7 +92,7 @@ export const statements: Construct[] = [
     'IN (SELECT …)',
     [
       [30, 'answer'],
-      [20_000, EXPRESSION],
+      [20_000, EXPRESSION_TOO_DEEP],
     ],
     (n) => `SELECT 1 WHERE 1 IN ${nest('(SELECT 1 WHERE 1 IN ', n, '(1)', ')')}`,
   ),
@@ -92,7 +100,7 @@ export const statements: Construct[] = [
     'EXISTS',
     [
       [30, 'answer'],
-      [20_000, EXPRESSION],
+      [20_000, EXPRESSION_TOO_DEEP],
     ],
     (n) => `SELECT 1 WHERE ${nest('EXISTS (SELECT 1 WHERE ', n, '1', ')')}`,
   ),
@@ -113,7 +121,7 @@ export const statements: Construct[] = [
   statement('UNION', [[499, 'answer']], (n) => `SELECT 1 AS a${' UNION SELECT 1'.repeat(n)} ORDER BY a`),
   statement('EXCEPT', [[499, 'answer']], (n) => `SELECT 1${' EXCEPT SELECT 2'.repeat(n)}`),
   statement('VALUES', [[50_000, 'answer']], (n) => `SELECT count(*) FROM (VALUES (1)${',(1)'.repeat(n)})`),
-  withSchema(
+  statementWithSchema(
     'INSERT of many VALUES',
     [[50_000, 'answer']],
     () => 'CREATE TABLE t (a)',
@@ -136,14 +144,14 @@ export const statements: Construct[] = [
     [[100_000, 'answer']],
     (n) => `WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < ${n}) SELECT max(i) FROM c`,
   ),
-  withSchema(
+  statementWithSchema(
     'views',
     [[900, 'answer']],
     (n) =>
       `CREATE VIEW v0 AS SELECT 1 AS a;${joinEach(n, (i) => `CREATE VIEW v${i + 1} AS SELECT a FROM v${i} LIMIT 1;`)}`,
     (n) => `SELECT a FROM v${n}`,
   ),
-  withSchema(
+  statementWithSchema(
     'views of UNION ALL',
     [[450, 'answer']],
     (n) =>
@@ -183,7 +191,7 @@ export const statements: Construct[] = [
     (n) => `SELECT count(*) FROM (SELECT 1 AS a) GROUP BY a${',a'.repeat(n)}`,
   ),
   statement('window functions', [[100, 'answer']], (n) =>
-    column(joinEach(n, (i) => `sum(a) OVER (ORDER BY a+${i})`, ', ')),
+    selectExpression(joinEach(n, (i) => `sum(a) OVER (ORDER BY a+${i})`, ', ')),
   ),
   statement(
     'windows of windows',
@@ -197,6 +205,6 @@ export const statements: Construct[] = [
       [1000, 'answer'],
       [2500, 'answer'],
     ],
-    (n) => `SELECT ${balanced(joinEach(n, (i) => `sum(${i}) `).split(/ (?=s)/), '+')} AS v`,
+    (n) => `SELECT ${joinBalanced(joinEach(n, (i) => `sum(${i}) `).split(/ (?=s)/), '+')} AS v`,
   ),
 ];

@@ -1,10 +1,10 @@
 // Values on which the engine recurses deeply: patterns, JSON, full-text queries.
-import { withArguments, type Construct, JSON_DEPTH, nest, PATTERN } from './depth-construct';
+import { statementWithArguments, type Construct, JSON_TOO_DEEP, nest, PATTERN_TOO_COMPLEX } from './depth-construct';
 
-const patternSizes: Construct['sizes'] = [
+const patternOutcomes: Construct['outcomes'] = [
   [24_990, 'answer'],
-  [25_010, PATTERN],
-  [200_000, PATTERN],
+  [25_010, PATTERN_TOO_COMPLEX],
+  [200_000, PATTERN_TOO_COMPLEX],
 ];
 const text = (depth: number) => 'a'.repeat(depth + 10);
 
@@ -26,34 +26,37 @@ function binaryJson(depth: number, object: boolean): Uint8Array {
 
 const FULL_TEXT = "CREATE VIRTUAL TABLE f5 USING fts5(a); INSERT INTO f5 VALUES ('x y');";
 const FULL_TEXT_4 = "CREATE VIRTUAL TABLE f4 USING fts4(a); INSERT INTO f4 VALUES ('x y');";
-const matching = (table: string) => `SELECT count(*) FROM ${table} WHERE ${table} MATCH ?`;
+const selectMatches = (table: string) => `SELECT count(*) FROM ${table} WHERE ${table} MATCH ?`;
 
 export const values: Construct[] = [
   // Patterns, which are values.
-  withArguments('LIKE', patternSizes, 'SELECT ? LIKE ?', (n) => [text(n), '%a'.repeat(n)]),
-  withArguments('LIKE that does not match', patternSizes, 'SELECT ? LIKE ?', (n) => [text(n), `${'%a'.repeat(n)}b`]),
-  withArguments(
+  statementWithArguments('LIKE', patternOutcomes, 'SELECT ? LIKE ?', (n) => [text(n), '%a'.repeat(n)]),
+  statementWithArguments('LIKE that does not match', patternOutcomes, 'SELECT ? LIKE ?', (n) => [
+    text(n),
+    `${'%a'.repeat(n)}b`,
+  ]),
+  statementWithArguments(
     'LIKE with ESCAPE',
     [
       [16_600, 'answer'],
-      [17_000, PATTERN],
+      [17_000, PATTERN_TOO_COMPLEX],
     ],
     "SELECT ? LIKE ? ESCAPE '!'",
     (n) => [text(n), '%!a'.repeat(n)],
   ),
-  withArguments('GLOB', patternSizes, 'SELECT ? GLOB ?', (n) => [text(n), '*a'.repeat(n)]),
-  withArguments(
+  statementWithArguments('GLOB', patternOutcomes, 'SELECT ? GLOB ?', (n) => [text(n), '*a'.repeat(n)]),
+  statementWithArguments(
     'GLOB with sets',
     [
       [12_490, 'answer'],
-      [12_600, PATTERN],
+      [12_600, PATTERN_TOO_COMPLEX],
     ],
     'SELECT ? GLOB ?',
     (n) => [text(n), '*[a]'.repeat(n)],
   ),
   {
     name: 'LIKE in a batch, a transaction and on a connection of its own',
-    sizes: [[24_990, 'answer']],
+    outcomes: [[24_990, 'answer']],
     async run(db, depth) {
       const like: [string, string[]] = ['SELECT ? LIKE ?', [text(depth), '%a'.repeat(depth)]];
       await db.batch([like], 'read');
@@ -66,115 +69,140 @@ export const values: Construct[] = [
 
   // JSON.
   ...(['json(?)', 'json(jsonb(?))', 'json_pretty(?)'] as const).map((call) =>
-    withArguments(
+    statementWithArguments(
       `arrays of ${call}`,
       [
         [1000, 'answer'],
-        [1001, JSON_DEPTH],
-        [100_000, JSON_DEPTH],
+        [1001, JSON_TOO_DEEP],
+        [100_000, JSON_TOO_DEEP],
       ],
       `SELECT length(${call}) AS v`,
       (n) => [nest('[', n, '', ']')],
     ),
   ),
-  withArguments(
+  statementWithArguments(
     'objects of json_patch',
     [
       [1000, 'answer'],
-      [100_000, JSON_DEPTH],
+      [100_000, JSON_TOO_DEEP],
     ],
     'SELECT length(json_patch(?1, ?1)) AS v',
     (n) => [nest('{"a":', n, '1', '}')],
   ),
   ...(['json_each', 'json_tree'] as const).map((table) =>
-    withArguments(
+    statementWithArguments(
       table,
       [
         [1000, 'answer'],
-        [1001, JSON_DEPTH],
+        [1001, JSON_TOO_DEEP],
       ],
       `SELECT max(length(fullkey)) AS v FROM ${table}(?)`,
       (n) => [nest('{"a":', n, '1', '}')],
     ),
   ),
-  withArguments('a path of json_extract', [[50_000, 'answer']], "SELECT json_extract('{}', ?) AS v", (n) => [
+  statementWithArguments('a path of json_extract', [[50_000, 'answer']], "SELECT json_extract('{}', ?) AS v", (n) => [
     `$${'.a'.repeat(n)}`,
   ]),
-  withArguments('a path of json_set', [[30_000, 'answer']], "SELECT length(json_set('{}', ?, 1)) AS v", (n) => [
-    `$${'.a'.repeat(n)}`,
-  ]),
-  withArguments('binary JSON', [[100_000, 'answer']], 'SELECT length(json(?)) AS v', (n) => [binaryJson(n, false)]),
-  withArguments('binary JSON of jsonb_patch', [[100_000, 'answer']], 'SELECT length(jsonb_patch(?1, ?1)) AS v', (n) => [
-    binaryJson(n, true),
-  ]),
-  withArguments('binary JSON of json_tree', [[100_000, 'answer']], 'SELECT count(*) AS v FROM json_tree(?)', (n) => [
+  statementWithArguments(
+    'a path of json_set',
+    [[30_000, 'answer']],
+    "SELECT length(json_set('{}', ?, 1)) AS v",
+    (n) => [`$${'.a'.repeat(n)}`],
+  ),
+  statementWithArguments('binary JSON', [[100_000, 'answer']], 'SELECT length(json(?)) AS v', (n) => [
     binaryJson(n, false),
   ]),
-  withArguments('binary JSON of json_valid', [[100_000, 'answer']], 'SELECT json_valid(?, 8) AS v', (n) => [
+  statementWithArguments(
+    'binary JSON of jsonb_patch',
+    [[100_000, 'answer']],
+    'SELECT length(jsonb_patch(?1, ?1)) AS v',
+    (n) => [binaryJson(n, true)],
+  ),
+  statementWithArguments(
+    'binary JSON of json_tree',
+    [[100_000, 'answer']],
+    'SELECT count(*) AS v FROM json_tree(?)',
+    (n) => [binaryJson(n, false)],
+  ),
+  statementWithArguments('binary JSON of json_valid', [[100_000, 'answer']], 'SELECT json_valid(?, 8) AS v', (n) => [
     binaryJson(n, false),
   ]),
 
   // Full-text queries, which are values.
-  withArguments(
+  statementWithArguments(
     'parentheses of FTS5',
     [
       [80, 'answer'],
       [100_000, /parser stack overflow/],
     ],
-    matching('f5'),
+    selectMatches('f5'),
     (n) => [nest('(', n, 'x', ')')],
     FULL_TEXT,
   ),
-  withArguments(
+  statementWithArguments(
     'NOT of FTS5',
     [
       [250, 'answer'],
       [20_000, /maximum depth 256/],
     ],
-    matching('f5'),
+    selectMatches('f5'),
     (n) => [`x${' NOT z'.repeat(n)}`],
     FULL_TEXT,
   ),
-  withArguments(
+  statementWithArguments(
     'AND, OR in parentheses of FTS5',
     [[20_000, /parser stack overflow/]],
-    matching('f5'),
+    selectMatches('f5'),
     (n) => [nest('x OR (y AND (', n, 'x', '))')],
     FULL_TEXT,
   ),
-  withArguments(
+  statementWithArguments(
     'columns of FTS5',
     [[2000, /parser stack overflow/]],
-    matching('f5'),
+    selectMatches('f5'),
     (n) => [nest('a:(', n, 'x', ')')],
     FULL_TEXT,
   ),
-  withArguments('OR of FTS5', [[5000, 'answer']], matching('f5'), (n) => [`x${' OR y'.repeat(n)}`], FULL_TEXT),
-  withArguments('words of FTS5', [[5000, 'answer']], matching('f5'), (n) => ['x '.repeat(n)], FULL_TEXT),
-  withArguments('a phrase of FTS5', [[20_000, 'answer']], matching('f5'), (n) => [`"${'x '.repeat(n)}"`], FULL_TEXT),
-  withArguments(
+  statementWithArguments(
+    'OR of FTS5',
+    [[5000, 'answer']],
+    selectMatches('f5'),
+    (n) => [`x${' OR y'.repeat(n)}`],
+    FULL_TEXT,
+  ),
+  statementWithArguments('words of FTS5', [[5000, 'answer']], selectMatches('f5'), (n) => ['x '.repeat(n)], FULL_TEXT),
+  statementWithArguments(
+    'a phrase of FTS5',
+    [[20_000, 'answer']],
+    selectMatches('f5'),
+    (n) => [`"${'x '.repeat(n)}"`],
+    FULL_TEXT,
+  ),
+  statementWithArguments(
     'parentheses of FTS4',
     [
       [900, 'answer'],
       [100_000, /malformed MATCH/],
     ],
-    matching('f4'),
+    selectMatches('f4'),
     (n) => [nest('(', n, 'x', ')')],
     FULL_TEXT_4,
   ),
-  withArguments(
+  statementWithArguments(
     'OR of FTS4',
     [[5000, /maximum depth 12/]],
-    matching('f4'),
+    selectMatches('f4'),
     (n) => [`x${' OR y'.repeat(n)}`],
     FULL_TEXT_4,
   ),
-  withArguments(
+  statementWithArguments(
     'NEAR of FTS4',
     [[1000, /maximum depth 12/]],
-    matching('f4'),
+    selectMatches('f4'),
     (n) => [`x${' NEAR y'.repeat(n)}`],
     FULL_TEXT_4,
   ),
-  withArguments('a vector', [[60_000, 'answer']], 'SELECT length(vector(?)) AS v', (n) => [`[${'1,'.repeat(n)}1]`]),
+  statementWithArguments('a vector', [[60_000, 'answer']], 'SELECT length(vector(?)) AS v', (n) => [
+    `[${'1,'.repeat(n)}1]`,
+  ]),
 ];

@@ -23,12 +23,12 @@ async function tryConstruct(construct: Construct, depth: number): Promise<string
 }
 
 async function main(first: number): Promise<void> {
-  const say = (line: unknown) => void process.stdout.write(`${JSON.stringify(line)}\n`);
+  const print = (line: unknown) => void process.stdout.write(`${JSON.stringify(line)}\n`);
   for (let index = first; index < constructs.length; index++) {
     const construct = constructs[index]!;
-    for (const [depth] of construct.sizes) {
-      say({ index, depth });
-      say({ index, depth, outcome: await tryConstruct(construct, depth) });
+    for (const [depth] of construct.outcomes) {
+      print({ index, depth });
+      print({ index, depth, outcome: await tryConstruct(construct, depth) });
     }
   }
 }

@@ -52,14 +52,14 @@ function validate(body: Body | undefined): Body {
   return body;
 }
 
-function horizon(body: Body): number {
+function requireHorizon(body: Body): number {
   if (!Number.isInteger(body.h) || (body.h ?? 0) < 1)
     throw new InvalidBody(['body', 'h'], 'Input should be greater than 0');
   return body.h!;
 }
 
 /** The flat indices at which each series begins. */
-function starts(sizes: number[]): number[] {
+function seriesOffsets(sizes: number[]): number[] {
   let start = 0;
   return sizes.map((size) => (start += size) - size);
 }
@@ -89,8 +89,8 @@ function tokens(body: Body, outputs: number) {
 export function forecast(given: Body | undefined): unknown {
   const body = validate(given);
   const { y, sizes } = body.series;
-  const h = horizon(body);
-  const mean = starts(sizes).flatMap((begin, series) => {
+  const h = requireHorizon(body);
+  const mean = seriesOffsets(sizes).flatMap((begin, series) => {
     const end = begin + sizes[series]!;
     return Array.from({ length: h }, (_, step) => forecastAt(y, begin, end, end + step));
   });
@@ -100,11 +100,11 @@ export function forecast(given: Body | undefined): unknown {
 export function crossValidation(given: Body | undefined): unknown {
   const body = validate(given);
   const { y, sizes } = body.series;
-  const [h, windows] = [horizon(body), body.n_windows ?? 1];
+  const [h, windows] = [requireHorizon(body), body.n_windows ?? 1];
   const step = body.step_size ?? h;
   const idxs: number[] = [];
   const mean: number[] = [];
-  for (const [series, begin] of starts(sizes).entries()) {
+  for (const [series, begin] of seriesOffsets(sizes).entries()) {
     for (let window = windows - 1; window >= 0; window--) {
       const end = begin + sizes[series]! - h - window * step;
       if (end <= begin) throw new InvalidBody(['body', 'n_windows'], 'The series is too short');
@@ -124,12 +124,12 @@ function detect(body: Body, countOf: (size: number) => number) {
   const level = body.level as number;
   if (typeof level !== 'number') throw new InvalidBody(['body', 'level'], 'Input should be a valid number');
   const counts = sizes.map(countOf);
-  const idxs = starts(sizes).flatMap((begin, series) => {
+  const idxs = seriesOffsets(sizes).flatMap((begin, series) => {
     const end = begin + sizes[series]!;
     return Array.from({ length: counts[series]! }, (_, k) => end - counts[series]! + k);
   });
   const mean = idxs.map((at) => {
-    const begin = starts(sizes).findLast((start) => start <= at)!;
+    const begin = seriesOffsets(sizes).findLast((start) => start <= at)!;
     return forecastAt(y, begin, at, at);
   });
   const half = level / 40;
@@ -146,7 +146,7 @@ export function anomalies(given: Body | undefined): unknown {
 
 export function onlineAnomalies(given: Body | undefined): unknown {
   const body = validate(given);
-  horizon(body);
+  requireHorizon(body);
   const { detection_size: count } = body;
   if (!count) throw new InvalidBody(['body', 'detection_size'], 'Field required');
   const { distances, ...answer } = detect(body, (size) => Math.min(size - 1, count));

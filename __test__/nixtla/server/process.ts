@@ -28,8 +28,8 @@ export async function startNixtla(): Promise<Server> {
 
 async function serve(): Promise<void> {
   const server = await NixtlaServer.start();
-  server.remembers = false;
-  server.misbehave({ kind: 'silence' }, Infinity, new RegExp(`^${UNANSWERED_PATH}`));
+  server.keepsRequests = false;
+  server.planMisbehaviour({ kind: 'silence' }, Infinity, new RegExp(`^${UNANSWERED_PATH}`));
   process.once('disconnect', () => process.exit());
   process.send?.(server.url);
 }

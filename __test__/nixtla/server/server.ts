@@ -29,28 +29,28 @@ export type Misbehaviour =
   | { kind: 'json'; value: unknown };
 
 /** A request as it arrived; its body decompressed and parsed. */
-export interface Received {
+export interface ReceivedRequest {
   method: string;
   path: string;
   headers: IncomingMessage['headers'];
   body: Body | undefined;
 }
 
-const QUOTA = 'Too many requests';
+const TOO_MANY_REQUESTS = 'Too many requests';
 
 export class NixtlaServer {
   /** The one key it accepts. */
   readonly key = 'nixtla-test-key';
-  readonly received: Received[] = [];
+  readonly received: ReceivedRequest[] = [];
   readonly jobs = new NixtlaJobTable();
   /** Answers as older deployments do: `{ data: … }`. */
   envelope = false;
   /** Keeps what it received. Not for a hundred thousand requests. */
-  remembers = true;
+  keepsRequests = true;
   readonly #server: Server;
   readonly #scheme: 'http' | 'https';
   readonly #sockets = new Set<Socket>();
-  readonly #misbehaviours: { match: RegExp; how: Misbehaviour; times: number }[] = [];
+  readonly #misbehaviours: { match: RegExp; misbehaviour: Misbehaviour; times: number }[] = [];
 
   private constructor(tls: ServerOptions | undefined) {
     const serve = (request: IncomingMessage, response: ServerResponse) => void this.#serve(request, response);
@@ -75,8 +75,8 @@ export class NixtlaServer {
   }
 
   /** The next `times` requests whose path matches get this instead of an answer. */
-  misbehave(how: Misbehaviour, times = 1, match = /^\/v2\//): void {
-    this.#misbehaviours.push({ match, how, times });
+  planMisbehaviour(misbehaviour: Misbehaviour, times = 1, match = /^\/v2\//): void {
+    this.#misbehaviours.push({ match, misbehaviour, times });
   }
 
   /** Requests that came for a path, whatever their query. */
@@ -85,7 +85,7 @@ export class NixtlaServer {
   }
 
   /** The last request that came for a path. */
-  last(path: string): Received | undefined {
+  last(path: string): ReceivedRequest | undefined {
     return this.received.findLast((request) => request.path.split('?')[0] === path);
   }
 
@@ -103,11 +103,11 @@ export class NixtlaServer {
     const { method = '', url = '', headers } = request;
     const body = bytes.length > 0 ? (JSON.parse(Buffer.from(bytes).toString()) as Body) : undefined;
     const received = { method, path: url, headers, body };
-    if (this.remembers) this.received.push(received);
+    if (this.keepsRequests) this.received.push(received);
     const due = this.#misbehaviours.find(({ match, times }) => times > 0 && match.test(url));
     if (due) {
       due.times -= 1;
-      return misbehave(due.how, response);
+      return misbehave(due.misbehaviour, response);
     }
     try {
       this.#answer(received, response);
@@ -117,7 +117,7 @@ export class NixtlaServer {
     }
   }
 
-  #answer({ method, path, headers, body }: Received, response: ServerResponse): void {
+  #answer({ method, path, headers, body }: ReceivedRequest, response: ServerResponse): void {
     if (headers.authorization !== `Bearer ${this.key}`) {
       const refusal = { data: null, message: 'Invalid API key', details: 'Key not found', code: 'A12' };
       return send(response, 401, { ...refusal, requestID: 'test-request', support: 'nobody' });
@@ -161,15 +161,19 @@ function send(response: ServerResponse, status: number, body: unknown): void {
   response.end(status === 204 ? undefined : JSON.stringify(body));
 }
 
-function misbehave(how: Misbehaviour, response: ServerResponse): void {
-  switch (how.kind) {
+function misbehave(misbehaviour: Misbehaviour, response: ServerResponse): void {
+  switch (misbehaviour.kind) {
     case 'too-many': {
-      if (how.retryAfter !== undefined) response.setHeader('retry-after', how.retryAfter);
-      if (how.retryAfterMs !== undefined) response.setHeader('retry-after-ms', how.retryAfterMs);
-      return send(response, 429, { data: null, message: QUOTA, ...(how.code !== undefined && { code: how.code }) });
+      if (misbehaviour.retryAfter !== undefined) response.setHeader('retry-after', misbehaviour.retryAfter);
+      if (misbehaviour.retryAfterMs !== undefined) response.setHeader('retry-after-ms', misbehaviour.retryAfterMs);
+      return send(response, 429, {
+        data: null,
+        message: TOO_MANY_REQUESTS,
+        ...(misbehaviour.code !== undefined && { code: misbehaviour.code }),
+      });
     }
     case 'html':
-      response.writeHead(how.status, { 'content-type': 'text/html' });
+      response.writeHead(misbehaviour.status, { 'content-type': 'text/html' });
       response.end('<html><body>busy</body></html>');
       return;
     case 'slow-body':
@@ -187,6 +191,6 @@ function misbehave(how: Misbehaviour, response: ServerResponse): void {
       response.end('{"mean":[1,');
       return;
     case 'json':
-      return send(response, 200, how.value);
+      return send(response, 200, misbehaviour.value);
   }
 }

@@ -4,11 +4,11 @@
 const NOUN = 'beacon';
 
 /** The path of a row for the dummy. */
-export const named = (path) => path.replaceAll('<service>', NOUN).replaceAll('<entry>', NOUN);
+export const substituteNoun = (path) => path.replaceAll('<service>', NOUN).replaceAll('<entry>', NOUN);
 
-/** Rows of files → text, or `{ without }`. */
+/** Rows of files → text, or `{ reasonToOmit }`. */
 export const FILES = {
-  'crates/core/src/<service>/': { without: 'it decides nothing' },
+  'crates/core/src/<service>/': { reasonToOmit: 'it decides nothing' },
   'crates/services/src/<service>/mod.rs': `//! A beacon: answers with any status below 400 while it is lit.
 
 mod config;
@@ -66,7 +66,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     config::Config,
     connect::engine,
-    error::{OPERATION, SERVICE, refused},
+    error::{OPERATION, SERVICE, rejection},
 };
 
 /// A beacon.
@@ -85,13 +85,13 @@ impl Beacon {
     /// Asks whether it is lit.
     pub async fn look(&self, cancel: &CancellationToken) -> Outcome<()> {
         let request = Request::new(&self.config.method, &self.config.url, "", RequestBody::Empty);
-        let request = request.map_err(|error| refused(error.message))?;
+        let request = request.map_err(|error| rejection(error.message))?;
         let answer = self.engine.request(request, cancel).await;
         let answer = answer.map_err(|failure| failure.during(SERVICE, OPERATION))?;
         if answer.status.as_u16() < 400 {
             return Ok(());
         }
-        Err(refused(format!("it answered with {}", answer.status)))
+        Err(rejection(format!("it answered with {}", answer.status)))
     }
 }
 `,
@@ -103,7 +103,7 @@ pub(super) const SERVICE: &str = "beacon";
 pub(super) const OPERATION: &str = "look";
 
 /// An answer that is none of a beacon, or a request that cannot be sent.
-pub(super) fn refused(reason: String) -> Failure {
+pub(super) fn rejection(reason: String) -> Failure {
     Failure::new(Kind::Rejected, reason).during(SERVICE, OPERATION)
 }
 `,
@@ -145,9 +145,9 @@ pub fn beacon_look(
     promise(&env, async move { beacon.look(&cancel).await })
 }
 `,
-  'src/<service>/fast.rs': { without: 'no call of it must cost next to nothing' },
-  'src/<service>/fast.d.ts': { without: 'it has no `fast.rs`' },
-  'src/<service>/encode.rs': { without: 'it answers with nothing' },
+  'src/<service>/fast.rs': { reasonToOmit: 'no call of it must cost next to nothing' },
+  'src/<service>/fast.d.ts': { reasonToOmit: 'it has no `fast.rs`' },
+  'src/<service>/encode.rs': { reasonToOmit: 'it answers with nothing' },
   'lib/<service>/index.ts': `export { BeaconClient, type BeaconClientOptions } from './client';
 `,
   'lib/<service>/client.ts': `import { call, type CallOptions } from '../runtime/native-call';
@@ -225,9 +225,9 @@ skipBench('beacon', 'there is no other client');
 `,
 };
 
-/** Rows of lists → lines, each with what it stands before, or `{ without }`. */
+/** Rows of lists → lines, each with what it stands before, or `{ reasonToOmit }`. */
 export const LISTS = {
-  'crates/services/Cargo.toml': { without: 'it needs no crate that the others have not' },
+  'crates/services/Cargo.toml': { reasonToOmit: 'it needs no crate that the others have not' },
   'crates/services/src/lib.rs': [{ line: 'pub mod beacon;', before: /^pub mod / }],
   'src/lib.rs': [{ line: 'mod beacon;', before: /^mod / }],
   'lib/entries/index.ts': [{ line: "export * from '../beacon';", before: /^export \*/ }],

@@ -3,7 +3,7 @@
 import { isMain, root } from '../../lib/run.mjs';
 import { problemsOf } from '../text.mjs';
 import { Tree } from '../tree.mjs';
-import { FILES, LISTS, named } from './dummy.mjs';
+import { FILES, LISTS, substituteNoun } from './dummy.mjs';
 
 const RECIPES = ['Adding a service', 'Adding an entry point'];
 
@@ -16,14 +16,17 @@ export function pathsOf(contributing) {
 }
 
 /** Path → text of the files that the recipes add or change. */
-export function written(paths, read) {
-  const rows = paths.map((path) => [path, FILES[path] ?? LISTS[path]]).filter(([, row]) => row && !row.without);
+export function recipeFiles(paths, read) {
+  const rows = paths.map((path) => [path, FILES[path] ?? LISTS[path]]).filter(([, row]) => row && !row.reasonToOmit);
   return Object.fromEntries(
-    rows.map(([path, row]) => [named(path), typeof row === 'string' ? row : row.reduce(withLine, read(path))]),
+    rows.map(([path, row]) => [
+      substituteNoun(path),
+      typeof row === 'string' ? row : row.reduce(insertLine, read(path)),
+    ]),
   );
 }
 
-function withLine(text, { line, before }) {
+function insertLine(text, { line, before }) {
   const lines = text.split('\n');
   const at = lines.findIndex((one) => before.test(one));
   if (at === -1) throw new Error(`the dummy finds no place for ${line}`);
@@ -39,7 +42,7 @@ export function recipeProblems(paths = pathsOf(new Tree(root).read('CONTRIBUTING
     ...problemsOf(
       new Tree(
         root,
-        written(paths, (path) => new Tree(root).read(path)),
+        recipeFiles(paths, (path) => new Tree(root).read(path)),
       ),
     ),
   ];

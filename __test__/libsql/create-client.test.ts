@@ -9,18 +9,18 @@ import { after, describe, test } from 'node:test';
 import { createClient, type Client, type Config, LibsqlError } from 'moorline/libsql';
 
 import { skipWithoutSqld } from '../support/servers';
-import { tests } from '../support/paths';
+import { testsDirectory } from '../support/paths';
 
 const directory = mkdtempSync(join(tmpdir(), 'moorline-codes-'));
-const before = process.cwd();
+const previousDirectory = process.cwd();
 process.chdir(directory);
 after(() => {
-  process.chdir(before);
+  process.chdir(previousDirectory);
   rmSync(directory, { recursive: true, force: true });
 });
 
 /** Both accept these, or refuse them with the same class and code. */
-const SAME: unknown[] = [
+const SAME_URLS: unknown[] = [
   // What is no URL.
   ...['', 'app.db', './app.db', '/tmp/app.db', 'memory', ':memory', ':memory:x', ':memory:#a', ' file:a.db'],
   ...['1file:a.db', 'h2:a.db', 'fi_le:a.db', ':', '//localhost', 'é:a.db', '?a=b', '#a'],
@@ -276,10 +276,10 @@ const DIFFERENT: { reason: string; configs: unknown[]; theirs: string; ours: str
   },
 ];
 
-type Create = (config: Config) => { close(): void };
+type ClientFactory = (config: Config) => { close(): void };
 
 /** `accepted`, or how it is refused. */
-function answer(create: Create, config: unknown) {
+function tryCreate(create: ClientFactory, config: unknown) {
   try {
     create(config as Config).close();
     return { outcome: 'accepted' };
@@ -292,18 +292,18 @@ function answer(create: Create, config: unknown) {
 const show = (config: unknown) => JSON.stringify(config) ?? String(config);
 
 describe('createClient beside that of @libsql/client', { skip: skipWithoutSqld() }, () => {
-  const load = createRequire(join(tests, 'servers', 'package.json'));
-  const { createClient: createTheirs } = load('@libsql/client') as { createClient: Create };
+  const load = createRequire(join(testsDirectory, 'servers', 'package.json'));
+  const { createClient: createTheirs } = load('@libsql/client') as { createClient: ClientFactory };
 
   test('more than a hundred URLs are accepted, or refused with the same class, code and cause', () => {
-    assert.ok(SAME.length > 100, `${SAME.length}`);
-    for (const config of SAME)
-      assert.deepEqual(answer(createClient, config), answer(createTheirs, config), show(config));
+    assert.ok(SAME_URLS.length > 100, `${SAME_URLS.length}`);
+    for (const config of SAME_URLS)
+      assert.deepEqual(tryCreate(createClient, config), tryCreate(createTheirs, config), show(config));
   });
 
   test('so are options, and URLs of other types', () => {
     for (const config of SAME_OPTIONS) {
-      const [ours, theirs] = [answer(createClient, config), answer(createTheirs, config)];
+      const [ours, theirs] = [tryCreate(createClient, config), tryCreate(createTheirs, config)];
       // Their TypeErrors have no codes.
       if (theirs.outcome === 'TypeError') assert.equal(ours.name, 'TypeError', show(config));
       else assert.deepEqual(ours, theirs, show(config));
@@ -312,21 +312,21 @@ describe('createClient beside that of @libsql/client', { skip: skipWithoutSqld()
 
   test('a configuration that is no object is a TypeError', () => {
     for (const config of NO_OBJECT) {
-      assert.equal(answer(createTheirs, config).name, 'TypeError', show(config));
-      assert.equal(answer(createClient, config).name, 'TypeError', show(config));
+      assert.equal(tryCreate(createTheirs, config).name, 'TypeError', show(config));
+      assert.equal(tryCreate(createClient, config).name, 'TypeError', show(config));
     }
   });
 
   for (const { reason, configs, theirs, ours } of DIFFERENT) {
     test(`otherwise on purpose: ${reason}`, () => {
       for (const config of configs) {
-        const outcome = answer(createTheirs, config).outcome;
+        const outcome = tryCreate(createTheirs, config).outcome;
         assert.equal(
           theirs === 'refused' ? outcome !== 'accepted' : outcome === theirs,
           true,
           `${show(config)}: ${outcome}`,
         );
-        assert.equal(answer(createClient, config).outcome, ours, show(config));
+        assert.equal(tryCreate(createClient, config).outcome, ours, show(config));
       }
     });
   }

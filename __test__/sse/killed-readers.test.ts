@@ -8,8 +8,8 @@ describe('a reader that is killed at ten random moments', { concurrency: true },
     test(`misses no event, nor one whose handler failed: ${reading}`, { timeout: 120_000 }, async (t) => {
       const seed = Math.floor(Math.random() * 2 ** 32);
       t.diagnostic(`seed ${seed}`);
-      const { handled, again, failed } = await killReaders(reading, 10, seed);
-      t.diagnostic(`${handled} handled, ${again} again, ${failed} handlers failed`);
+      const { handled, repeated, failed } = await killReaders(reading, 10, seed);
+      t.diagnostic(`${handled} handled, ${repeated} again, ${failed} handlers failed`);
     });
   }
 });

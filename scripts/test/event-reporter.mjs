@@ -3,7 +3,7 @@ import { appendFileSync } from 'node:fs';
 
 const TYPES = ['test:dequeue', 'test:complete', 'test:pass', 'test:fail'];
 
-export default async function* events(source) {
+export default async function* eventReporter(source) {
   for await (const { type, data } of source) {
     if (!TYPES.includes(type)) continue;
     const { name, nesting, details, skip, todo } = data;

@@ -18,10 +18,10 @@ import { NixtlaServer } from '../nixtla/server/server';
 import { peer, peersMissing } from '../support/peers';
 import { listen } from '../support/ports';
 
-const HOST = 'host, port, path or secret';
+const LOCAL_SETTING = 'host, port, path or secret';
 
 /** A server that answers every request with a little JSON; the function returns its URL once the tests run. */
-function jsonServer(): () => string {
+function serveJson(): () => string {
   const server = createServer((_, response) => response.end('{"total":7}'));
   before(() => listen(server));
   after(() => server.close());
@@ -29,7 +29,7 @@ function jsonServer(): () => string {
 }
 
 describe('docs/services/resilience.md', () => {
-  const url = jsonServer();
+  const url = serveJson();
 
   test('its code does what it says', async () => {
     const [policy, breaker, limits] = compilePage('docs/services/resilience.md', [
@@ -57,8 +57,8 @@ describe('docs/services/libsql.md', () => {
 
   test('its code does what it says', async () => {
     const url = `file:${join(directory, 'app.db')}`;
-    const path = { reason: 'host, port, path or secret', from: 'file:app.db', to: url } as const;
-    const token = { reason: 'host, port, path or secret', from: 'libsql://my-database.turso.io', to: url } as const;
+    const path = { reason: LOCAL_SETTING, from: 'file:app.db', to: url } as const;
+    const token = { reason: LOCAL_SETTING, from: 'libsql://my-database.turso.io', to: url } as const;
     const [snippet, typed] = compilePage('docs/services/libsql.md', [
       { replace: [path], exposes: ['names', 'transaction'] },
       { replace: [token], exposes: ['database', 'findUser'] },
@@ -88,7 +88,7 @@ describe('docs/services/nixtla.md', () => {
       {
         replace: [
           {
-            reason: 'host, port, path or secret',
+            reason: LOCAL_SETTING,
             from: 'apiKey: process.env.NIXTLA_API_KEY',
             to: `apiKey: '${service.key}', baseUrl: '${service.url}'`,
           },
@@ -105,19 +105,19 @@ describe('docs/services/nixtla.md', () => {
 });
 
 describe('docs/services/health.md', () => {
-  const url = jsonServer();
+  const url = serveJson();
 
   test('its code does what it says', async () => {
     const [snippet, endpoint] = compilePage('docs/services/health.md', [
       {
-        replace: [{ reason: 'host, port, path or secret', from: 'https://payments.example.com', to: url() }],
+        replace: [{ reason: LOCAL_SETTING, from: 'https://payments.example.com', to: url() }],
         prelude: `
           const pool = { healthCheck: async () => true };
           const redis = { ping: async (): Promise<string> => { throw new Error('connection refused'); } };`,
         exposes: ['report'],
       },
       {
-        replace: [{ reason: HOST, from: 'server.listen(3000);', to: "server.listen(0, '127.0.0.1');" }],
+        replace: [{ reason: LOCAL_SETTING, from: 'server.listen(3000);', to: "server.listen(0, '127.0.0.1');" }],
         scope: 'run(pool: { healthCheck(): Promise<boolean> }, redis: { ping(): Promise<string> })',
         exposes: ['server'],
       },
@@ -172,38 +172,38 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
   const signer = new WebhookVerifier({ secret });
 
   /** The blocks, as functions whose parameters are their free names. */
-  function compiled() {
+  function compileBlocks() {
     const types = `
       import type { IncomingMessage } from 'node:http';
       import type { FetchRequest } from 'moorline';`;
-    const used = `${types} import { WebhookVerifier } from 'moorline';`;
+    const imports = `${types} import { WebhookVerifier } from 'moorline';`;
     return compilePage('docs/services/webhook.md', [
       {
-        replace: [{ reason: HOST, from: 'process.env.WEBHOOK_SECRET', to: `'${secret}'` }],
+        replace: [{ reason: LOCAL_SETTING, from: 'process.env.WEBHOOK_SECRET', to: `'${secret}'` }],
         prelude: types,
         scope: 'run(request: { headers: Record<string, string> }, rawBody: string, payload: string)',
         exposes: ['result', 'signature'],
       },
       {
-        prelude: used,
+        prelude: imports,
         scope: 'run(verifier: WebhookVerifier, request: IncomingMessage, rawBody: string)',
         exposes: ['result'],
       },
       {
-        replace: [{ reason: HOST, from: 'server.listen(3000);', to: "server.listen(0, '127.0.0.1');" }],
-        prelude: used,
+        replace: [{ reason: LOCAL_SETTING, from: 'server.listen(3000);', to: "server.listen(0, '127.0.0.1');" }],
+        prelude: imports,
         scope: 'run(verifier: WebhookVerifier, save: (id: string | undefined, event: unknown) => Promise<void>)',
         exposes: ['server'],
       },
       {
-        prelude: used,
+        prelude: imports,
         scope: 'run(verifier: WebhookVerifier, request: FetchRequest, app: any)',
         exposes: ['valid', 'reason', 'status', 'body', 'challenge'],
       },
-      { prelude: used, scope: 'run(secret: string)', exposes: ['verifier'] },
-      { prelude: used, scope: 'run(secret: string)', exposes: ['verifier', 'replayStore'] },
+      { prelude: imports, scope: 'run(secret: string)', exposes: ['verifier'] },
+      { prelude: imports, scope: 'run(secret: string)', exposes: ['verifier', 'replayStore'] },
       {
-        replace: [{ reason: HOST, from: 'file:app.db', to: ':memory:' }],
+        replace: [{ reason: LOCAL_SETTING, from: 'file:app.db', to: ':memory:' }],
         exposes: ['pool', 'replayStore'],
       },
       {
@@ -219,7 +219,7 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
   }
 
   test('its code does what it says', async () => {
-    const snippets = await Promise.all(compiled().map((snippet) => snippet.load()));
+    const snippets = await Promise.all(compileBlocks().map((snippet) => snippet.load()));
     const [first, whole, served, received, own, replays, libsql, redis] = snippets;
     const headers = signer.signRequest({ body: rawBody });
 
@@ -247,10 +247,10 @@ describe('docs/services/webhook.md', { skip: peersMissing() }, () => {
     assert.deepEqual(Object.keys(signed).sort(), ['x-acme-signature', 'x-acme-time']);
     assert.equal(verifier.verifyRequest({ headers: signed, body: rawBody }).scheme, 'acme');
 
-    const once = await replays!['run'](secret);
-    assert.ok(once.replayStore instanceof MemoryReplayStore);
-    assert.equal(once.verifier.verifyRequest({ headers, body: rawBody }).valid, true);
-    assert.equal(once.verifier.verifyRequest({ headers, body: rawBody }).valid, false);
+    const replayBlock = await replays!['run'](secret);
+    assert.ok(replayBlock.replayStore instanceof MemoryReplayStore);
+    assert.equal(replayBlock.verifier.verifyRequest({ headers, body: rawBody }).valid, true);
+    assert.equal(replayBlock.verifier.verifyRequest({ headers, body: rawBody }).valid, false);
 
     await using pool = libsql!['pool'];
     assert.ok(pool instanceof TursoPool);
@@ -333,7 +333,7 @@ describe('docs/services/http.md', () => {
     after(() => server.close());
     const [snippet] = compilePage('docs/services/http.md', [
       {
-        replace: [{ reason: HOST, from: 'https://api.example.com/v1', to: `${server.url}/v1` }],
+        replace: [{ reason: LOCAL_SETTING, from: 'https://api.example.com/v1', to: `${server.url}/v1` }],
         prelude: "const key = 'k';",
         exposes: ['users', 'created', 'delivered'],
       },
@@ -358,7 +358,7 @@ describe('docs/services/websocket.md', { skip: peersMissing() }, () => {
     after(() => server.close());
     const [snippet] = compilePage('docs/services/websocket.md', [
       {
-        replace: [{ reason: HOST, from: 'wss://api.example.com/ws', to: server.url }],
+        replace: [{ reason: LOCAL_SETTING, from: 'wss://api.example.com/ws', to: server.url }],
         prelude:
           "const authorization = 'Bearer x'; const handled: unknown[] = []; const handle = async (order: unknown) => handled.push(order);",
         exposes: ['orders', 'handled'],
@@ -390,8 +390,8 @@ describe('docs/services/sse.md', () => {
     const [snippet] = compilePage('docs/services/sse.md', [
       {
         replace: [
-          { reason: HOST, from: 'https://api.example.com/events', to: server.url },
-          { reason: HOST, from: 'file:cursors.db', to: `file:${join(directory, 'cursors.db')}` },
+          { reason: LOCAL_SETTING, from: 'https://api.example.com/events', to: server.url },
+          { reason: LOCAL_SETTING, from: 'file:cursors.db', to: `file:${join(directory, 'cursors.db')}` },
         ],
         prelude:
           "const authorization = 'Bearer x'; const handled: unknown[] = []; const handle = async (order: unknown) => handled.push(order);",
@@ -406,23 +406,25 @@ describe('docs/services/sse.md', () => {
 });
 
 describe('docs/services/connections.md', { skip: peersMissing() }, () => {
-  const users = jsonServer();
+  const url = serveJson();
 
   test('its code does what it says', async () => {
     const { WebSocketServer } = await peer('ws');
-    const sockets = new WebSocketServer({ port: 0, HOST: '127.0.0.1' });
+    const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' });
     after(() => sockets.close());
     await once(sockets, 'listening');
     const received: string[] = [];
     sockets.on('connection', (socket: EventEmitter) => socket.on('message', (data) => received.push(String(data))));
     const [first, tokens, pools, retries] = compilePage('docs/services/connections.md', [
-      { replace: [{ reason: HOST, from: 'https://api.example.com', to: users() }], exposes: ['api'] },
+      { replace: [{ reason: LOCAL_SETTING, from: 'https://api.example.com', to: url() }], exposes: ['api'] },
       { prelude: "const freshToken = async (_: AbortSignal) => 't';", exposes: ['feed'] },
       {
-        replace: [{ reason: HOST, from: 'wss://api.example.com/ws', to: `ws://127.0.0.1:${sockets.address().port}` }],
+        replace: [
+          { reason: LOCAL_SETTING, from: 'wss://api.example.com/ws', to: `ws://127.0.0.1:${sockets.address().port}` },
+        ],
         exposes: ['pool'],
       },
-      { replace: [{ reason: HOST, from: 'https://api.example.com/users', to: users() }], exposes: ['users'] },
+      { replace: [{ reason: LOCAL_SETTING, from: 'https://api.example.com/users', to: url() }], exposes: ['users'] },
     ]);
     const { api } = await first!.load();
     assert.equal(api.config.timeout, 5000);

@@ -14,25 +14,25 @@ const EXPECTED_OUTPUT = '42 true';
 export const TIMEOUT_MS = 600_000;
 
 /** The directory of an installed tool. */
-export function installed(name) {
+export function toolDirectory(name) {
   const places = [fixtures, join(root, '__test__', 'package'), root].map((place) => join(place, 'node_modules', name));
   return places.find((place) => existsSync(place)) ?? fail(`${name} is not installed`);
 }
 
 /** Copies the programs into `project`. */
-export function prepare(project) {
-  for (const file of ['start.mjs', 'start.cjs', 'handler.mjs', 'handler.cjs'])
+export function copyPrograms(project) {
+  for (const file of ['program.mjs', 'program.cjs', 'handler.mjs', 'handler.cjs'])
     copyFileSync(join(fixtures, file), join(project, file));
 }
 
 /** Returns the output of `command`; throws when it fails. */
-export function output(command, args, cwd, env = {}) {
+export function runForOutput(command, args, cwd, env = {}) {
   const options = { cwd, encoding: 'utf8', timeout: TIMEOUT_MS, env: { ...process.env, ...env } };
   const { status, stdout, stderr, error } = spawnSync(command, args, options);
   if (status !== 0) throw new Error(`${command} ${args.join(' ')}\n${stdout}${stderr}${error ?? ''}`);
   return stdout;
 }
-export const node = (cwd, ...args) => output(process.execPath, args, cwd);
+export const runNode = (cwd, ...args) => runForOutput(process.execPath, args, cwd);
 
 export function expectOutput(output) {
   if (output.trim() !== EXPECTED_OUTPUT) throw new Error(`it says '${output}' instead of '${EXPECTED_OUTPUT}'`);
@@ -61,8 +61,8 @@ export function runInEmptyDirectory(built, start) {
 }
 
 /** Copies the files that `entry` needs, as `@vercel/nft` finds them; returns their directory. */
-export async function trace(project, entry) {
-  const { nodeFileTrace } = await import(pathToFileURL(join(installed('@vercel/nft'), 'out', 'index.js')).href);
+export async function copyTracedFiles(project, entry) {
+  const { nodeFileTrace } = await import(pathToFileURL(join(toolDirectory('@vercel/nft'), 'out', 'index.js')).href);
   const traced = join(project, 'out', `nft-${entry}`);
   for (const file of (await nodeFileTrace([join(project, entry)], { base: project })).fileList) {
     mkdirSync(dirname(join(traced, file)), { recursive: true });
@@ -72,24 +72,27 @@ export async function trace(project, entry) {
 }
 
 /** Bundles `program.cjs` or `program.mjs`; returns the directory and the name of the bundle. */
-export async function esbuild(project, format, { program = 'start', ...options }) {
-  const { build } = await import(pathToFileURL(join(installed('esbuild'), 'lib', 'main.js')).href);
+export async function bundleWithEsbuild(project, format, { program = 'program', ...options }) {
+  const { build } = await import(pathToFileURL(join(toolDirectory('esbuild'), 'lib', 'main.js')).href);
   const ending = format === 'esm' ? 'mjs' : 'cjs';
-  const [built, out] = [join(project, 'out', `esbuild-${program}-${format}`), `out.${ending}`];
+  const [outputDirectory, fileName] = [join(project, 'out', `esbuild-${program}-${format}`), `out.${ending}`];
   await build({
     entryPoints: [join(project, `${program}.${ending}`)],
-    outfile: join(built, out),
+    outfile: join(outputDirectory, fileName),
     bundle: true,
     platform: 'node',
     format,
     logLevel: 'silent',
     ...options,
   });
-  return { built, out };
+  return { outputDirectory, fileName };
 }
 
 /** Bundles the binary, too, and starts the bundle in an empty directory. */
-export async function esbuildWhole(project, format, options = {}) {
-  const { built, out } = await esbuild(project, format, { loader: { '.node': 'copy' }, ...options });
-  runInEmptyDirectory(built, (directory) => node(directory, out));
+export async function runEsbuildWithBinary(project, format, options = {}) {
+  const { outputDirectory, fileName } = await bundleWithEsbuild(project, format, {
+    loader: { '.node': 'copy' },
+    ...options,
+  });
+  runInEmptyDirectory(outputDirectory, (directory) => runNode(directory, fileName));
 }

@@ -5,7 +5,7 @@ import { describe, test } from 'node:test';
 import { eventually } from '../support/eventually';
 import { peersMissing } from '../support/peers';
 import { SocketFixture } from '../support/socket-fixture';
-import { type RecordedSocket, failure } from '../support/websocket';
+import { type RecordedSocket, rejectionOf } from '../support/websocket';
 
 /** Enough messages of 100 KiB to fill every socket buffer on the way. */
 const MESSAGE_COUNT = 400;
@@ -158,7 +158,7 @@ describe('a WebSocket under pressure', { skip: peersMissing() }, () => {
     client.transport.pause();
     await client.connect();
     await eventually(() => full, 10_000);
-    const error = await failure(client.transport.ping({ timeoutMs: 100 }));
+    const error = await rejectionOf(client.transport.ping({ timeoutMs: 100 }));
     assert.deepEqual([error.kind, error.code], ['timeout', 'ERR_MOORLINE_RECEIVE_QUEUE_FULL']);
     assert.deepEqual(client.closed, []);
   });

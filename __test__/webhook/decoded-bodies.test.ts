@@ -11,8 +11,8 @@ const verifier = new WebhookVerifier({ secret: 's', scheme: 'github' });
 const body = '{"name":"Zoë — 東京 🦭"}';
 const headers = verifier.signRequest({ body });
 
-/** Serves while `work` posts the body. */
-async function posted(listener: Parameters<typeof createServer>[1]): Promise<Response> {
+/** Posts the body to a server with `listener`, and gives the response. */
+async function postTo(listener: Parameters<typeof createServer>[1]): Promise<Response> {
   const server = createServer(listener!);
   try {
     const url = `http://127.0.0.1:${await listen(server)}/`;
@@ -25,7 +25,7 @@ async function posted(listener: Parameters<typeof createServer>[1]): Promise<Res
 for (const encoding of ['utf8', 'latin1', 'hex', 'base64', 'utf16le'] as const) {
   describe(`a request that was decoded as ${encoding}`, () => {
     test('is a result that names what to change', async () => {
-      const response = await posted(async (request, answer) => {
+      const response = await postTo(async (request, answer) => {
         request.setEncoding(encoding);
         const { body: _, ...result } = await receiveWebhook(verifier, request, { limitBytes: 1 });
         answer.end(JSON.stringify(result));
@@ -39,7 +39,7 @@ for (const encoding of ['utf8', 'latin1', 'hex', 'base64', 'utf16le'] as const) 
       setLogger({});
       try {
         const receive = webhookMiddleware(verifier);
-        const response = await posted((request, answer) => {
+        const response = await postTo((request, answer) => {
           request.setEncoding(encoding);
           receive(request, answer, () => assert.fail('it must not pass'));
         });

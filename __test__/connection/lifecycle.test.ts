@@ -14,7 +14,7 @@ import {
   setLogger,
 } from 'moorline';
 
-import { toleranceMs } from '../contract/contract';
+import { SLACK_MS } from '../contract/contract';
 import { closeAfter, EventRecorder } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
@@ -23,8 +23,8 @@ import { serve } from '../support/http';
 before(() => setLogger({}));
 after(() => setLogger(undefined));
 
-/** A promise, and its end in somebody else's hand. */
-function held<T>(): { done: Promise<T>; settle: (value: T) => void } {
+/** A promise that its caller settles. */
+function deferred<T>(): { done: Promise<T>; settle: (value: T) => void } {
   let settle!: (value: T) => void;
   return { done: new Promise<T>((resolve) => (settle = resolve)), settle };
 }
@@ -70,7 +70,7 @@ async function promptly<T>(work: Promise<T>): Promise<T> {
   const started = performance.now();
   const value = await work;
   const elapsed = performance.now() - started;
-  assert.ok(elapsed < toleranceMs, `${elapsed} ms`);
+  assert.ok(elapsed < SLACK_MS, `${elapsed} ms`);
   return value;
 }
 
@@ -78,7 +78,7 @@ describe('connect and disconnect at once', () => {
   test('a connect during a disconnect opens it when that is over', async (t) => {
     const connection = closeAfter(t, new Puppet());
     await connection.connect();
-    const close = held<boolean>();
+    const close = deferred<boolean>();
     connection.closes = () => close.done;
     const recorder = new EventRecorder(connection);
     const disconnecting = connection.disconnect();
@@ -93,7 +93,7 @@ describe('connect and disconnect at once', () => {
 
   test('a connect after a disconnect that ended another one is one of its own', async (t) => {
     const connection = closeAfter(t, new Puppet());
-    const first = held<boolean>();
+    const first = deferred<boolean>();
     connection.opens = () => first.done;
     const connecting = connection.connect();
     const disconnecting = connection.disconnect();
@@ -146,7 +146,7 @@ describe('connect and disconnect at once', () => {
   test('a hook that does not open it in time has failed, and what it opens later is closed', async (t) => {
     const connection = closeAfter(t, new Puppet({ timeout: 20 }));
     const recorder = new EventRecorder(connection);
-    const open = held<boolean>();
+    const open = deferred<boolean>();
     connection.opens = () => open.done;
     assert.equal(await connection.connect(), false);
     assert.equal(recorder.count('connection_failed'), 1);
@@ -293,7 +293,7 @@ describe('what waits when a connection is closed', () => {
   test('two rounds of a manager do not recover the same connection at once', async () => {
     const connection = new Puppet();
     connection.well = () => false;
-    const open = held<boolean>();
+    const open = deferred<boolean>();
     connection.opens = () => open.done;
     const manager = new ConnectionManager();
     manager.addConnection(connection);
@@ -340,7 +340,7 @@ describe('the periodic check', () => {
       await connection.connect();
       await eventually(() => checks === 1);
       await connection.disconnect();
-      await eventually(() => server.open() === 0);
+      await eventually(() => server.openConnections() === 0);
       await eventually(() => timers() <= before);
       assert.equal(recorder.count('health_check_failed'), 0);
     }

@@ -9,14 +9,14 @@ import { pathToFileURL } from 'node:url';
 
 import { root } from '../lib/run.mjs';
 import { outcomeOf } from './outcome.mjs';
-import { readPending, reportOptions } from './pending.mjs';
+import { readActiveHandles, reportOptions } from './active-handles.mjs';
 
-const EVENTS = pathToFileURL(join(root, 'scripts', 'test', 'events.mjs')).href;
+const EVENT_REPORTER = pathToFileURL(join(root, 'scripts', 'test', 'event-reporter.mjs')).href;
 /** The totals of one file; those of all are printed at the end. */
 const TOTALS = /^ℹ .*\n/gm;
 
 /** The wait for the end of the output, which a process that has left the group may hold open. */
-const OUTPUT_MS = 5_000;
+const OUTPUT_TIMEOUT_MS = 5_000;
 
 const running = new Set();
 for (const signal of ['SIGINT', 'SIGTERM']) {
@@ -49,7 +49,7 @@ async function runFile(file, timeoutMs) {
   const [events, missing] = [join(directory, 'events'), join(directory, 'missing')];
   const reporters = [
     ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
-    ...[`--test-reporter=${EVENTS}`, '--test-reporter-destination=stderr'], // It writes nothing there.
+    ...[`--test-reporter=${EVENT_REPORTER}`, '--test-reporter-destination=stderr'], // It writes nothing there.
   ];
   const child = spawn(
     process.execPath,
@@ -68,15 +68,17 @@ async function runFile(file, timeoutMs) {
   const closed = once(child, 'close');
   try {
     const inTime = await settlesWithin(ended, timeoutMs);
-    const hung = inTime ? [] : await readPending(child, join(directory, 'report.json'));
+    const activeHandles = inTime ? [] : await readActiveHandles(child, join(directory, 'report.json'));
     // With its remaining children, which would hold its output open.
     killGroup(child);
     const [code, signal] = await ended;
-    await settlesWithin(closed, OUTPUT_MS);
+    await settlesWithin(closed, OUTPUT_TIMEOUT_MS);
     const outcome = outcomeOf(events);
-    outcome.failed.push(...unreported(outcome, inTime ? exitProblem(code, signal) : `not over after ${timeoutMs} ms`));
+    outcome.failed.push(
+      ...unreportedProblems(outcome, inTime ? exitProblem(code, signal) : `not over after ${timeoutMs} ms`),
+    );
     process.stdout.write(`\n${file}\n${output.replace(TOTALS, '')}`);
-    if (!inTime) console.log(`${file} is not over after ${timeoutMs} ms. It waits for:\n${indent(hung)}`);
+    if (!inTime) console.log(`${file} is not over after ${timeoutMs} ms. It waits for:\n${indent(activeHandles)}`);
     return { ...outcome, missing: existsSync(missing) ? readFileSync(missing, 'utf8').trim().split('\n') : [] };
   } finally {
     running.delete(child);
@@ -85,10 +87,10 @@ async function runFile(file, timeoutMs) {
 }
 
 /** What went wrong with a file beyond what its tests reported. */
-function unreported({ passed, skipped, failed, pending }, how) {
-  if (pending.length > 0) return [`${how || 'its process ended'} in ${pending.join(', ')}`];
+function unreportedProblems({ passed, skipped, failed, pending }, endProblem) {
+  if (pending.length > 0) return [`${endProblem || 'its process ended'} in ${pending.join(', ')}`];
   if (failed.length > 0) return [];
-  if (how) return [how];
+  if (endProblem) return [endProblem];
   return passed + skipped === 0 ? ['no test of it reported anything'] : [];
 }
 

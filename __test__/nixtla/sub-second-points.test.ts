@@ -9,8 +9,11 @@ import { NixtlaServer } from './server/server';
 const START = Date.UTC(2024, 0, 1);
 
 /** Twenty points, `stepMs` apart. */
-function points(stepMs: number, at: (ms: number) => NixtlaPoint['timestamp'] = (ms) => new Date(ms)): NixtlaPoint[] {
-  return Array.from({ length: 20 }, (_, k) => ({ timestamp: at(START + k * stepMs), value: k }));
+function points(
+  stepMs: number,
+  toTimestamp: (ms: number) => NixtlaPoint['timestamp'] = (ms) => new Date(ms),
+): NixtlaPoint[] {
+  return Array.from({ length: 20 }, (_, k) => ({ timestamp: toTimestamp(START + k * stepMs), value: k }));
 }
 
 describe('a forecast', () => {

@@ -6,15 +6,15 @@ import { describe, test } from 'node:test';
 import { ConnectionPool, setLogger, type LogRecord } from 'moorline';
 
 import { eventually } from '../../support/eventually';
-import { recordEvents, open, FakeConnection, fakeFactory } from '../../support/pools';
-import { face } from '../../support/paths';
+import { recordEvents, createPool, FakeConnection, fakeFactory } from '../../support/pools';
+import { mainEntry } from '../../support/paths';
 
 /** How much later than its limit a call may end on a busy machine. */
 const SLACK_MS = 1000;
 
 describe('the lifecycle of a ConnectionPool', () => {
   test('start creates the minimum, and acquire hands these out', async () => {
-    const pool = open({ maxSize: 4, minSize: 2 }, fakeFactory());
+    const pool = createPool({ maxSize: 4, minSize: 2 }, fakeFactory());
     await pool.start();
     assert.equal(FakeConnection.instances.length, 2);
     assert.equal(pool.stats().poolSize, 2);
@@ -25,13 +25,13 @@ describe('the lifecycle of a ConnectionPool', () => {
     await pool.release(second!);
     await pool.stop();
     assert.deepEqual(
-      FakeConnection.instances.map(({ disconnected }) => disconnected),
+      FakeConnection.instances.map(({ disconnectCount }) => disconnectCount),
       [1, 1],
     );
   });
 
   test('starting twice starts once', async () => {
-    const pool = open({ minSize: 2 }, fakeFactory());
+    const pool = createPool({ minSize: 2 }, fakeFactory());
     await Promise.all([pool.start(), pool.start()]);
     await pool.start();
     assert.equal(FakeConnection.instances.length, 2);
@@ -39,7 +39,7 @@ describe('the lifecycle of a ConnectionPool', () => {
 
   test('a start that cannot connect resolves, emits the error, and is retried', async () => {
     let down = true;
-    const pool = open({ minSize: 1 }, () => {
+    const pool = createPool({ minSize: 1 }, () => {
       if (down) throw new Error('not yet');
       return new FakeConnection();
     });
@@ -51,16 +51,16 @@ describe('the lifecycle of a ConnectionPool', () => {
   });
 
   test('idle connections are dropped after maxIdleTime, down to the minimum', async () => {
-    const pool = open({ maxIdleTime: 0.05, minSize: 1 }, fakeFactory());
+    const pool = createPool({ maxIdleTime: 0.05, minSize: 1 }, fakeFactory());
     await pool.start();
     const connections = [await pool.acquire(), await pool.acquire(), await pool.acquire()];
     for (const connection of connections) await pool.release(connection!);
     await eventually(() => pool.stats().poolSize === 1 && pool.stats().totalConnections === 1);
-    assert.equal(connections.filter((connection) => connection?.disconnected === 1).length, 2);
+    assert.equal(connections.filter((connection) => connection?.disconnectCount === 1).length, 2);
   });
 
   test('a connection that was idle for a while is checked before it is handed out', async () => {
-    const pool = open({}, fakeFactory());
+    const pool = createPool({}, fakeFactory());
     const first = await pool.acquire();
     await pool.release(first!);
     first!.healthy = false;
@@ -68,33 +68,33 @@ describe('the lifecycle of a ConnectionPool', () => {
     await eventually(() => performance.now() - released > 505);
     const second = await pool.acquire();
     assert.notEqual(second, first);
-    assert.deepEqual([first!.checks, first!.disconnected], [1, 1]);
+    assert.deepEqual([first!.checkCount, first!.disconnectCount], [1, 1]);
   });
 
   test('idle connections are checked every healthCheckInterval, and the minimum is restored', async () => {
-    const pool = open({ minSize: 1, healthCheckInterval: 0.02 }, fakeFactory());
+    const pool = createPool({ minSize: 1, healthCheckInterval: 0.02 }, fakeFactory());
     const lent = await pool.acquire();
     await pool.start();
     await pool.release(lent!);
-    await eventually(() => FakeConnection.instances[0]!.checks > 1);
+    await eventually(() => FakeConnection.instances[0]!.checkCount > 1);
     FakeConnection.instances[0]!.healthy = false;
-    await eventually(() => FakeConnection.instances[0]!.disconnected === 1);
+    await eventually(() => FakeConnection.instances[0]!.disconnectCount === 1);
     await eventually(() => pool.stats().poolSize >= 1);
     assert.notEqual(await pool.acquire(), FakeConnection.instances[0]);
   });
 
   test('idle connections that are no longer open are removed every cleanupInterval', async () => {
-    const pool = open({ cleanupInterval: 0.02 }, fakeFactory());
+    const pool = createPool({ cleanupInterval: 0.02 }, fakeFactory());
     await pool.start();
     const connection = await pool.acquire();
     connection!.open = false;
     await pool.release(connection!);
-    await eventually(() => connection!.disconnected === 1);
-    assert.equal(connection!.checks, 0);
+    await eventually(() => connection!.disconnectCount === 1);
+    assert.equal(connection!.checkCount, 0);
   });
 
   test('a connection in an unusable state is not kept', async () => {
-    const pool = open({}, () => ({ state: 'connected', disconnected: false, disconnect: function () {} }));
+    const pool = createPool({}, () => ({ state: 'connected', disconnected: false, disconnect: function () {} }));
     const first = await pool.acquire();
     first!.state = 'error';
     assert.equal(await pool.release(first!), true);
@@ -102,7 +102,7 @@ describe('the lifecycle of a ConnectionPool', () => {
   });
 
   test('releaseTimeout bounds a disconnect that never ends', async () => {
-    const pool = open({ releaseTimeout: 0.05 }, () => ({ disconnect: () => new Promise(() => undefined) }));
+    const pool = createPool({ releaseTimeout: 0.05 }, () => ({ disconnect: () => new Promise(() => undefined) }));
     await pool.acquire();
     const started = performance.now();
     await pool.stop();
@@ -110,14 +110,14 @@ describe('the lifecycle of a ConnectionPool', () => {
   });
 
   test('stop disconnects acquired connections, gives null to waiters, and can be followed by a start', async () => {
-    const pool = open({ maxSize: 1, minSize: 1 }, fakeFactory());
+    const pool = createPool({ maxSize: 1, minSize: 1 }, fakeFactory());
     await pool.start();
     const connection = await pool.acquire();
     const waiting = pool.acquire();
     await eventually(() => pool.stats().waiting === 1);
     await Promise.all([pool.stop(), pool.stop()]);
     assert.equal(await waiting, null);
-    assert.equal(connection!.disconnected, 1);
+    assert.equal(connection!.disconnectCount, 1);
     assert.equal(await pool.release(connection!), false);
     assert.equal(await pool.acquire(), null);
     await assert.rejects(
@@ -132,7 +132,7 @@ describe('the lifecycle of a ConnectionPool', () => {
 
   test('a connection that is being created when the pool stops is disconnected, also after another start', async () => {
     const resolvers: ((connection: FakeConnection) => void)[] = [];
-    const pool = open({ maxSize: 1 }, () => new Promise<FakeConnection>((resolve) => resolvers.push(resolve)));
+    const pool = createPool({ maxSize: 1 }, () => new Promise<FakeConnection>((resolve) => resolvers.push(resolve)));
     const waiting = pool.acquire();
     await eventually(() => resolvers.length === 1);
     await pool.stop();
@@ -142,7 +142,7 @@ describe('the lifecycle of a ConnectionPool', () => {
     await eventually(() => resolvers.length === 2);
     const [old, fresh] = [new FakeConnection(), new FakeConnection()];
     resolvers[0]!(old);
-    await eventually(() => old.disconnected === 1);
+    await eventually(() => old.disconnectCount === 1);
     resolvers[1]!(fresh);
     assert.equal(await next, fresh);
   });
@@ -150,18 +150,18 @@ describe('the lifecycle of a ConnectionPool', () => {
   test('a connection held too long is reported with its borrower', async () => {
     const records: LogRecord[] = [];
     setLogger({ warn: (record) => records.push(record) });
-    const pool = open({ leakAfter: 0.3 }, fakeFactory());
+    const pool = createPool({ leakAfter: 0.3 }, fakeFactory());
     const leaks = recordEvents(pool, 'leak');
     const connection = await pool.acquire();
     await eventually(() => leaks.length === 1);
     assert.equal(leaks[0]!['connection'], connection);
-    assert.match(String(leaks[0]!['stack']), /life\.test/);
+    assert.match(String(leaks[0]!['stack']), /lifecycle\.test/);
     assert.equal(records[0]?.event, 'pool.leak');
   });
 
   test('emits the events of its lifecycle', async () => {
     const emitted: string[] = [];
-    const pool = open({}, fakeFactory());
+    const pool = createPool({}, fakeFactory());
     for (const event of ['create', 'acquire', 'release', 'drain', 'destroy', 'close'] as const) {
       pool.on(event, (payload: object) => emitted.push(`${event} ${String('connection' in payload)}`));
     }
@@ -179,7 +179,7 @@ describe('the lifecycle of a ConnectionPool', () => {
       await using pool = new ConnectionPool({}, fakeFactory());
       await pool.acquire();
     }
-    assert.equal(FakeConnection.instances[0]?.disconnected, 1);
+    assert.equal(FakeConnection.instances[0]?.disconnectCount, 1);
   });
 
   for (const [what, code] of [
@@ -189,7 +189,7 @@ describe('the lifecycle of a ConnectionPool', () => {
   ]) {
     test(`${what} does not keep the process alive`, () => {
       const script = `
-        const { ConnectionPool } = require(${JSON.stringify(face)});
+        const { ConnectionPool } = require(${JSON.stringify(mainEntry)});
         const config = { minSize: 1, healthCheckInterval: 1, cleanupInterval: 1 };
         const pool = new ConnectionPool(config, () => ({ disconnect() {} }));
         ${code}.then(() => console.log('done'));`;

@@ -113,12 +113,12 @@ describe('answers', () => {
         throw new Error('not this one');
       },
     });
-    const prints = { [inspect.custom]: () => assert.fail('nor this one') };
+    const unprintable = { [inspect.custom]: () => assert.fail('nor this one') };
     for (const [thrown, message] of [
       [new DOMException('', 'AbortError'), '20'],
       [Object.assign(new Error(''), { message: { an: 'object' } }), '[object Object]'],
       [resisting, 'an error without a message'],
-      [prints, 'an error without a message'],
+      [unprintable, 'an error without a message'],
     ] as const) {
       const result = await check(Promise.reject(thrown));
       assert.deepEqual([result.status, result.error], ['unhealthy', message]);
@@ -171,11 +171,11 @@ describe('options', () => {
 
   test('mistakes are thrown at once, naming the option', () => {
     const monitor = new HealthMonitor();
-    const refused = (options: unknown, message: string, name: string) =>
+    const assertRefused = (options: unknown, message: string, name: string) =>
       assert.throws(() => monitor.register('db', () => true, options as boolean), { message, name });
-    refused({ timeout: 5 }, "options.timeout is not a known option; did you mean 'timeoutMs'?", 'TypeError');
-    refused({ fall: 0 }, 'options.fall must be between 1 and 1000, got 0', 'RangeError');
-    refused('yes', 'options must be a boolean or an object, got a string', 'TypeError');
+    assertRefused({ timeout: 5 }, "options.timeout is not a known option; did you mean 'timeoutMs'?", 'TypeError');
+    assertRefused({ fall: 0 }, 'options.fall must be between 1 and 1000, got 0', 'RangeError');
+    assertRefused('yes', 'options must be a boolean or an object, got a string', 'TypeError');
     assert.throws(() => monitor.register('db', true as never), {
       message: 'checker must be a function, got true',
       code: 'ERR_INVALID_ARG_TYPE',

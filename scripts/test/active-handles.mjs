@@ -11,7 +11,7 @@ export const reportOptions = (directory, name) => [
 const REPORT_TIMEOUT_MS = 5_000;
 
 /** What keeps `child` alive, a line each; asks it for the report in `path`. */
-export async function readPending(child, path) {
+export async function readActiveHandles(child, path) {
   child.kill('SIGUSR2');
   const deadline = performance.now() + REPORT_TIMEOUT_MS;
   while (performance.now() < deadline) {

@@ -3,20 +3,20 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
 import { root } from '../lib/run.mjs';
-import { start } from './server.mjs';
+import { startServer } from './server.mjs';
 
 const AGENT = 'moorline';
 /** The slowest case sends 128 MB and takes ten seconds on an idle machine. */
 const CASE_TIMEOUT_MS = 600_000;
 
-/** Runs the cases that match; `{ passed, failed: [names], elapsedMs }`. `report` is called for each case. */
-export async function runCases(cases, report = () => {}) {
+/** Runs the cases that match; `{ passed, failed: [names], elapsedMs }`. `onCase` is called for each. */
+export async function runCases(cases, onCase = () => {}) {
   const { SocketTransport } = createRequire(import.meta.url)(join(root, 'dist', 'websocket', 'transport.js'));
-  const server = await start(cases);
+  const server = await startServer(cases);
   const started = performance.now();
   try {
     for (const [index, name] of server.names.entries()) {
-      report(name, index + 1, server.names.length);
+      onCase(name, index + 1, server.names.length);
       // The groups 12 and 13 are about compression; elsewhere every reserved bit must be refused.
       const compression = /^1[23]\./.test(name);
       await echo(SocketTransport, `${server.url}/runCase?case=${index + 1}&agent=${AGENT}`, compression);
@@ -42,8 +42,8 @@ function passes(verdict) {
 
 /** Sends back what comes until the server closes. */
 async function echo(SocketTransport, url, compression) {
-  let closed;
-  const over = new Promise((resolve) => (closed = resolve));
+  let resolveClosed;
+  const closed = new Promise((resolve) => (resolveClosed = resolve));
   const transport = new SocketTransport(
     { url, compression: compression && { thresholdBytes: 0 } },
     {
@@ -51,14 +51,14 @@ async function echo(SocketTransport, url, compression) {
         // A send that fails does so because the case ended the connection.
         for (const message of messages) transport.send(message).catch(() => undefined);
       },
-      onClose: closed,
+      onClose: resolveClosed,
     },
   );
   const timer = setTimeout(() => transport.terminate(), CASE_TIMEOUT_MS);
   try {
     await transport.connect();
     transport.ref();
-    await over;
+    await closed;
   } finally {
     clearTimeout(timer);
   }

@@ -36,7 +36,7 @@ describe('an attempt that takes too long names its option', () => {
   });
 });
 
-class Slow extends BaseConnection {
+class HangingConnection extends BaseConnection {
   protected override async connectImpl(): Promise<boolean> {
     return this.config.name === 'slow' ? never() : true;
   }
@@ -50,7 +50,7 @@ class Slow extends BaseConnection {
 
 test('a subclass of BaseConnection names timeout', async (t) => {
   for (const name of ['slow', 'quick']) {
-    const connection = new Slow({ name, timeout: 20, retryCount: 0, monitoring: false });
+    const connection = new HangingConnection({ name, timeout: 20, retryCount: 0, monitoring: false });
     t.after(() => connection.disconnect());
     assert.equal((await connection.connect()) && (await connection.send('x')), false);
     assert.match(connection.getStatus().lastError ?? '', /within 20 ms \(timeout\)$/);

@@ -33,8 +33,8 @@ pub struct ResolvedConnectionConfig {
     checks_certificates: bool,
 }
 
-/// Reads the options of a connection of type `connection_type`; `variables` are environment variables. Descriptions, policies and
-/// transports are made from what it returns.
+/// Reads the options of a connection of type `connection_type`; `variables` are environment variables. Descriptions,
+/// policies and transports are made from what it returns.
 #[napi(catch_unwind, ts_return_type = "Handle<ResolvedConnectionConfig>")]
 pub fn connection_read_options(
     env: Env,
@@ -109,8 +109,8 @@ pub fn connection_configured_types(variables: RawArgument) -> Vec<&'static str> 
     configured(&variables.0)
 }
 
-/// Refuses keys of the `customOptions` of a connection of type `connection_type` that it does not read; `outer` are the options
-/// beside them.
+/// Refuses keys of the `customOptions` of a connection of type `connection_type` that it does not read; `outer` are the
+/// options beside them.
 #[napi(catch_unwind)]
 pub fn connection_check_custom_options(
     env: Env,

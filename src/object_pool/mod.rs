@@ -45,8 +45,8 @@ pub fn object_pool_config(
         .or_throw(&env)
 }
 
-/// Opens a pool. `listener` receives its events and its requests as JSON text. With a name it is shown in the metrics of the
-/// process.
+/// Opens a pool. `listener` receives its events and its requests as JSON text. With a name it is shown in the metrics of
+/// the process.
 #[napi(catch_unwind, ts_return_type = "Handle<ObjectPool>")]
 pub fn object_pool_open(
     env: Env,

@@ -20,7 +20,7 @@ use moorline_net::{http::Streaming, receive_queue::ReceiveQueue};
 #[derive(Clone, Debug)]
 pub struct StreamEnd {
     /// Whether a reconnect would fail too.
-    pub stopped: bool,
+    pub is_final: bool,
     /// The failure that ended it; `None` when the server or the caller ended it.
     pub failure: Option<Failure>,
 }
@@ -52,7 +52,7 @@ impl<B: EventBatch> Driver<B> {
                 Ok(true) => {}
                 Ok(false) => {
                     return StreamEnd {
-                        stopped: false,
+                        is_final: false,
                         failure: None,
                     };
                 }
@@ -93,7 +93,7 @@ impl<B: EventBatch> Driver<B> {
                 Some(Ok(None)) => break Ok(false),
                 Some(Err(failure)) => {
                     break Err(StreamEnd {
-                        stopped: !failure.retryable,
+                        is_final: !failure.retryable,
                         failure: Some(failure),
                     });
                 }
@@ -114,7 +114,7 @@ impl<B: EventBatch> Driver<B> {
             if self.parser.feed(part, batch).is_err() {
                 let failure: Failure = event_too_long(self.max_event_bytes);
                 return Err(StreamEnd {
-                    stopped: true,
+                    is_final: true,
                     failure: Some(failure),
                 });
             }

@@ -86,7 +86,7 @@ pub(super) fn encode_batch((text, end): Received<EventText, StreamEnd>) -> Value
 fn encode_end(end: StreamEnd) -> Value {
     let failure = end.failure.map(failure_json);
     Value::List(vec![
-        Value::Bool(end.stopped),
+        Value::Bool(end.is_final),
         failure.map_or(Value::Undefined, Value::Text),
     ])
 }

@@ -27,7 +27,7 @@ import {
 import { native } from '../support/native';
 import { mainEntry, testsDirectory } from '../support/paths';
 
-/** Runs `body` with `M`, the face, in a process of its own; what it printed, a line for each. */
+/** Runs `body` with `M`, the package, in a process of its own; what it printed, a line for each. */
 function runInChild(body: string, binary = process.execPath): string[] {
   const script = `const M = require(${JSON.stringify(mainEntry)}); (async () => { ${body} })().then(() => process.exit(0));`;
   const { status, signal, stdout, stderr } = spawnSync(binary, ['-e', script], {

@@ -15,7 +15,7 @@ interface ChildOutput {
   stderr: string;
 }
 
-/** Runs `body` with `M`, the face, in a process of its own that `launcher` starts; it has to come to its end. */
+/** Runs `body` with `M`, the package, in a process of its own that `launcher` starts; it has to come to its end. */
 function runInChild(body: string, launcher: string[] = []): ChildOutput {
   const script = `
     process.on('unhandledRejection', (reason) => console.log('unhandled', reason));

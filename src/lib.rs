@@ -41,7 +41,7 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     libsql::register(&exports)?;
     sse::register(&exports)?;
     #[cfg(feature = "test-hooks")]
-    exports.add::<test_hooks::Noop>()?;
+    exports.add::<test_hooks::Identity>()?;
     #[cfg(feature = "test-hooks")]
     exports.add::<test_hooks::Panic>()?;
     connection::metrics::register(&exports)?;

@@ -1,2 +1,2 @@
-export declare function testNoop(number: number): number;
+export declare function testIdentity(number: number): number;
 export declare function testPanicByHand(): never;

@@ -115,11 +115,15 @@ describe('bridge: settlement', () => {
   test('an object is closed however many calls wait for the JavaScript thread', async () => {
     const closed: number[] = [];
     const onRequest = (told: string) => {
-      const { ask: what, id, object } = JSON.parse(told) as { ask?: string; id?: number; object?: number };
-      if (what === 'create') native.objectPoolAnswer(pool, id!);
-      if (what === 'close') {
-        closed.push(object!);
-        if (id !== undefined) native.objectPoolAnswer(pool, id);
+      const { request, requestId, objectId } = JSON.parse(told) as {
+        request?: string;
+        requestId?: number;
+        objectId?: number;
+      };
+      if (request === 'create') native.objectPoolAnswer(pool, objectId!);
+      if (request === 'close') {
+        closed.push(objectId!);
+        if (requestId !== undefined) native.objectPoolAnswer(pool, requestId);
       }
     };
     const count = 1500;

@@ -1,4 +1,4 @@
-// The events that users are told to handle, each caused by a real server, on each transport, once per occurrence.
+// The events that users are told to handle, each caused by a real server, on each connection, once per occurrence.
 import assert from 'node:assert/strict';
 import type { ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
@@ -35,8 +35,8 @@ const SEVERITY: Record<string, string> = {
   reconnected: 'info',
 };
 
-/** A transport, and how it is brought to do something. */
-interface Transport {
+/** A connection, and how it is brought to do something. */
+interface ConnectionCase {
   name: string;
   scheme: string;
   make(config: ConnectionConfig): BaseConnection;
@@ -58,7 +58,7 @@ function beginResponse(response: ServerResponse): void {
 /** How many responses were begun. */
 let responsesBegun = 0;
 
-const transports: Transport[] = [
+const connectionCases: ConnectionCase[] = [
   {
     name: 'HTTPConnection',
     scheme: 'http',
@@ -91,12 +91,12 @@ const transports: Transport[] = [
 before(() => setLogger({}));
 after(() => setLogger(undefined));
 
-for (const transport of transports) {
-  describe(`lifecycle events: ${transport.name}`, { skip: transport.skip }, () => {
+for (const connectionCase of connectionCases) {
+  describe(`lifecycle events: ${connectionCase.name}`, { skip: connectionCase.skip }, () => {
     function make(t: TestContext, port: number, config: ConnectionConfig = {}) {
-      const url = `${transport.scheme}://127.0.0.1:${port}`;
+      const url = `${connectionCase.scheme}://127.0.0.1:${port}`;
       const quick = { url, monitoring: false, retryCount: 0, retryDelay: 1, ...config };
-      const connection = closeAfter(t, transport.make(quick));
+      const connection = closeAfter(t, connectionCase.make(quick));
       return { connection, recorder: new EventRecorder(connection) };
     }
 
@@ -109,7 +109,7 @@ for (const transport of transports) {
 
     test('connection_failed: nobody is there', async (t) => {
       const { connection, recorder } = make(t, await freePort());
-      assert.ok(!(await transport.reach(connection)));
+      assert.ok(!(await connectionCase.reach(connection)));
       assert.deepEqual(lifecycleEvents(recorder), ['connection_failed']);
       const { message, data } = recorder.of('connection_failed')[0]!;
       assert.match(message!, /refused/i);
@@ -121,7 +121,7 @@ for (const transport of transports) {
         const server = await serve((_, response) => response.writeHead(status).end());
         t.after(() => server.close());
         const { connection, recorder } = make(t, server.port);
-        await transport.reach(connection);
+        await connectionCase.reach(connection);
         assert.deepEqual(lifecycleEvents(recorder), ['authentication_failed']);
         assert.match(recorder.of('authentication_failed')[0]!.message!, new RegExp(`${status}`));
         assert.equal(connection.getStatus().isAuthenticated, false);
@@ -134,23 +134,23 @@ for (const transport of transports) {
       const tls = { ...authority.issue(['IP:127.0.0.1']), ca: authority.cert, requestCert: true };
       const server = await startServer(createSecureServer({ ...tls, rejectUnauthorized: true }, (_, res) => res.end()));
       t.after(() => server.close());
-      const url = `${transport.scheme}s://127.0.0.1:${server.port}`;
+      const url = `${connectionCase.scheme}s://127.0.0.1:${server.port}`;
       const { connection, recorder } = make(t, 0, { url, tls: { ca: authority.cert } });
-      assert.ok(!(await transport.reach(connection)));
+      assert.ok(!(await connectionCase.reach(connection)));
       assert.deepEqual(lifecycleEvents(recorder), ['authentication_failed']);
     });
 
     test('connection_lost: it was open', async (t) => {
-      const server = await transport.serve();
+      const server = await connectionCase.serve();
       t.after(() => server.close());
       const proxy = await FaultProxy.start(server.port);
       t.after(() => proxy.close());
       const { connection, recorder } = make(t, proxy.port, { autoReconnect: false });
       assert.equal(await connection.connect(), true);
       const before = responsesBegun;
-      const stalled = transport.stall(connection);
+      const stalled = connectionCase.stall(connection);
       await eventually(() =>
-        transport.name === 'HTTPConnection' ? responsesBegun > before : server.openConnections() > 0,
+        connectionCase.name === 'HTTPConnection' ? responsesBegun > before : server.openConnections() > 0,
       );
       proxy.cut();
       await recorder.until('connection_lost');
@@ -168,20 +168,20 @@ for (const transport of transports) {
     });
 
     test('circuit_breaker_opened, circuit_breaker_closed: a server that is away for a while', async (t) => {
-      const server = await transport.serve();
+      const server = await connectionCase.serve();
       t.after(() => server.close());
       const proxy = await FaultProxy.start(server.port);
       t.after(() => proxy.close());
       await proxy.refuse();
       const config = { circuitBreakerThreshold: 3, circuitBreakerTimeout: 100, timeout: 1000 };
       const { connection, recorder } = make(t, proxy.port, config);
-      for (let n = 0; n < 3; n++) assert.ok(!(await transport.reach(connection)));
+      for (let n = 0; n < 3; n++) assert.ok(!(await connectionCase.reach(connection)));
       await recorder.until('circuit_breaker_opened');
-      assert.ok(!(await transport.reach(connection)), 'refused at once');
+      assert.ok(!(await connectionCase.reach(connection)), 'refused at once');
       assert.equal(recorder.count('connection_failed'), 3);
       assert.equal(proxy.accepted, 0);
       await proxy.accept();
-      await eventually(() => transport.reach(connection));
+      await eventually(() => connectionCase.reach(connection));
       await recorder.until('circuit_breaker_closed');
       assert.deepEqual([recorder.count('circuit_breaker_opened'), recorder.count('circuit_breaker_closed')], [1, 1]);
     });

@@ -1,4 +1,4 @@
-// Headers of callers (`customHeaders`): how every transport sends them, and functions that return them.
+// Headers of callers (`customHeaders`): how every connection sends them, and functions that return them.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
@@ -17,7 +17,7 @@ import { peersMissing } from '../support/peers';
 
 const REFUSAL = 'HTTP/1.1 400 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n';
 
-const TRANSPORTS = [
+const CONNECTIONS = [
   { scheme: 'http', create: (config: ConnectionConfig) => new HTTPConnection(config) },
   { scheme: 'http', create: (config: ConnectionConfig) => new SSEConnection(config) },
   { scheme: 'ws', create: (config: ConnectionConfig) => new WebSocketConnection(config) },
@@ -26,7 +26,7 @@ const TRANSPORTS = [
 before(() => setLogger({}));
 after(() => setLogger(undefined));
 
-for (const { scheme, create } of TRANSPORTS) {
+for (const { scheme, create } of CONNECTIONS) {
   describe(create({ url: `${scheme}://h` }).constructor.name, () => {
     /** Sends a header; returns its values as the server received them, byte for byte, and the error of the connection. */
     async function sendHeader(t: Parameters<typeof closeAfter>[0], value: string) {

@@ -126,7 +126,7 @@ describe('connections through a proxy', { skip, timeout: 60_000 }, () => {
   });
 
   /** The error that a connection of each kind fails with; each tells the same, but for who it is. */
-  async function failEachTransport(
+  async function failEachConnection(
     t: TestContext,
     proxy: string,
     target: string,
@@ -161,7 +161,7 @@ describe('connections through a proxy', { skip, timeout: 60_000 }, () => {
       [`http://${localAddress(ports.connect)}`, { status: 407 }],
     ];
     for (const [proxy, detail] of table) {
-      for (const [error, recorder] of await failEachTransport(t, proxy, localAddress(plain.port))) {
+      for (const [error, recorder] of await failEachConnection(t, proxy, localAddress(plain.port))) {
         const { hostname, port } = new URL(proxy.replace(/^socks5h?/, 'http'));
         const expected = {
           phase: 'proxy',
@@ -194,7 +194,7 @@ describe('connections through a proxy', { skip, timeout: 60_000 }, () => {
       [connect, ports.closed, ['connect', 'ERR_MOORLINE_PROXY_REFUSED', true], ['status', 500]],
     ];
     for (const [proxy, port, expected, [key, value]] of table) {
-      for (const [error, recorder] of await failEachTransport(t, proxy, localAddress(port))) {
+      for (const [error, recorder] of await failEachConnection(t, proxy, localAddress(port))) {
         const { kind, code, retryable, detail } = error;
         assert.deepEqual([kind, code, retryable], expected, `${error.service}: ${error.message}`);
         assert.deepEqual([detail?.['phase'], detail?.['port'], detail?.[key]], ['proxy', port, value]);
@@ -205,7 +205,7 @@ describe('connections through a proxy', { skip, timeout: 60_000 }, () => {
 
   test('a proxy that is not there is the one that the error names', async (t) => {
     for (const scheme of ['socks5', 'socks5h', 'http']) {
-      for (const [error] of await failEachTransport(
+      for (const [error] of await failEachConnection(
         t,
         `${scheme}://${localAddress(ports.closed)}`,
         localAddress(plain.port),
@@ -233,10 +233,10 @@ describe('connections through a proxy', { skip, timeout: 60_000 }, () => {
       `connected to localhost:${plain.port}`,
     ]);
 
-    for (const [error] of await failEachTransport(t, socks5, 'no-such-host.invalid:80')) {
+    for (const [error] of await failEachConnection(t, socks5, 'no-such-host.invalid:80')) {
       assert.deepEqual([error.kind, error.code, error.detail?.['phase']], ['connect', 'ENOTFOUND', 'dns']);
     }
-    for (const [error] of await failEachTransport(t, socks5h, 'no-such-host.invalid:80')) {
+    for (const [error] of await failEachConnection(t, socks5h, 'no-such-host.invalid:80')) {
       assert.deepEqual([error.kind, error.detail?.['phase']], ['connect', 'proxy'], error.message);
       assert.equal(error.detail?.['host'], 'no-such-host.invalid');
     }

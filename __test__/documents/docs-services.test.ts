@@ -57,11 +57,11 @@ describe('docs/services/libsql.md', () => {
 
   test('its code does what it says', async () => {
     const url = `file:${join(directory, 'app.db')}`;
-    const path = { reason: LOCAL_SETTING, from: 'file:app.db', to: url } as const;
-    const token = { reason: LOCAL_SETTING, from: 'libsql://my-database.turso.io', to: url } as const;
+    const fileUrl = { reason: LOCAL_SETTING, from: 'file:app.db', to: url } as const;
+    const remoteUrl = { reason: LOCAL_SETTING, from: 'libsql://my-database.turso.io', to: url } as const;
     const [snippet, typed] = compilePage('docs/services/libsql.md', [
-      { replace: [path], exposes: ['names', 'transaction'] },
-      { replace: [token], exposes: ['database', 'findUser'] },
+      { replace: [fileUrl], exposes: ['names', 'transaction'] },
+      { replace: [remoteUrl], exposes: ['database', 'findUser'] },
     ]);
     const { names, transaction } = await snippet!.load();
     assert.deepEqual(names, ['Ada']);

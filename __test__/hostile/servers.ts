@@ -144,7 +144,7 @@ const executeResponse = (result: unknown) => ({
     { type: 'ok', response: { type: 'close' } },
   ],
 });
-const row = (...values: unknown[]) => ({
+const oneRowResult = (...values: unknown[]) => ({
   cols: values.map((_, n) => ({ name: `c${n}` })),
   rows: [values],
   affected_row_count: 0,
@@ -160,14 +160,17 @@ const DATABASE: Table = {
     sends: json({ baton: null, base_url: null, results: [{ type: 'ok', response: { type: 'batch', result: {} } }] }),
     expected: 'protocol',
   },
-  'a value of no type': { sends: json(executeResponse(row({ type: 'unknown' }))), expected: 'protocol' },
-  'an invalid integer': { sends: json(executeResponse(row({ type: 'integer', value: 'x' }))), expected: 'protocol' },
+  'a value of no type': { sends: json(executeResponse(oneRowResult({ type: 'unknown' }))), expected: 'protocol' },
+  'an invalid integer': {
+    sends: json(executeResponse(oneRowResult({ type: 'integer', value: 'x' }))),
+    expected: 'protocol',
+  },
   'an integer over 64 bits': {
-    sends: json(executeResponse(row({ type: 'integer', value: '99999999999999999999' }))),
+    sends: json(executeResponse(oneRowResult({ type: 'integer', value: '99999999999999999999' }))),
     expected: 'protocol',
   },
   'a blob that is no base64': {
-    sends: json(executeResponse(row({ type: 'blob', base64: '%%%' }))),
+    sends: json(executeResponse(oneRowResult({ type: 'blob', base64: '%%%' }))),
     expected: 'protocol',
   },
   'deep nesting': { sends: json('['.repeat(100_000)), expected: 'protocol' },

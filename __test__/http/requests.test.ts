@@ -37,7 +37,7 @@ describe('the head of a request', () => {
     await assert.rejects(guarded.request({ url: 'http://[::1]:9/a b' }), { code });
   });
 
-  test('has no header that a name was made up for', async () => {
+  test('has no header that the name of another one brings in', async () => {
     const server = await startRequestLineServer();
     const call = fixture.open().request({ url: server.url, headers: { 'authorization:Bearer x': 'y' } });
     await assert.rejects(call, { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE', message: /authorization:Bearer x/ });

@@ -152,7 +152,7 @@ describe('circuit breaker and retries', () => {
     const patient = client({ timeout: 200 });
     server.planMisbehaviour({ kind: 'html', status: 503 });
     server.planMisbehaviour({ kind: 'reset' });
-    server.planMisbehaviour({ kind: 'slow-body' });
+    server.planMisbehaviour({ kind: 'stalled-body' });
     const { predictions, modelInfo } = await patient.forecast(request);
     assert.equal(predictions.length, 2);
     assert.equal(modelInfo?.requests, 5);

@@ -96,13 +96,13 @@ describe('document 0: external connections', () => {
     assert.equal(accepted.isValid, true);
     assert.deepEqual(replies, []);
 
-    const complain = mock.method(console, 'error', () => undefined);
+    const errorMock = mock.method(console, 'error', () => undefined);
     await send(signWebhookPayload(body, 'another-secret'));
     await send(undefined);
-    complain.mock.restore();
+    errorMock.mock.restore();
     const refused = [401, { error: 'Invalid signature' }];
     assert.deepEqual(replies, [...refused, ...refused]);
-    assert.match(String(complain.mock.calls[0]?.arguments), /^Webhook verification failed: Signature mismatch$/);
+    assert.match(String(errorMock.mock.calls[0]?.arguments), /^Webhook verification failed: Signature mismatch$/);
   });
 
   test('4. HealthMonitor - Connection Health Tracking', async () => {

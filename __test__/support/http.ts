@@ -50,14 +50,14 @@ export function serve(listener: RequestListener): Promise<RunningServer> {
   return startServer(createHttpServer(listener), 'http');
 }
 
-/** A server that speaks whatever `serveRaw` writes, once a request's head (and its body's bytes so far) came. */
+/** A server that writes what `onChunk` does, which is called with each chunk of a request as it comes. */
 export function serveRaw(
-  onConnection: (socket: Socket, head: string, chunkIndex: number) => void | Promise<void>,
+  onChunk: (socket: Socket, head: string, chunkIndex: number) => void | Promise<void>,
 ): Promise<RunningServer> {
   const server = createServer((socket) => {
     let chunkIndex = 0;
     socket.setNoDelay(true);
-    socket.on('data', (bytes: Buffer) => void onConnection(socket, bytes.toString('latin1'), chunkIndex++));
+    socket.on('data', (bytes: Buffer) => void onChunk(socket, bytes.toString('latin1'), chunkIndex++));
   });
   return startServer(server, 'http');
 }

@@ -12,8 +12,8 @@ afterEach(async () => {
 });
 
 /** A pool that is stopped after its test. */
-export function createPool<T>(config: PoolConfig, factory: PoolFactory<T>, connection = {}): ConnectionPool<T> {
-  const pool = new ConnectionPool<T>(config, factory, connection);
+export function createPool<T>(config: PoolConfig, factory: PoolFactory<T>, connectionConfig = {}): ConnectionPool<T> {
+  const pool = new ConnectionPool<T>(config, factory, connectionConfig);
   pools.push(pool);
   return pool;
 }

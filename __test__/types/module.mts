@@ -19,7 +19,7 @@ export const monitor = new HealthMonitor({ timeoutMs: 100 });
 monitor.register('database', () => pool.healthCheck());
 
 export const verdict: boolean = new WebhookVerifier({ secret: ['new', 'old'] }).verify('body', undefined).valid;
-export function delivery(request: Express.Request): string | undefined {
+export function webhookId(request: Express.Request): string | undefined {
   return request.webhook?.id;
 }
 export function kind(error: unknown): ErrorKind | undefined {

@@ -13,12 +13,12 @@ const { external } = require(join(dist, 'webhook', 'large-body.js')) as typeof L
 
 /** The verifiers made inside decide as on a processor without SHA instructions. */
 function handingOver<T>(work: () => T): T {
-  const before = external.fromBytes;
-  external.fromBytes = 32 * 1024;
+  const before = external.minBytes;
+  external.minBytes = 32 * 1024;
   try {
     return work();
   } finally {
-    external.fromBytes = before;
+    external.minBytes = before;
   }
 }
 

@@ -180,8 +180,8 @@ export class ConnectionMetricsTracker {
   }
 
   /** @internal Shows its connection in `metricsText()`, as one of this name and type. */
-  publish(name: string, type: string): void {
-    native.connectionPublish(this.#tracker, name, type);
+  register(name: string, type: string): void {
+    native.connectionRegisterMetrics(this.#tracker, name, type);
   }
 
   /** @internal The connection is in that state now; in none when it was closed. */

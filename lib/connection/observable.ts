@@ -59,7 +59,7 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
     super(config.connectionType, config.name);
     this.config = Object.freeze(config);
     this.connectionLog = new AuditLog(this.connectionId, config);
-    if (config.monitoring) this.#metricsTracker.publish(config.name, config.connectionType);
+    if (config.monitoring) this.#metricsTracker.register(config.name, config.connectionType);
     this.handlerOwner = { id: this.connectionId, name: config.name };
     this.#onEvent = new Handlers(this.handlerOwner);
     this.#onState = new Handlers(this.handlerOwner);

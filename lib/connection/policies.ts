@@ -22,7 +22,7 @@ export class ConnectionPolicies {
     hasTransport: boolean,
     hooks: Required<Pick<RunnerOptions, 'lifetime' | 'onRetry'>>,
   ) {
-    this.#policy = policyOf(hasTransport ? 'transport' : 'hooks', config);
+    this.#policy = policyOf(hasTransport ? 'transport' : 'custom', config);
     this.#runner = new PolicyRunner(this.#policy, describe(this.#policy).attemptTimeoutMs, {
       retryableExceptions: [isRepeatable],
       excludedExceptions: hasTransport ? [isCallerMistake] : undefined,
@@ -72,7 +72,7 @@ export class ConnectionPolicies {
 
 /** One of the policies of a connection; each is decided in the addon. */
 function policyOf(
-  purpose: 'transport' | 'hooks' | 'connect' | 'reconnection' | 'recovery',
+  purpose: 'transport' | 'custom' | 'connect' | 'reconnection' | 'recovery',
   config: Readonly<ResolvedConnectionConfig>,
 ): Handle<NativePolicy> {
   return native.connectionPolicy(purpose, handleOf(config));

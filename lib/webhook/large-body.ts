@@ -8,11 +8,11 @@ import { native } from '../runtime/native';
  * OpenSSL is the fastest there is. Infinite on all others.
  * @internal
  */
-export const external = { fromBytes: native.webhookExternalMacFromBytes() };
+export const external = { minBytes: native.webhookExternalMacMinBytes() };
 
 /** The secrets as node:crypto keeps them, out of JavaScript's reach; none where they are not needed. */
 export function keysOf(secret: unknown): KeyObject[] {
-  if (external.fromBytes === Infinity) return [];
+  if (external.minBytes === Infinity) return [];
   return [secret].flat().map((text) => crypto().createSecretKey(Buffer.from(String(text))));
 }
 
@@ -29,7 +29,7 @@ export function verifyWith<T>(
   payload: Payload,
   verify: (payload: Payload, externalMacs: Uint8Array | undefined) => T,
 ): T {
-  if (keys.length === 0 || !(payload?.length >= external.fromBytes)) return verify(payload, undefined);
+  if (keys.length === 0 || !(payload?.length >= external.minBytes)) return verify(payload, undefined);
   const body = typeof payload === 'string' ? Buffer.from(payload) : payload;
   const answer = verify(body, NO_MACS);
   if (typeof answer !== 'string' || !answer.startsWith('\0')) return answer;

@@ -191,13 +191,13 @@ export class SocketTransport {
    */
   send(data: string | Uint8Array, options?: SocketCallOptions): Promise<void> {
     const socket = this.#socket;
-    const text = typeof data === 'string';
+    const isText = typeof data === 'string';
     if (!socket) return Promise.reject(this.#notOpenError('send'));
-    if (!text && !ArrayBuffer.isView(data)) {
+    if (!isText && !ArrayBuffer.isView(data)) {
       return Promise.reject(invalidTypeRedacted('data', 'a string or bytes', data));
     }
     const small = !options && data.length < SMALL_BYTES;
-    if (small && native.websocketPush(socket, data, text)) return (this.#flushing ??= this.#flush(socket));
+    if (small && native.websocketPush(socket, data, isText)) return (this.#flushing ??= this.#flush(socket));
     const { timeoutMs, signal } = options ?? {};
     return call((cancel) => native.websocketSend(socket, data, timeoutMs, cancel), signal);
   }

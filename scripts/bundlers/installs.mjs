@@ -183,7 +183,7 @@ const FUNCTION_SCRIPT = `
   mount -o remount,bind,ro /
   cd /mnt
   exec env -i "$2" --input-type=module --eval "$3"`;
-const callHandler = (entry) => `
+const handlerScript = (entry) => `
   import { writeFileSync } from 'node:fs';
   for (const file of ['/mnt/file', '/file']) {
     let code = 'none';
@@ -200,7 +200,7 @@ function runFunction(project, files, entry) {
   mkdirSync(unpacked);
   try {
     runForOutput('tar', ['-xf', archive, '-C', unpacked], project);
-    expectOutput(runInNamespace(FUNCTION_SCRIPT, unpacked, process.execPath, callHandler(entry)));
+    expectOutput(runInNamespace(FUNCTION_SCRIPT, unpacked, process.execPath, handlerScript(entry)));
   } finally {
     rmSync(unpacked, { recursive: true });
   }

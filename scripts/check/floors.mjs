@@ -21,7 +21,12 @@ const FORBIDDEN = {
 const UNSAFE_CRATES = ['sqlite'];
 
 export function floorProblems(tree) {
-  return [...manifestProblems(tree), ...bindingProblems(tree), ...typingProblems(tree), ...timerProblems(tree)];
+  return [
+    ...manifestProblems(tree),
+    ...bindingProblems(tree),
+    ...typingProblems(tree),
+    ...promiseAndTimerProblems(tree),
+  ];
 }
 
 function manifestProblems(tree) {
@@ -76,7 +81,7 @@ function typingProblems(tree) {
 }
 
 /** A rejection without a handler ends the process, and a time that is too long for a timer fires at once. */
-function timerProblems(tree) {
+function promiseAndTimerProblems(tree) {
   return tree.files('lib', '.ts').flatMap((file) =>
     tree
       .read(file)

@@ -263,7 +263,7 @@ const tls = [
   ],
 ];
 
-const responses = [
+const calls = [
   ['ERR_STRING_TOO_LONG', '`internal`', 'a result that no text of JavaScript can hold', 'ask for less at once', 'no'],
   ['ERR_TOO_MANY_REDIRECTS', '`protocol`', 'more than `maxRedirects`', 'look for a circle; raise `maxRedirects`', 'no'],
   ['ERR_INVALID_REDIRECT', '`protocol`', 'a `Location` that is no URL', BROKEN_SERVER, 'no'],
@@ -353,4 +353,4 @@ const loading = [
   ['ERR_MOORLINE_PLATFORM_UNSUPPORTED', 'there is no binary for this platform'],
 ].map(([code, when]) => [code, '`Error`', `at loading: ${when}`, REINSTALL, 'no']);
 
-export const codes = [...mistakes, ...kinds, ...network, ...tls, ...responses, ...websocket, ...libsql, ...loading];
+export const codes = [...mistakes, ...kinds, ...network, ...tls, ...calls, ...websocket, ...libsql, ...loading];

@@ -248,7 +248,7 @@ unsafe fn drain_items(env: sys::napi_env, state: &EnvironmentState) {
             let _ = std::panic::catch_unwind(AssertUnwindSafe(|| deliver(env, state, item)));
             sys::napi_close_handle_scope(env, scope);
         }
-        if budget.is_exhausted() {
+        if budget.spend_item() {
             break;
         }
     }
@@ -268,7 +268,7 @@ struct DrainBudget {
 }
 
 impl DrainBudget {
-    fn is_exhausted(&mut self) -> bool {
+    fn spend_item(&mut self) -> bool {
         self.items += 1;
         if !self.items.is_multiple_of(32) {
             return false;

@@ -46,7 +46,7 @@ pub fn connection_tracker(env: Env, options: RawArgument) -> Result<Handle<Conne
 
 /// Shows the tracker's connection in the metrics of the process, as one of this name and type.
 #[napi(catch_unwind)]
-pub fn connection_publish(
+pub fn connection_register_metrics(
     tracker: Handle<ConnectionTracker>,
     name: Argument<String>,
     connection_type: Argument<String>,
@@ -57,7 +57,7 @@ pub fn connection_publish(
     );
     // It fails for a name that is another metric's, and none of ours is.
     if let Ok(series) = ConnectionSeries::new(Registry::global(), &name, &connection_type) {
-        tracker.lock().publish(series);
+        tracker.lock().register(series);
     }
     Ok(())
 }

@@ -49,7 +49,7 @@ pub fn connection_read_options(
         // An invalid value is refused when the option is read.
         other => read(None).and(Err(OptionError::wrong_type("type", "a string", other))),
     };
-    let open = || -> Read<ResolvedConnectionConfig> {
+    let resolve = || -> Read<ResolvedConnectionConfig> {
         let config = config?;
         let dial = config.dial_options();
         let dial = DialConfig::read(&Options::new("options", &dial)?)?;
@@ -60,7 +60,7 @@ pub fn connection_read_options(
             checks_certificates: dial.tls.reject_unauthorized,
         })
     };
-    open().map(Handle::new).or_throw(&env)
+    resolve().map(Handle::new).or_throw(&env)
 }
 
 /// The options in force, as JSON.

@@ -23,7 +23,7 @@ use crate::{
     resilience::Policy,
 };
 
-/// The policy of a connection for `transport`, `hooks`, `connect`, `reconnection` or `recovery`. Its breaker is named
+/// The policy of a connection for `transport`, `custom`, `connect`, `reconnection` or `recovery`. Its breaker is named
 /// after the connection, and goes with it.
 #[napi(catch_unwind, ts_return_type = "Handle<Policy>")]
 pub fn connection_policy(

@@ -23,7 +23,7 @@ pub(crate) fn register(exports: &Exports) -> Result<()> {
     exports.add::<Dequeue>()
 }
 
-/// `policyAdmit(policy, id?, timeoutMs?)`: the number of a call that may go, or -1; `policyNotAdmitted` says which then.
+/// `policyAdmit(policy, id?, timeoutMs?)`: the number of a call that may go, or -1; `policyNotAdmitted` says why then.
 /// Without `id` it begins a call, which is over after `timeoutMs`.
 struct Admit;
 

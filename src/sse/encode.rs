@@ -90,35 +90,3 @@ fn encode_end(end: StreamEnd) -> Value {
         failure.map_or(Value::Undefined, Value::Text),
     ])
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_part_that_says_nothing_is_left_out() {
-        let mut text = EventText::default();
-        let event = |kind, id, retry| Event {
-            kind,
-            data: "d\n",
-            update: FieldUpdate { id, retry },
-        };
-        text.event(event("", None, None));
-        text.event(event("", Some("7"), None));
-        text.event(event("", Some(""), None));
-        text.event(event("t", None, None));
-        text.event(event("", None, Some(5)));
-        text.update(FieldUpdate {
-            id: Some("8"),
-            retry: Some(9),
-        });
-        text.update(FieldUpdate {
-            id: Some(""),
-            retry: None,
-        });
-        assert_eq!(
-            text.text,
-            "\rd\n\r7\rd\n\r\0\rd\n\r\nt\rd\n\r\n\n5\rd\n\r8\n\n9!\r\r\0\n\n!\r\r"
-        );
-    }
-}

@@ -67,7 +67,7 @@ pub fn webhook_header_names(verifier: Handle<WebhookVerifier>) -> Vec<String> {
 
 /// From how many bytes on a body's HMAC is to be computed by node:crypto; infinite where we are as fast.
 #[napi(catch_unwind)]
-pub fn webhook_external_mac_from_bytes() -> f64 {
+pub fn webhook_external_mac_min_bytes() -> f64 {
     if mac::prefers_external_mac() {
         mac::LARGE_BODY_BYTES as f64
     } else {

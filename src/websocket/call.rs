@@ -28,9 +28,9 @@ struct Pushed(AdmittedCall, u64);
 
 impl PolicySocket {
     /// Pushes a message under the policy: the number of its call; `None` where it has to wait.
-    pub(super) fn push(&self, bytes: &[u8], text: bool) -> Option<u32> {
+    pub(super) fn push(&self, bytes: &[u8], is_text: bool) -> Option<u32> {
         let call = AdmittedCall::begin(&self.context)?;
-        if !self.socket.push(bytes, text) {
+        if !self.socket.push(bytes, is_text) {
             return None;
         }
         let id = call.id();

@@ -29,10 +29,10 @@ struct Push;
 impl Function for Push {
     const NAME: &'static CStr = c"websocketPush";
     fn run(call: &Call) -> ReturnValue {
-        let text = call.flag(2).unwrap_or(false);
+        let is_text = call.flag(2).unwrap_or(false);
         let pushed = call
             .handle::<Socket>(0)
-            .and_then(|socket| call.with_bytes(1, |bytes| socket.push(bytes, text)));
+            .and_then(|socket| call.with_bytes(1, |bytes| socket.push(bytes, is_text)));
         ReturnValue::Bool(pushed.unwrap_or(false))
     }
 }
@@ -48,16 +48,16 @@ impl Function for Flush {
     }
 }
 
-/// `websocketPushCall(socket, data, text)`: the number of a call whose message was accepted at once, or -1.
+/// `websocketPushCall(socket, data, isText)`: the number of a call whose message was accepted at once, or -1.
 struct PushCall;
 
 impl Function for PushCall {
     const NAME: &'static CStr = c"websocketPushCall";
     fn run(call: &Call) -> ReturnValue {
-        let text = call.flag(2).unwrap_or(false);
+        let is_text = call.flag(2).unwrap_or(false);
         let pushed = call
             .handle::<PolicySocket>(0)
-            .and_then(|socket| call.with_bytes(1, |bytes| socket.push(bytes, text)));
+            .and_then(|socket| call.with_bytes(1, |bytes| socket.push(bytes, is_text)));
         ReturnValue::Integer(pushed.flatten().map_or(NOT_PUSHED, |id| id as i32))
     }
 }

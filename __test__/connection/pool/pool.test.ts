@@ -207,9 +207,9 @@ describe('ConnectionPool', () => {
   });
 
   test('the factory gets the third argument, by default the configuration of the environment', async () => {
-    const connection = { url: 'http://localhost', timeout: 5 };
-    const acquired = await createPool({}, fakeFactory(), connection).acquire();
-    assert.deepEqual(acquired?.config, connection);
+    const connectionConfig = { url: 'http://localhost', timeout: 5 };
+    const acquired = await createPool({}, fakeFactory(), connectionConfig).acquire();
+    assert.deepEqual(acquired?.config, connectionConfig);
     await using pool = new ConnectionPool({}, fakeFactory());
     const { timeout, retryCount } = (await pool.acquire())?.config as Record<string, unknown>;
     assert.deepEqual([timeout, retryCount], [30_000, 3]);

@@ -17,8 +17,8 @@ export type Misbehaviour =
   | { kind: 'too-many'; code?: string; retryAfter?: string; retryAfterMs?: number }
   /** A proxy's page. */
   | { kind: 'html'; status: number }
-  /** The head at once, the body never. */
-  | { kind: 'slow-body' }
+  /** The head and the beginning of the body at once, the rest never. */
+  | { kind: 'stalled-body' }
   /** A reset in the middle of the body. */
   | { kind: 'reset' }
   /** Nothing at all. */
@@ -176,7 +176,7 @@ function misbehave(misbehaviour: Misbehaviour, response: ServerResponse): void {
       response.writeHead(misbehaviour.status, { 'content-type': 'text/html' });
       response.end('<html><body>busy</body></html>');
       return;
-    case 'slow-body':
+    case 'stalled-body':
       response.writeHead(200, { 'content-length': '1000' });
       response.write('{"mean":[');
       return;

@@ -66,7 +66,7 @@ impl Connection {
 /// Holds a connection and its thread to their limits until it is dropped.
 struct NonblockingGuard<'c> {
     connection: &'c mut Connection,
-    value_bytes: c_int,
+    previous_value_bytes: c_int,
 }
 
 impl<'c> NonblockingGuard<'c> {
@@ -75,11 +75,11 @@ impl<'c> NonblockingGuard<'c> {
         let (raw, hooks) = (connection.raw.as_ptr(), connection.hooks.as_ptr());
         let value_bytes = c_int::try_from(limits.value_bytes).unwrap_or(c_int::MAX);
         // SAFETY: an open connection on which nothing runs, so that nothing else refers to its hooks, which live as long.
-        let value_bytes = unsafe {
+        let previous_value_bytes = unsafe {
             // With its own function the engine keeps the size of the log at which that function moves it.
             let limit = ffi::sqlite3_wal_hook(raw, Some(record_checkpoint_due), hooks.cast());
             (*hooks).checkpoint_frames = c_int::try_from(limit.addr()).unwrap_or_default();
-            (*hooks).has_committed = false;
+            (*hooks).has_begun_commit = false;
             ffi::sqlite3_commit_hook(raw, Some(record_commit), hooks.cast());
             ffi::sqlite3_progress_handler(
                 raw,
@@ -92,7 +92,7 @@ impl<'c> NonblockingGuard<'c> {
         };
         Self {
             connection,
-            value_bytes,
+            previous_value_bytes,
         }
     }
 }
@@ -107,7 +107,7 @@ impl Drop for NonblockingGuard<'_> {
             ffi::sqlite3_commit_hook(raw, None, ptr::null_mut());
             ffi::sqlite3_progress_handler(raw, 0, None, ptr::null_mut());
             ffi::sqlite3_busy_timeout(raw, self.connection.busy_timeout);
-            ffi::sqlite3_limit(raw, ffi::SQLITE_LIMIT_LENGTH, self.value_bytes);
+            ffi::sqlite3_limit(raw, ffi::SQLITE_LIMIT_LENGTH, self.previous_value_bytes);
         }
         DEADLINE.set(None);
     }
@@ -117,16 +117,16 @@ impl Drop for NonblockingGuard<'_> {
 /// Called by the engine with the hooks of the connection on which a statement runs.
 unsafe extern "C" fn check_deadline(hooks: *mut c_void) -> c_int {
     // SAFETY: the hooks live as long as the connection, and nothing else has a reference to them while it runs.
-    let has_committed = unsafe { (*hooks.cast::<Hooks>()).has_committed };
+    let has_begun_commit = unsafe { (*hooks.cast::<Hooks>()).has_begun_commit };
     // The engine asks once more after a statement's end, when there is nothing left to undo.
-    c_int::from(!has_committed && DEADLINE.get().is_some_and(is_over))
+    c_int::from(!has_begun_commit && DEADLINE.get().is_some_and(is_over))
 }
 
 /// # Safety
 /// Called by the engine with the hooks of the connection that begins to commit.
 unsafe extern "C" fn record_commit(hooks: *mut c_void) -> c_int {
     // SAFETY: as above.
-    unsafe { (*hooks.cast::<Hooks>()).has_committed = true };
+    unsafe { (*hooks.cast::<Hooks>()).has_begun_commit = true };
     // It may commit.
     0
 }

@@ -32,7 +32,7 @@ export function mayBeJson(text: string): boolean {
   }
   if (first === QUOTE) return isQuoted(text, start);
   if (first === MINUS || (first >= ZERO && first <= NINE)) return NUMBER.test(text);
-  return isLetterOfLiteral(first) && LITERAL.test(text);
+  return isFirstOfLiteral(first) && LITERAL.test(text);
 }
 
 /** Whether the string that begins at `start` ends where the text does, as far as that can be seen. */
@@ -42,7 +42,7 @@ function isQuoted(text: string, start: number): boolean {
 }
 
 /** Whether a literal begins with it: `true`, `false` or `null`. */
-function isLetterOfLiteral(code: number): boolean {
+function isFirstOfLiteral(code: number): boolean {
   return code === 0x74 || code === 0x66 || code === 0x6e;
 }
 

@@ -43,7 +43,7 @@ impl Purpose {
     /// Every purpose by its name.
     pub const CHOICES: [(&'static str, Self); 5] = [
         ("transport", Self::Transport),
-        ("hooks", Self::Custom),
+        ("custom", Self::Custom),
         ("connect", Self::Connect),
         ("reconnection", Self::Reconnection),
         ("recovery", Self::Recovery),

@@ -136,7 +136,7 @@ impl Tracker {
     }
 
     /// Counts in `series` as well from now on.
-    pub fn publish(&mut self, series: ConnectionSeries) {
+    pub fn register(&mut self, series: ConnectionSeries) {
         self.series = Some(series);
     }
 

@@ -13,7 +13,7 @@ pub struct Scheme {
     pub header: Cow<'static, str>,
     /// A second header and what it lists (separated by a comma) of this scheme, where two share the signature's
     /// header. A request without the second header may be either.
-    pub version: Option<(&'static str, &'static str)>,
+    pub marker_header: Option<(&'static str, &'static str)>,
     /// The format of the header with the signature, and possibly the timestamp.
     pub grammar: Grammar,
     /// The place of the timestamp.
@@ -210,7 +210,7 @@ impl Scheme {
         Self {
             name: name.into(),
             header: header.into(),
-            version: None,
+            marker_header: None,
             grammar: Grammar::Bare("".into()),
             timestamp: Timestamp::None,
             timestamp_in_ms: false,

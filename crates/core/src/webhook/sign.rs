@@ -96,7 +96,7 @@ impl Verifier {
             let name = names.split(' ').next().unwrap_or_default();
             headers.push((name.to_owned(), timestamp));
         }
-        if let Some((name, value)) = scheme.version {
+        if let Some((name, value)) = scheme.marker_header {
             headers.push((name.to_owned(), value.to_owned()));
         }
         if let Some((name, id)) = id_pair.filter(|(name, _)| !name.is_empty()) {

@@ -107,7 +107,7 @@ fn standard_webhooks() -> [Scheme; 2] {
 /// HubSpot's three versions, the newest first.
 fn hubspot() -> [Scheme; 3] {
     let header = "x-hubspot-signature";
-    let version = "x-hubspot-signature-version";
+    let marker_header = "x-hubspot-signature-version";
     [
         Scheme::new(
             "hubspot-v3",
@@ -119,10 +119,10 @@ fn hubspot() -> [Scheme; 3] {
         .timestamp_header("x-hubspot-request-timestamp")
         .timestamp_in_ms(),
         Scheme::new("hubspot-v2", header, "{method}{url}{body}")
-            .version(version, "v2")
+            .marker_header(marker_header, "v2")
             .function(Function::Sha256),
         Scheme::new("hubspot-v1", header, "{body}")
-            .version(version, "v1")
+            .marker_header(marker_header, "v1")
             .function(Function::Sha256),
     ]
 }
@@ -136,7 +136,7 @@ fn twilio() -> [Scheme; 2] {
     };
     [
         scheme().function(Function::HmacSha1),
-        scheme().version(
+        scheme().marker_header(
             "x-twilio-webhooks-signature-settings",
             "algorithm=HMAC_SHA256",
         ),
@@ -164,8 +164,8 @@ impl Scheme {
         self
     }
 
-    fn version(mut self, header: &'static str, value: &'static str) -> Self {
-        self.version = Some((header, value));
+    fn marker_header(mut self, header: &'static str, value: &'static str) -> Self {
+        self.marker_header = Some((header, value));
         self
     }
 

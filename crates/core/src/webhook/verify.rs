@@ -89,8 +89,8 @@ impl Verifier {
                 Timestamp::Header(names) => names.as_ref(),
                 _ => "",
             };
-            let version = scheme.version.map_or("", |(name, _)| name);
-            for list in [&scheme.header, timestamp, &scheme.id, version] {
+            let marker_header = scheme.marker_header.map_or("", |(name, _)| name);
+            for list in [&scheme.header, timestamp, &scheme.id, marker_header] {
                 names.extend(list.split_whitespace().map(str::to_owned));
             }
         }
@@ -281,7 +281,7 @@ fn signature_header<'a>(scheme: &Scheme, headers: Headers<'a>) -> Result<Option<
     let Some(signature) = headers.get(&scheme.header)? else {
         return Ok(None);
     };
-    if let Some((header, value)) = scheme.version
+    if let Some((header, value)) = scheme.marker_header
         && let Some(given) = headers.get(header)?
         && !given
             .split(',')

@@ -161,9 +161,9 @@ impl<C: Connect> PoolInner<C> {
         if looks_alive == Some(true) && self.run_validation(&mut guard).await {
             return guard.pass().ok_or_else(closed);
         }
-        let termination = guard.fail().ok_or_else(closed)?;
+        let slot_after_close = guard.fail().ok_or_else(closed)?;
         // An error here means that closing it panicked; the slot is free again.
-        let reserved = termination.await.map_err(|_| Failure::defect())?;
+        let reserved = slot_after_close.await.map_err(|_| Failure::defect())?;
         self.open(reserved).await
     }
 

@@ -156,5 +156,5 @@ async fn a_grant_to_a_waiter_that_leaves_goes_to_the_next() {
     drop(held);
     drop(leaver);
     assert!(next.await.is_ok());
-    assert_eq!(server.opened(), 1);
+    assert_eq!(server.dialled(), 1);
 }

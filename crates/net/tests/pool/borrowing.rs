@@ -40,7 +40,7 @@ async fn two_hundred_callers_share_five_connections() {
     for caller in callers.collect::<Vec<_>>() {
         caller.await.unwrap();
     }
-    assert_eq!((server.opened(), server.peak()), (5, 5));
+    assert_eq!((server.dialled(), server.peak()), (5, 5));
     assert_eq!(pool.stats().available, 5);
     assert_eq!(pool.counters().acquired, 200);
 }
@@ -254,8 +254,8 @@ async fn the_minimum_is_open_before_anybody_asks_and_opened_again_after_an_outag
     sleep(ms(5_100)).await;
     assert_eq!(pool.stats().available, 2);
     assert!(
-        server.opened() <= 5,
+        server.dialled() <= 5,
         "the server was dialled {} times",
-        server.opened()
+        server.dialled()
     );
 }

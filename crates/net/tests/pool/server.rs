@@ -69,7 +69,7 @@ struct ConnectionCounts {
     /// Connections that exist or are being made.
     alive: AtomicUsize,
     peak: AtomicUsize,
-    opened: AtomicUsize,
+    dialled: AtomicUsize,
 }
 
 /// One connection as the server sees it, from the first packet to the last.
@@ -118,8 +118,8 @@ impl Server {
         self.counts.peak.load(SeqCst)
     }
 
-    pub(crate) fn opened(&self) -> usize {
-        self.counts.opened.load(SeqCst)
+    pub(crate) fn dialled(&self) -> usize {
+        self.counts.dialled.load(SeqCst)
     }
 
     pub(crate) fn events(&self) -> Vec<Event> {
@@ -157,7 +157,7 @@ impl Connect for Server {
         self.counts.peak.fetch_max(alive, SeqCst);
         let socket = Socket {
             counts: Arc::clone(&self.counts),
-            number: self.counts.opened.fetch_add(1, SeqCst),
+            number: self.counts.dialled.fetch_add(1, SeqCst),
             broken: false,
         };
         self.behaviour().connect.run().await?;

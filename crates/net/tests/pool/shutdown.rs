@@ -122,7 +122,7 @@ async fn draining_an_unused_pool_or_draining_twice_is_quiet() {
     let pool = server.pool(config_with_max(1));
     assert!(pool.drain(Limit::At(ms(10))).await);
     assert!(pool.drain(Limit::At(ms(10))).await);
-    assert_eq!(server.opened(), 0);
+    assert_eq!(server.dialled(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -137,7 +137,7 @@ fn read_key(
     environment: &impl Fn(&str) -> Option<String>,
 ) -> Read<Option<Secret>> {
     let given = options.text("apiKey")?.filter(|key| !key.is_empty());
-    let (key, origin) = match given {
+    let (key, path) = match given {
         Some(key) => (Some(key.to_owned()), options.path_of("apiKey")),
         None => (environment(KEY_VARIABLE), KEY_VARIABLE.to_owned()),
     };
@@ -145,7 +145,7 @@ fn read_key(
         Some(key) if !key.bytes().all(|byte| byte.is_ascii_graphic()) => {
             // Not shown: it may be a key with a line break at its end.
             let reason = "must consist of visible ASCII characters";
-            Err(OptionError::bad_value(&origin, reason))
+            Err(OptionError::bad_value(&path, reason))
         }
         key => Ok(key.map(Secret::new)),
     }
@@ -155,29 +155,29 @@ fn read_base_url(
     options: &Options<'_>,
     environment: &impl Fn(&str) -> Option<String>,
 ) -> Read<String> {
-    let (text, origin) = match (options.text("baseUrl")?, environment(BASE_URL_VARIABLE)) {
+    let (text, path) = match (options.text("baseUrl")?, environment(BASE_URL_VARIABLE)) {
         (Some(text), _) => (text.to_owned(), options.path_of("baseUrl")),
         (None, Some(text)) if !text.is_empty() => (text, BASE_URL_VARIABLE.to_owned()),
         _ => (BASE_URL.to_owned(), String::new()),
     };
-    let url = http_url(&text, &origin)?;
+    let url = http_url(&text, &path)?;
     // They would be sent nowhere: the key has their place, and a path is what is added.
     if !url.username().is_empty() || url.password().is_some() {
         let reason = "must have no user name and no password";
-        return Err(OptionError::bad_value(&origin, reason));
+        return Err(OptionError::bad_value(&path, reason));
     }
     if url.query().is_some() || url.fragment().is_some() {
         let reason = "must have no query and no fragment";
-        return Err(OptionError::bad_value(&origin, reason));
+        return Err(OptionError::bad_value(&path, reason));
     }
     Ok(text.trim_end_matches('/').to_owned())
 }
 
-fn http_url(text: &str, origin: &str) -> Read<Url> {
+fn http_url(text: &str, path: &str) -> Read<Url> {
     Url::parse(text)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .ok_or_else(|| OptionError::bad_value(origin, "must be an http:// or https:// URL"))
+        .ok_or_else(|| OptionError::bad_value(path, "must be an http:// or https:// URL"))
 }
 
 fn read_paths(options: &Options<'_>) -> Read<Paths> {

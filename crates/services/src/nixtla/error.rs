@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_is_not_idempotent_is_repeated_only_after_a_429() {
+    fn a_request_that_is_not_idempotent_is_repeated_only_after_a_429_or_unsent() {
         for row in rows() {
             let failure = failure_of(&row, Idempotency::NotIdempotent);
             assert_eq!(

@@ -149,7 +149,7 @@ pub(in crate::libsql) struct Batch<'a> {
     pub(in crate::libsql) steps: Vec<Step<'a>>,
 }
 
-/// One request of a pipeline.
+/// One statement of a batch, and the condition on which it runs.
 #[derive(Serialize)]
 pub(in crate::libsql) struct Step<'a> {
     pub(in crate::libsql) condition: Option<Condition>,

@@ -13,7 +13,7 @@ const MAX_WINDOWS: usize = 5;
 /// The number of points that are fitted; older ones add time and little information.
 const MAX_HISTORY: usize = 4000;
 /// The number of longest seasons that are fitted, where these take more points.
-const MAX_SEASONS: usize = 4;
+const MAX_LONGEST_SEASON_CYCLES: usize = 4;
 /// For short horizons the windows look further ahead, to collect enough errors for a high level.
 const MIN_WINDOW_STEPS: usize = 8;
 /// The level whose band measures the errors.
@@ -23,7 +23,7 @@ const REFERENCE_LEVEL: f64 = 0.95;
 /// not be empty.
 pub fn forecast(values: &[f64], seasons: &[usize], horizon: usize, levels: &[f64]) -> Prediction {
     let longest = seasons.iter().copied().max().unwrap_or_default();
-    let history = MAX_HISTORY.max(MAX_SEASONS * longest);
+    let history = MAX_HISTORY.max(MAX_LONGEST_SEASON_CYCLES * longest);
     let values = &values[values.len().saturating_sub(history)..];
     let models = candidates(values, seasons);
     let fitted = models

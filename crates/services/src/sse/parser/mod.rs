@@ -25,7 +25,7 @@ pub struct Event<'a> {
 /// The fields of a block that concern the stream, with or without an event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FieldUpdate<'a> {
-    /// The last event id, when it is another than before.
+    /// The last event id, when the block set it.
     pub id: Option<&'a str>,
     /// The delay before a reconnect, in milliseconds.
     pub retry: Option<u64>,

@@ -295,8 +295,9 @@ impl SendQueue {
 
     fn has_room(&self, bytes: usize) -> bool {
         let messages = (self.accepted_messages - self.written_messages) as usize;
-        let pending = self.buffer.len() - self.head + self.uncompressed_bytes;
-        messages == 0 || (messages < self.config.messages && pending + bytes <= self.config.bytes)
+        let unwritten_bytes = self.buffer.len() - self.head + self.uncompressed_bytes;
+        messages == 0
+            || (messages < self.config.messages && unwritten_bytes + bytes <= self.config.bytes)
     }
 
     fn accept_pending(&mut self) {

@@ -184,7 +184,7 @@ function packAll(directory) {
   for (const platform of Object.keys(PLATFORMS)) writeFileSync(join(binaries, `moorline.${platform}.node`), '');
   const binaryDirectory = resolve(process.env.MOORLINE_BINARIES ?? join(root, 'dist'));
   const found = readdirSync(binaryDirectory).filter((name) => name.endsWith('.node'));
-  if (found.length === 0) fail(`no binary in ${binaryDirectory}`);
+  if (found.length === 0) throw new Error(`no binary in ${binaryDirectory}`);
   for (const file of found) copyFileSync(join(binaryDirectory, file), join(binaries, file));
   return pack({ binaries, out });
 }

@@ -25,7 +25,7 @@ use tokio_util::io::StreamReader;
 
 use super::{
     error::{CallContext, Stage, Traffic},
-    response::{RawBody, too_long},
+    raw_body::{RawBody, too_long},
 };
 use crate::dial::chain;
 

@@ -16,14 +16,15 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    body::RequestBody,
+    body::{RequestBody, UploadProgress},
     config::HttpConfig,
     decode::{Decoder, content_encodings},
     error::{CallContext, Stage, Traffic, is_unprocessed},
     origin::{Checkout, Origin},
+    raw_body::RawBody,
     redirect::resolve_location,
     request::Request,
-    response::{RawBody, Response, ResponseBody, Streaming},
+    response::{Response, ResponseBody, Streaming},
     timeouts::{CallDeadline, PhaseTimeouts},
 };
 use crate::dial::{Dialer, Target};
@@ -216,13 +217,15 @@ impl Engine {
             }
             let (upload, replayable) = (request.body.upload_progress(), request.body.replay());
             let message = request.message(http2);
+            // A body that is still to be written needs hyper for that.
+            let hold_body = request.detached && matches!(upload, UploadProgress::Full(_));
             let timeouts = PhaseTimeouts {
                 byte_counter: checkout.byte_counter(),
                 upload,
                 context: &context,
             };
             let sent = timeouts
-                .run(checkout.send(message), request, deadline)
+                .run(checkout.send(message, hold_body), request, deadline)
                 .await;
             match sent {
                 Ok(Ok(response)) => return Ok((response, checkout, Arc::new(context))),
@@ -272,7 +275,12 @@ impl Engine {
         let mut headers = head.headers;
         let config = &request.config;
         let max = config.response_bytes(request.streamed);
-        let raw = RawBody::new(incoming, checkout, max, Arc::clone(&context));
+        // After a refusal the connection is wanted for the next attempt.
+        let raw = if request.detached && head.status.is_success() {
+            RawBody::detached(incoming, &headers, checkout, max, Arc::clone(&context))
+        } else {
+            RawBody::new(incoming, checkout, max, Arc::clone(&context))
+        };
         if raw.is_too_long() {
             return Err(raw.too_long());
         }

@@ -88,21 +88,32 @@ impl H1 {
         driven
     }
 
-    /// Sends a request and gives the head of its answer. Dropping the future leaves a connection in the middle
-    /// of something: it must be dropped too.
-    pub(super) async fn send(&mut self, request: Request<RequestBody>) -> SendResult {
+    /// Sends a request and gives the head of its answer; with `hold_body` hyper gets nothing behind that. Dropping the
+    /// future leaves a connection in the middle of something: it must be dropped too.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<RequestBody>,
+        hold_body: bool,
+    ) -> SendResult {
         self.byte_counter.reset();
+        if hold_body {
+            self.byte_counter.hold_body();
+        }
         self.used = true;
         let mut response = std::pin::pin!(self.sender.try_send_request(request));
+        let mut noop = Context::from_waker(Waker::noop());
         let sent = std::future::poll_fn(|context| {
-            // What drives it to its end is told in the answer.
-            if !self.ended {
-                self.ended = Pin::new(&mut self.connection).poll(context).is_ready();
+            loop {
+                // What drives it to its end is told in the answer.
+                if !self.ended {
+                    self.ended = Pin::new(&mut self.connection).poll(context).is_ready();
+                }
+                // Only driving the connection completes the answer, so nothing but the socket need wake this task.
+                let sent = response.as_mut().poll(&mut noop);
+                if sent.is_ready() || !self.byte_counter.pass_interim_head() {
+                    return sent;
+                }
             }
-            // Only driving the connection completes the answer, so nothing but the socket need wake this task.
-            response
-                .as_mut()
-                .poll(&mut Context::from_waker(Waker::noop()))
         })
         .await;
         self.byte_counter.on_response();
@@ -110,6 +121,14 @@ impl H1 {
             self.expires_at = keep_alive_hint(response.headers()).map(|hint| Instant::now() + hint);
         }
         sent.map_err(Box::new)
+    }
+
+    /// The connection without hyper, which has read no more than a head.
+    pub(super) fn into_stream(self) -> CountingStream {
+        let parts = self.connection.into_parts();
+        let mut stream = parts.io.into_inner();
+        stream.unread(&parts.read_buf);
+        stream
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Request {
     pub(super) config: CallConfig,
     /// Whether the answer is handed over with its body still to come.
     pub(super) streamed: bool,
+    /// Whether the body of the answer is read without hyper, over HTTP/1.
+    pub(super) detached: bool,
 }
 
 impl Request {
@@ -46,6 +48,7 @@ impl Request {
             body,
             config: CallConfig::default(),
             streamed: false,
+            detached: false,
         };
         for line in headers.lines() {
             request.add_header(line)?;
@@ -74,6 +77,14 @@ impl Request {
     pub fn streamed(mut self) -> Self {
         self.streamed = true;
         self
+    }
+
+    /// The same for a body that stays open for long: without hyper, it takes no buffer while it is silent. Its connection
+    /// carries no further request.
+    #[must_use]
+    pub fn detached(mut self) -> Self {
+        self.detached = true;
+        self.streamed()
     }
 
     fn add_header(&mut self, line: &str) -> Read<()> {

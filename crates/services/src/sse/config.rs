@@ -81,7 +81,7 @@ impl Config {
             RequestBody::Full(self.body.clone())
         };
         Request::new(&self.method, &self.url, &headers, body)
-            .map(|request| request.with_config(self.http.call).streamed())
+            .map(|request| request.with_config(self.http.call).detached())
             .map_err(|mut error| {
                 error.message = error.message.replacen("request.", "options.", 1);
                 error

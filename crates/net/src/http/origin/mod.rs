@@ -1,5 +1,6 @@
 //! An origin (scheme, host and port) and its connections.
 
+mod checkout;
 mod metrics;
 
 use std::sync::{
@@ -7,30 +8,22 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
-use http::Request;
 use moorline_core::{
     error::{Failure, Kind, Outcome},
     limit::Limit,
     pool::{LedgerConfig, Stats},
     sync::lock,
 };
-use tokio::{
-    runtime::Handle,
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use tokio::{runtime::Handle, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    body::RequestBody,
-    byte_count::ByteCounter,
-    config::HttpConfig,
-    h1::{H1, SendResult},
-    h2::{H2, StreamGuard},
-};
+use super::{config::HttpConfig, h1::H1, h2::H2};
 use crate::{
     dial::{Alpn, Dialer, Stream, Target},
-    pool::{Connect, Pool, PoolConfig, PoolMetrics, PooledConnection},
+    pool::{Connect, Pool, PoolConfig, PoolMetrics},
 };
+
+pub(super) use checkout::{Checkout, PooledHttpConnection};
 
 /// The time by which the pool's connect timeout exceeds the dialer's, whose failure has more detail.
 const DIAL_MARGIN: std::time::Duration = std::time::Duration::from_secs(1);
@@ -101,67 +94,6 @@ async fn handshake(stream: Stream) -> hyper::Result<PooledHttp> {
         return H2::new(stream).await.map(PooledHttp::H2);
     }
     H1::new(stream).await.map(|h1| PooledHttp::H1(Box::new(h1)))
-}
-
-/// A connection to send one request on.
-pub(super) enum Checkout {
-    H1 {
-        h1: Box<H1>,
-        pooled: PooledConnection<OriginConnector>,
-    },
-    H2 {
-        h2: H2,
-        _in_use: StreamGuard,
-        _permit: OwnedSemaphorePermit,
-        reused: bool,
-    },
-}
-
-impl Checkout {
-    pub(super) fn is_reused(&self) -> bool {
-        match self {
-            Self::H1 { h1, .. } => h1.used,
-            Self::H2 { reused, .. } => *reused,
-        }
-    }
-
-    /// Whether other requests use the same connection.
-    pub(super) fn is_shared(&self) -> bool {
-        matches!(self, Self::H2 { .. })
-    }
-
-    /// The counter of the bytes of this request, where it has the connection for itself.
-    pub(super) fn byte_counter(&self) -> Option<Arc<ByteCounter>> {
-        match self {
-            Self::H1 { h1, .. } => Some(Arc::clone(&h1.byte_counter)),
-            Self::H2 { .. } => None,
-        }
-    }
-
-    /// Sends a request and returns the head of its response.
-    pub(super) async fn send(&mut self, message: Request<RequestBody>) -> SendResult {
-        match self {
-            Self::H1 { h1, .. } => h1.send(message).await,
-            Self::H2 { h2, .. } => h2.sender.try_send_request(message).await.map_err(Box::new),
-        }
-    }
-
-    /// The number of bytes received from the server so far, on a connection that others use as well.
-    pub(super) fn bytes_received(&self) -> u64 {
-        match self {
-            Self::H1 { .. } => 0,
-            Self::H2 { h2, .. } => h2.bytes_received(),
-        }
-    }
-
-    /// The request is over; the connection may carry another.
-    pub(super) fn finish(self) {
-        if let Self::H1 { mut h1, pooled } = self
-            && h1.is_ready()
-        {
-            pooled.with(|connection| *connection = PooledHttp::H1(h1));
-        }
-    }
 }
 
 pub(super) struct Origin {

@@ -255,7 +255,7 @@ mod tests {
     #[tokio::test]
     async fn wrong_chunks_are_an_error_behind_the_right_ones() {
         let (data, failure) =
-            read(framing(None, &["chunked"]), [b"1\r\na\r\n1\r\nb\r\nx", b""]).await;
+            read(framing(None, &["chunked"]), [b"", b"1\r\na\r\n1\r\nb\r\nx"]).await;
         assert_eq!(
             (data.as_slice(), failure),
             (&b"ab"[..], Some(io::ErrorKind::InvalidData))

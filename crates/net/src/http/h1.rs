@@ -101,8 +101,8 @@ impl H1 {
         }
         self.used = true;
         let mut response = std::pin::pin!(self.sender.try_send_request(request));
-        let mut noop = Context::from_waker(Waker::noop());
         let sent = std::future::poll_fn(|context| {
+            let mut noop = Context::from_waker(Waker::noop());
             loop {
                 // What drives it to its end is told in the answer.
                 if !self.ended {

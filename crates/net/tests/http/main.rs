@@ -1,6 +1,9 @@
-//! The API client against sockets that misbehave: every failure has its kind, Node's code and the right delivery.
+//! The API client against sockets that misbehave: every failure has its kind, Node's code and the right delivery; and the
+//! engine, whose bodies are the same with hyper and without it.
 
 #![allow(clippy::unwrap_used)] // clippy spares the tests themselves, not what they call
+
+mod detached;
 
 use std::time::Duration;
 

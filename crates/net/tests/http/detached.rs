@@ -331,18 +331,41 @@ async fn a_followed_redirect_leaves_the_connection_to_its_target() {
     assert_eq!(connections.load(Ordering::Relaxed), 1);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_response_that_comes_before_the_request_was_written_is_read_with_hyper() {
-    let (url, _) = serve(
-        vec![format!("{HEAD}content-length: 5\r\n\r\nhello").into_bytes()],
-        false,
-    )
-    .await;
-    let (sender, body) = RequestBody::channel(None);
-    let request = Request::new("POST", &url, "", body).unwrap().detached();
-    assert_eq!(
-        outcome(&engine(), request).await,
-        (Some(200), b"hello".to_vec(), None)
-    );
-    drop(sender);
+#[tokio::test]
+async fn a_response_that_comes_before_the_request_was_written_does_not_end_the_writing() {
+    const BYTES: usize = 16 << 20;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let full = || RequestBody::Full(vec![b'x'; BYTES].into());
+    let (sender, streamed) = RequestBody::channel(Some(BYTES as u64));
+    for (body, sender) in [(full(), None), (streamed, Some(sender))] {
+        let server = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut first = vec![0; 100];
+            socket.read_exact(&mut first).await.unwrap();
+            socket
+                .write_all(format!("{CHUNKED}\r\n").as_bytes())
+                .await
+                .unwrap();
+            let (mut left, mut buffer) = (BYTES, vec![0; 1 << 16]);
+            while left > 0 {
+                let read = socket.read(&mut buffer).await.unwrap();
+                assert!(read > 0, "{left} bytes are missing");
+                left = left.saturating_sub(read);
+            }
+            socket.write_all(b"5\r\nhello\r\n0\r\n\r\n").await.unwrap();
+        };
+        let upload = async {
+            if let Some(sender) = sender {
+                for _ in 0..BYTES >> 16 {
+                    assert!(sender.send(vec![b'x'; 1 << 16].into()).await);
+                }
+                sender.end();
+            }
+        };
+        let request = Request::new("POST", &url, "", body).unwrap().detached();
+        let engine = engine();
+        let (outcome, ..) = tokio::join!(outcome(&engine, request), server, upload);
+        assert_eq!(outcome, (Some(200), b"hello".to_vec(), None));
+    }
 }

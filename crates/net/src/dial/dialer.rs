@@ -4,7 +4,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU8, Ordering},
     },
     time::Duration,
@@ -37,23 +37,35 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 pub struct Dialer {
     config: DialConfig,
     routes: ProxyRoutes,
-    secure: Secure,
+    /// Made at the first use, as the next one: most dialers need neither.
+    secure: OnceLock<Box<Secure>>,
     /// TLS with the proxy itself: trusted as the target is, but our certificate is not for it.
-    proxy_secure: Secure,
+    proxy_secure: OnceLock<Box<Secure>>,
 }
 
 impl Dialer {
     /// A dialer. Nothing is read or resolved before the first connection, except the environment's proxies.
     pub fn new(config: DialConfig) -> Arc<Self> {
-        let proxy_tls = TlsConfig {
-            ca: config.tls.ca.clone(),
-            ..TlsConfig::default()
-        };
         Arc::new(Self {
             routes: ProxyRoutes::new(&config.proxy),
-            secure: Secure::new(config.tls.clone()),
-            proxy_secure: Secure::new(proxy_tls),
+            secure: OnceLock::new(),
+            proxy_secure: OnceLock::new(),
             config,
+        })
+    }
+
+    fn secure(&self) -> &Secure {
+        let make = || Box::new(Secure::new(self.config.tls.clone()));
+        self.secure.get_or_init(make)
+    }
+
+    fn proxy_secure(&self) -> &Secure {
+        self.proxy_secure.get_or_init(|| {
+            let tls = TlsConfig {
+                ca: self.config.tls.ca.clone(),
+                ..TlsConfig::default()
+            };
+            Box::new(Secure::new(tls))
         })
     }
 
@@ -91,7 +103,7 @@ impl Dialer {
         }
         phase.set(Phase::Tls);
         let name = self.config.tls.server_name.clone();
-        handshake_tls(stream, &self.secure, target, name, alpn).await
+        handshake_tls(stream, self.secure(), target, name, alpn).await
     }
 
     async fn addresses(&self, target: &Target) -> Outcome<Vec<SocketAddr>> {
@@ -116,8 +128,14 @@ impl Dialer {
         let mut stream = open(&route.target, addresses).await?;
         phase.set(Phase::Proxy);
         if route.target.secure {
-            stream =
-                handshake_tls(stream, &self.proxy_secure, &route.target, None, Alpn::Http1).await?;
+            stream = handshake_tls(
+                stream,
+                self.proxy_secure(),
+                &route.target,
+                None,
+                Alpn::Http1,
+            )
+            .await?;
         }
         proxy_handshake::open(&mut stream, route, &destination, target).await?;
         Ok(stream)

@@ -132,7 +132,8 @@ impl Streaming {
         let chunk = async {
             match &mut self.source {
                 Source::Raw(body) => body.next().await.transpose(),
-                Source::Encoded(decoder) => decoder.next().await,
+                // Its future is large, and most bodies are not encoded.
+                Source::Encoded(decoder) => Box::pin(decoder.next()).await,
             }
         };
         let now = Instant::now();

@@ -13,7 +13,9 @@ use moorline_core::{
     limit::Limit,
     options::{Options, PlainValue},
 };
-use moorline_net::http::{CallConfig, Engine, HttpConfig, Request, RequestBody, ResponseBody};
+use moorline_net::http::{
+    CallConfig, Engine, HttpConfig, Request, RequestBody, ResponseBody, Streaming,
+};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -49,15 +51,22 @@ fn describe(failure: &Failure) -> (Kind, String, Delivery, String) {
     )
 }
 
+fn streaming(body: ResponseBody) -> Streaming {
+    let streaming = match body {
+        ResponseBody::Streaming(streaming) => Some(streaming),
+        ResponseBody::Full(_) => None,
+    };
+    streaming.unwrap()
+}
+
 async fn outcome(engine: &Engine, request: Request) -> Outcome {
     let response = match engine.request(request, &CancellationToken::new()).await {
         Ok(response) => response,
         Err(failure) => return (None, Vec::new(), Some(describe(&failure))),
     };
-    let ResponseBody::Streaming(mut body) = response.body else {
-        panic!("the body is not streamed");
-    };
-    let (status, mut bytes) = (Some(response.status.as_u16()), Vec::new());
+    let status = Some(response.status.as_u16());
+    let mut body = streaming(response.body);
+    let mut bytes = Vec::new();
     loop {
         match body.next().await {
             Ok(Some(chunk)) => bytes.extend(chunk),
@@ -275,9 +284,7 @@ async fn a_body_that_is_dropped_closes_its_connection_and_one_of_a_closed_engine
         };
         let (response, mut socket) =
             tokio::join!(engine.request(get(&url).detached(), &cancel), server);
-        let ResponseBody::Streaming(mut body) = response.unwrap().body else {
-            panic!("the body is not streamed");
-        };
+        let mut body = streaming(response.unwrap().body);
         assert!(body.next_ready().is_none(), "nothing has come");
         let stats = engine.stats();
         assert_eq!(

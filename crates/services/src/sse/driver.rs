@@ -34,8 +34,8 @@ pub(super) struct Driver<B> {
 }
 
 impl<B: EventBatch> Driver<B> {
-    /// Runs until the stream is over.
-    pub(super) async fn run(mut self) {
+    /// Runs until the stream is over. By reference, since a future keeps what is moved into it twice.
+    pub(super) async fn run(&mut self) {
         let closed = self.read().await;
         let mut rest = B::default();
         self.parser.finish(&mut rest);

@@ -69,7 +69,7 @@ impl EventStreamClient {
             return Err(failure.during(SERVICE, CONNECT));
         };
         let receive_queue = ReceiveQueue::new(self.config.queue_bytes, make_wakeup);
-        let driver = Driver {
+        let mut driver = Driver {
             body,
             parser: Parser::new(self.config.max_event_bytes, last_id),
             receive_queue: Arc::clone(&receive_queue),

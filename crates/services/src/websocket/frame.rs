@@ -1,6 +1,6 @@
 //! Frames: written with header, mask and payload; headers of received ones checked.
 
-use std::io::Cursor;
+use std::{cell::RefCell, io::Cursor};
 
 use tokio_tungstenite::tungstenite::{
     Error,
@@ -19,46 +19,27 @@ pub(super) const MAX_HEADER_BYTES: usize = 14;
 /// The longest payload of a control frame.
 pub(super) const MAX_CONTROL_BYTES: usize = 125;
 
-/// Writes a client's frames. Each gets an unpredictable mask, so that no payload can be made to look
-/// like a request to a proxy (RFC 6455, 10.3).
-pub(super) struct FrameWriter {
+thread_local! {
+    /// One for all connections of a thread: an idle connection has none of its own.
+    static MASKS: RefCell<Masks> = const { RefCell::new(Masks::new()) };
+}
+
+/// The masks of a client's frames. Each is unpredictable, so that no payload can be made to look like a request to a proxy
+/// (RFC 6455, 10.3).
+struct Masks {
     entropy: [u8; ENTROPY_BYTES],
     used: usize,
 }
 
-impl FrameWriter {
-    pub(super) fn new() -> Self {
+impl Masks {
+    const fn new() -> Self {
         Self {
             entropy: [0; ENTROPY_BYTES],
             used: ENTROPY_BYTES,
         }
     }
 
-    /// Appends one whole message or control frame to `out`.
-    pub(super) fn write(
-        &mut self,
-        out: &mut Vec<u8>,
-        opcode: OpCode,
-        compressed: bool,
-        payload: &[u8],
-    ) {
-        let mask = self.mask();
-        let header = FrameHeader {
-            is_final: true,
-            rsv1: compressed,
-            opcode,
-            mask: Some(mask),
-            ..FrameHeader::default()
-        };
-        out.reserve(payload.len() + MAX_HEADER_BYTES);
-        // Writing to a vector cannot fail.
-        let _ = header.format(payload.len() as u64, out);
-        let start = out.len();
-        out.extend_from_slice(payload);
-        apply(mask, &mut out[start..]);
-    }
-
-    fn mask(&mut self) -> [u8; 4] {
+    fn next(&mut self) -> [u8; 4] {
         if self.used + 4 > ENTROPY_BYTES {
             if aws_lc_rs::rand::fill(&mut self.entropy).is_err() {
                 fastrand::fill(&mut self.entropy);
@@ -70,6 +51,24 @@ impl FrameWriter {
         let [a, b, c, d] = [0, 1, 2, 3].map(|offset| self.entropy[at + offset]);
         [a, b, c, d]
     }
+}
+
+/// Appends one whole message or control frame of a client to `out`.
+pub(super) fn write_frame(out: &mut Vec<u8>, opcode: OpCode, compressed: bool, payload: &[u8]) {
+    let mask = MASKS.with_borrow_mut(Masks::next);
+    let header = FrameHeader {
+        is_final: true,
+        rsv1: compressed,
+        opcode,
+        mask: Some(mask),
+        ..FrameHeader::default()
+    };
+    out.reserve(payload.len() + MAX_HEADER_BYTES);
+    // Writing to a vector cannot fail.
+    let _ = header.format(payload.len() as u64, out);
+    let start = out.len();
+    out.extend_from_slice(payload);
+    apply(mask, &mut out[start..]);
 }
 
 fn apply(mask: [u8; 4], payload: &mut [u8]) {
@@ -171,8 +170,8 @@ mod tests {
 
     #[test]
     fn masks_differ_from_frame_to_frame() {
-        let mut writer = FrameWriter::new();
-        let masks: std::collections::HashSet<_> = (0..1000).map(|_| writer.mask()).collect();
+        let mut masks = Masks::new();
+        let masks: std::collections::HashSet<_> = (0..1000).map(|_| masks.next()).collect();
         assert!(masks.len() > 990);
     }
 

@@ -23,6 +23,10 @@ impl Calls {
             self.entries[id as usize] = entry;
             return id;
         }
+        if self.entries.is_empty() {
+            // Many an owner makes one call at a time.
+            self.entries.reserve_exact(1);
+        }
         self.entries.push(entry);
         self.entries.len() as u32 - 1
     }

@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, Data, OpC
 
 use super::{
     config::SendQueueConfig,
-    frame::{FrameWriter, MAX_CONTROL_BYTES},
+    frame::{MAX_CONTROL_BYTES, write_frame},
 };
 
 /// The capacity above which an empty buffer is freed.
@@ -45,7 +45,6 @@ struct PendingMessage {
 pub(super) struct SendQueue {
     config: SendQueueConfig,
     compress: bool,
-    frames: FrameWriter,
     /// Frames, of which the first `head` bytes are written.
     buffer: Vec<u8>,
     head: usize,
@@ -80,7 +79,6 @@ impl SendQueue {
         Self {
             config,
             compress,
-            frames: FrameWriter::new(),
             buffer: Vec::new(),
             head: 0,
             unread_pongs: 0,
@@ -166,8 +164,7 @@ impl SendQueue {
     /// Appends a control frame, after what is a frame already.
     pub(super) fn push_control(&mut self, kind: Control, payload: &[u8]) {
         let payload = &payload[..payload.len().min(MAX_CONTROL_BYTES)];
-        self.frames
-            .write(&mut self.buffer, OpCode::Control(kind), false, payload);
+        write_frame(&mut self.buffer, OpCode::Control(kind), false, payload);
     }
 
     /// Appends the close frame, behind which there must be nothing (RFC 6455, 5.5.1): pending messages are rejected as
@@ -345,8 +342,7 @@ impl SendQueue {
     fn write_frame(&mut self, payload: &[u8], is_text: bool, compressed: bool) {
         let kind = if is_text { Data::Text } else { Data::Binary };
         let start = self.position();
-        self.frames
-            .write(&mut self.buffer, OpCode::Data(kind), compressed, payload);
+        write_frame(&mut self.buffer, OpCode::Data(kind), compressed, payload);
         self.frame_ranges.push_back((start, self.position()));
     }
 }

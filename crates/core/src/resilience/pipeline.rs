@@ -77,8 +77,8 @@ pub struct Pipeline {
     pub(super) config: PipelineConfig,
     pub(super) breaker: Option<(BreakerScope, Arc<SharedBreaker>)>,
     pub(super) budget: Option<Arc<RetryBudget>>,
-    pub(super) limiter: Option<Mutex<Limiter>>,
-    pub(super) bulkhead: Option<Mutex<Bulkhead>>,
+    pub(super) limiter: Option<Box<Mutex<Limiter>>>,
+    pub(super) bulkhead: Option<Box<Mutex<Bulkhead>>>,
     pub(super) rng: Mutex<fastrand::Rng>,
 }
 
@@ -91,10 +91,10 @@ impl Pipeline {
             budget: None,
             limiter: config
                 .limiter
-                .map(|limiter| Mutex::new(Limiter::new(limiter))),
+                .map(|limiter| Box::new(Mutex::new(Limiter::new(limiter)))),
             bulkhead: config
                 .bulkhead
-                .map(|bulkhead| Mutex::new(Bulkhead::new(bulkhead))),
+                .map(|bulkhead| Box::new(Mutex::new(Bulkhead::new(bulkhead)))),
             rng: Mutex::new(fastrand::Rng::new()),
         }
     }

@@ -30,10 +30,19 @@ unsafe impl Send for Connection {}
 impl Connection {
     /// Opens the database at `path`, a path or a `file:` URI; a file that is not there is created.
     pub fn open(path: &str) -> Result<Self> {
+        Self::open_with(path, ffi::SQLITE_OPEN_CREATE)
+    }
+
+    /// As [`Self::open`], but a file that is not there is an error.
+    pub fn open_existing(path: &str) -> Result<Self> {
+        Self::open_with(path, 0)
+    }
+
+    fn open_with(path: &str, flags: c_int) -> Result<Self> {
         initialize()?;
         let misuse = || Error::new(ffi::SQLITE_CANTOPEN, "the path contains U+0000");
         let path = CString::new(path).map_err(|_| misuse())?;
-        let flags = ffi::SQLITE_OPEN_READWRITE | ffi::SQLITE_OPEN_CREATE | ffi::SQLITE_OPEN_NOMUTEX;
+        let flags = flags | ffi::SQLITE_OPEN_READWRITE | ffi::SQLITE_OPEN_NOMUTEX;
         let mut raw = ptr::null_mut();
         // SAFETY: the path ends with NUL, and the rest are locals.
         let code = unsafe { ffi::sqlite3_open_v2(path.as_ptr(), &raw mut raw, flags, ptr::null()) };

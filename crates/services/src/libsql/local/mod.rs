@@ -5,6 +5,7 @@
 
 mod authorizer;
 pub mod call_lease;
+mod checkpointer;
 pub(in crate::libsql) mod deadlines;
 pub mod executor;
 pub mod in_flight;
@@ -28,6 +29,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use self::checkpointer::Checkpointer;
 pub(in crate::libsql) use self::open::open;
 use moorline_core::{
     error::{Failure, Kind, Outcome},
@@ -62,6 +64,8 @@ pub struct LocalTarget {
     pub path: String,
     /// The number of open transactions of a database in memory, which has no WAL; `None` for a file.
     pub memory_transactions: Option<Arc<AtomicUsize>>,
+    /// What moves the log of a file.
+    pub checkpointer: Arc<Checkpointer>,
     /// The longest wait for another connection's lock.
     pub busy_timeout: Duration,
     /// How long a statement may run on the thread of its caller; zero for none.
@@ -368,7 +372,12 @@ impl Shared {
     /// Closes the connection here, which may take its time.
     fn finish(&self) {
         let executor = lock(&self.executor).take();
+        // The last connection of a file removes the log, for which nobody else may have the file open.
+        let pause = executor
+            .as_ref()
+            .and_then(StatementExecutor::pause_checkpoints);
         drop(executor);
+        drop(pause);
         self.status.set_transaction(false);
         drop(lock(&self.end).take());
     }

@@ -1,7 +1,9 @@
 // Worker threads come and go, with the addon loaded and with work in flight.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 
@@ -38,6 +40,20 @@ function start(state: 'idle' | 'drained' | 'working') {
   const exited = once(worker, 'exit').then(([code]) => code as number);
   return { worker, reported, exited };
 }
+
+/** Says when it is in the middle of statements that run on its own thread, and never stops. */
+const inlineScript = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const { TursoPool } = require(workerData.mainEntry);
+  const pool = new TursoPool({ url: workerData.url, connectionTimeoutMs: 60_000 });
+  async function main() {
+    for (let n = 0; ; n++) {
+      await pool.execute('UPDATE t SET n = n + 1, a = randomblob(2000) WHERE id = ?', [n % 50]);
+      await pool.execute('SELECT a FROM t WHERE id = ?', [n % 50]);
+      if (n === 20) parentPort.postMessage('works');
+    }
+  }
+  main();`;
 
 /** How many threads run connections, in this whole process. */
 function connectionThreads(): number {
@@ -79,5 +95,43 @@ describe('threads', () => {
     })();
     await Promise.all(workers).finally(() => (ended = true));
     await work;
+  });
+
+  test('idle connections have no thread, and get one again', async () => {
+    const pools = Array.from({ length: 20 }, () => new TursoPool({ url: ':memory:' }));
+    for (let round = 0; round < 2; round++) {
+      await Promise.all(pools.map((pool) => pool.executeMultiple('CREATE TABLE IF NOT EXISTS t (a); SELECT a FROM t')));
+      assert.ok(connectionThreads() > 0);
+      await eventually(() => connectionThreads() === 0);
+      assert.ok(pools.every((pool) => pool.getStats().available === 1));
+    }
+    await Promise.all(pools.map((pool) => pool.drain()));
+  });
+
+  test('thirty workers end in the middle of statements on their own threads', { timeout: 120_000 }, async (t) => {
+    const directory = mkdtempSync(join(tmpdir(), 'moorline-threads-'));
+    t.after(() => rmSync(directory, { recursive: true, force: true }));
+    const url = `file:${directory}/shared.db`;
+    await using pool = new TursoPool({ url });
+    await pool.executeMultiple(`CREATE TABLE t (id INTEGER PRIMARY KEY, n, a);
+      INSERT INTO t WITH RECURSIVE i (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM i WHERE n < 49) SELECT n, 0, NULL FROM i`);
+    let ended = false;
+    const work = (async () => {
+      while (!ended) {
+        await pool.execute('UPDATE t SET n = n + 1 WHERE id = 1');
+        await pool.execute('SELECT sum(n) FROM t');
+      }
+    })();
+    const lives = Array.from({ length: 30 }, (_, n) => n);
+    const live = async () => {
+      while (lives.pop() !== undefined) {
+        const worker = new Worker(inlineScript, { eval: true, workerData: { mainEntry, url } });
+        await once(worker, 'message');
+        await worker.terminate();
+      }
+    };
+    await Promise.all([live(), live(), live()]).finally(() => (ended = true));
+    await work;
+    assert.deepEqual((await pool.execute('PRAGMA integrity_check')).rows, [{ integrity_check: 'ok' }]);
   });
 });

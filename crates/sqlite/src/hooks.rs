@@ -12,8 +12,8 @@ pub(crate) struct Hooks {
     pub(crate) authorizer: Option<Authorizer>,
     /// Whether the statement that runs nonblocking has begun to commit.
     pub(crate) has_begun_commit: bool,
-    /// The number of frames at which a commit moves the log into the database; none where that is turned off.
-    pub(crate) checkpoint_frames: c_int,
-    /// Whether a commit that had to leave this to a later one has reached that number.
-    pub(crate) is_checkpoint_due: bool,
+    /// The number of pages at which the log is to be moved into the database; none where that is turned off.
+    pub(crate) log_limit: c_int,
+    /// The number of pages of the log after a commit that did not move it.
+    pub(crate) log_pages: Option<c_int>,
 }

@@ -4,13 +4,13 @@
 //! statement is interrupted at its deadline, and a page that is not in memory is a failed read: Linux is asked with
 //! `RWF_NOWAIT` for what its cache has, and on other systems every read of a file fails, so that only the connection's own cache
 //! serves. A write is a copy into the system's cache, except where the engine waits for the disk after it: it does so after the
-//! header of a new write-ahead log, so that is a failed write, and when it moves the log into the database, which is left to a
-//! later commit ([`Connection::is_checkpoint_due`]). The engine reads and writes by functions of ours for that, which for all other
+//! header of a new write-ahead log, so that is a failed write, and when it moves the log into the database, which is left to the
+//! caller ([`Connection::take_log_size`]) and to later commits. The engine reads and writes by functions of ours for that, which for all other
 //! threads are `pread` and `pwrite`.
 
 use std::{
     cell::Cell,
-    ffi::{c_char, c_int, c_void},
+    ffi::{c_int, c_void},
     ptr,
     sync::OnceLock,
     time::Instant,
@@ -44,13 +44,6 @@ pub const fn supports_nonblocking_reads() -> bool {
 }
 
 impl Connection {
-    /// Whether the last commit in [`Self::run_nonblocking`] left a log that is to be moved into the database, as the next commit
-    /// outside of it does.
-    pub fn is_checkpoint_due(&self) -> bool {
-        // SAFETY: the hooks live as long as the connection, and are written only while a statement runs.
-        unsafe { (*self.hooks.as_ptr()).is_checkpoint_due }
-    }
-
     /// Calls `work`, in which this connection neither waits nor goes on after the deadline. Statements that were compiled with
     /// [`crate::Compilation::Renewed`] may still be compiled in it.
     pub fn run_nonblocking<R>(
@@ -67,6 +60,7 @@ impl Connection {
 struct NonblockingGuard<'c> {
     connection: &'c mut Connection,
     previous_value_bytes: c_int,
+    defers_checkpoints: bool,
 }
 
 impl<'c> NonblockingGuard<'c> {
@@ -76,9 +70,6 @@ impl<'c> NonblockingGuard<'c> {
         let value_bytes = c_int::try_from(limits.value_bytes).unwrap_or(c_int::MAX);
         // SAFETY: an open connection on which nothing runs, so that nothing else refers to its hooks, which live as long.
         let previous_value_bytes = unsafe {
-            // With its own function the engine keeps the size of the log at which that function moves it.
-            let limit = ffi::sqlite3_wal_hook(raw, Some(record_checkpoint_due), hooks.cast());
-            (*hooks).checkpoint_frames = c_int::try_from(limit.addr()).unwrap_or_default();
             (*hooks).has_begun_commit = false;
             ffi::sqlite3_commit_hook(raw, Some(record_commit), hooks.cast());
             ffi::sqlite3_progress_handler(
@@ -90,9 +81,11 @@ impl<'c> NonblockingGuard<'c> {
             ffi::sqlite3_busy_timeout(raw, 0);
             ffi::sqlite3_limit(raw, ffi::SQLITE_LIMIT_LENGTH, value_bytes)
         };
+        let defers_checkpoints = connection.defer_checkpoints();
         Self {
             connection,
             previous_value_bytes,
+            defers_checkpoints,
         }
     }
 }
@@ -100,10 +93,11 @@ impl<'c> NonblockingGuard<'c> {
 impl Drop for NonblockingGuard<'_> {
     fn drop(&mut self) {
         let raw = self.connection.raw.as_ptr();
+        if !self.defers_checkpoints {
+            self.connection.restore_checkpoints();
+        }
         // SAFETY: as above.
         unsafe {
-            let frames = (*self.connection.hooks.as_ptr()).checkpoint_frames;
-            ffi::sqlite3_wal_autocheckpoint(raw, frames);
             ffi::sqlite3_commit_hook(raw, None, ptr::null_mut());
             ffi::sqlite3_progress_handler(raw, 0, None, ptr::null_mut());
             ffi::sqlite3_busy_timeout(raw, self.connection.busy_timeout);
@@ -133,25 +127,6 @@ unsafe extern "C" fn record_commit(hooks: *mut c_void) -> c_int {
 
 fn is_over(deadline: Instant) -> bool {
     Instant::now() >= deadline
-}
-
-/// Takes the place of the engine's own function, which would move the log into the database.
-///
-/// # Safety
-/// Called by the engine, with the hooks of the connection that has committed.
-unsafe extern "C" fn record_checkpoint_due(
-    hooks: *mut c_void,
-    _: *mut ffi::sqlite3,
-    _: *const c_char,
-    frames: c_int,
-) -> c_int {
-    // SAFETY: as above, and nothing else has a reference to them in a commit.
-    unsafe {
-        let hooks = hooks.cast::<Hooks>();
-        let limit = (*hooks).checkpoint_frames;
-        (*hooks).is_checkpoint_due = limit > 0 && frames >= limit;
-    }
-    ffi::SQLITE_OK
 }
 
 type Sleep = unsafe extern "C" fn(*mut ffi::sqlite3_vfs, c_int) -> c_int;

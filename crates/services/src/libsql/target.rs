@@ -166,6 +166,7 @@ impl TargetOptions<'_> {
         Target::Local(LocalTarget {
             path: format!("file:/moorline-{name:032x}?vfs=memdb"),
             memory_transactions: Some(Arc::new(AtomicUsize::new(0))),
+            checkpointer: Arc::default(),
             busy_timeout: self.busy_timeout,
             inline: self.inline,
             origin: self.origin.clone(),
@@ -191,6 +192,7 @@ impl TargetOptions<'_> {
         Ok(Target::Local(LocalTarget {
             path,
             memory_transactions: None,
+            checkpointer: Arc::default(),
             busy_timeout: self.busy_timeout,
             inline: self.inline,
             origin: self.origin.clone(),

@@ -8,6 +8,7 @@
 )]
 
 mod boundary;
+mod log;
 mod nonblocking;
 mod values;
 

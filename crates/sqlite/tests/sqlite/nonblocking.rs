@@ -7,7 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use moorline_sqlite::{Compilation, Connection, NonblockingLimits, Result, StatementId, Value};
+use moorline_sqlite::{
+    Compilation, Connection, LogSize, NonblockingLimits, Result, StatementId, Value,
+};
 
 use crate::{OwnedValue, Rows, memory, run};
 
@@ -15,20 +17,20 @@ const ENDLESS_QUERY: &str =
     "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
 
 /// A directory of its own, removed at the end.
-struct Directory(PathBuf);
+pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("moorline-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
 
-    fn open(&self) -> Connection {
+    pub(crate) fn open(&self) -> Connection {
         Connection::open(self.file().to_str().unwrap()).unwrap()
     }
 
-    fn file(&self) -> PathBuf {
+    pub(crate) fn file(&self) -> PathBuf {
         self.0.join("test.db")
     }
 }
@@ -137,12 +139,12 @@ fn a_commit_waits_for_no_disk() {
     run(&mut connection, "INSERT INTO t VALUES (1)", &[]).unwrap();
     // What follows is not, until the log is as long as the engine lets it become.
     let log = directory.0.join("test.db-wal");
-    let mut inserted = 1;
-    while !connection.is_checkpoint_due() {
+    for pages in 2..=4 {
         assert_eq!(code_of(&mut connection, &insert, Duration::from_mins(1)), 0);
-        inserted += 1;
+        let log = LogSize { pages, limit: 4 };
+        assert_eq!(connection.take_log_size(), Some(log));
     }
-    assert_eq!(inserted, 4);
+    assert_eq!(connection.take_log_size(), None);
     let database = || std::fs::read(directory.file()).unwrap();
     let before = database();
     assert_eq!(code_of(&mut connection, &insert, Duration::from_mins(1)), 0);

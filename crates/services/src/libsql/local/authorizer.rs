@@ -22,6 +22,8 @@ const OF_THE_PROCESS: [&str; 4] = [
 ];
 /// Settings of how a file is read, locked and written.
 const OF_FILES: [&str; 4] = ["journal_mode", "locking_mode", "mmap_size", "synchronous"];
+/// Pragmas about moving the log, which say or do something without a value, too.
+const OF_LOGS: [&str; 2] = ["wal_autocheckpoint", "wal_checkpoint"];
 /// Tables that DDL inserts into.
 const SCHEMAS: [&str; 2] = ["sqlite_master", "sqlite_temp_master"];
 
@@ -81,6 +83,9 @@ impl Authorizer {
                 name,
                 value: Some(_),
             } if is_one_of(name, &OF_FILES) => self.sets_files.store(true, Ordering::Relaxed),
+            Action::Pragma { name, .. } if is_one_of(name, &OF_LOGS) => {
+                self.sets_files.store(true, Ordering::Relaxed);
+            }
             // What a trigger inserts is not the statement's own.
             Action::Insert {
                 table,
@@ -102,7 +107,8 @@ impl Authorizer {
         }
     }
 
-    /// Whether a statement compiled since the last question sets how files are read, locked or written.
+    /// Whether a statement compiled since the last question sets how files are read, locked or written, or is about moving
+    /// the log.
     pub(in crate::libsql) fn take_sets_files(&self) -> bool {
         self.sets_files.swap(false, Ordering::Relaxed)
     }

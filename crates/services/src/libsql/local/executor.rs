@@ -14,6 +14,7 @@ use crate::libsql::{
     local::{
         LocalTarget, Status,
         authorizer::{Authorizer, BusyTimeout},
+        checkpointer::Checkpointer,
         inline_rules::InlineRules,
         rows::{DiscardingSink, ResultRows},
         statement_cache::{PreparedStatement, StatementCache},
@@ -35,6 +36,8 @@ pub struct StatementExecutor {
     pub(super) authorizer: Arc<Authorizer>,
     pub(super) busy_timeout: Duration,
     pub(super) inline: InlineRules,
+    /// What moves the log; none for a database in memory, and where the engine does not know the path of the file.
+    pub(super) checkpointer: Option<Arc<Checkpointer>>,
     status: Arc<Status>,
     tainted: bool,
 }
@@ -53,12 +56,17 @@ impl StatementExecutor {
             statement_cache: StatementCache::default(),
             busy_timeout: target.busy_timeout,
             inline: InlineRules::new(target.inline, target.in_memory()),
+            checkpointer: None,
             status,
             tainted: false,
         };
         // Opening is lazy: touch the database, so that a failure shows here.
         executor.run("SELECT 1 FROM sqlite_schema LIMIT 1")?;
         if !target.in_memory() {
+            executor.checkpointer = executor
+                .connection
+                .file()
+                .map(|_| Arc::clone(&target.checkpointer));
             executor.set_up_file()?;
         }
         Ok(executor)
@@ -153,8 +161,9 @@ impl StatementExecutor {
     }
 
     fn attempt(&mut self, statement: &Statement, mode: IntMode) -> Outcome<ResultText> {
-        self.update_inline_rules();
+        self.update_rules();
         let mut prepared = self.prepare(&statement.sql)?;
+        let _pause = prepared.sets.then(|| self.pause_checkpoints());
         let outcome = self.run_prepared(&mut prepared, statement, mode);
         self.statement_cache
             .put(&mut self.connection, &statement.sql, prepared);
@@ -186,6 +195,7 @@ impl StatementExecutor {
                 .inline
                 .compile(&mut self.connection, &statement.sql);
         }
+        self.keep_log_short();
         if !prepared.is_readonly {
             self.inline.is_checkpoint_due = false;
         }
@@ -271,6 +281,9 @@ impl StatementExecutor {
     /// Runs a script of several statements without arguments.
     pub fn sequence(&mut self, script: &str) -> Outcome<()> {
         self.statement_cache.clear(&mut self.connection);
+        // It may set anything in between, so its commits move the log themselves.
+        let _pause = self.pause_checkpoints();
+        let deferred = self.connection.restore_checkpoints();
         // Inside the script the engine itself waits for locks: it cannot be run a second time.
         let timeout = if self.status.is_locked_out() {
             Duration::ZERO
@@ -281,7 +294,9 @@ impl StatementExecutor {
         let outcome = self.run_script(script);
         let named = self.authorizer.take_busy_timeout();
         self.obey(named.or(Some(BusyTimeout::Asked)));
-        self.obey_settings();
+        if !self.obey_settings() && deferred {
+            self.connection.defer_checkpoints();
+        }
         // Statements before the one that failed may have been committed.
         outcome.map_err(|failure| failure.with_retryable(false))
     }

@@ -1,4 +1,4 @@
-//! What the settings of a database allow on the thread of a caller.
+//! What the settings of a database allow: statements on the thread of a caller, and the log to be moved beside commits.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub(super) struct InlineRules {
     writes: bool,
     /// A statement has set something since these were read.
     is_outdated: bool,
-    /// The log is to be moved into the database, which the next commit of the connection's thread does.
+    /// The log is to be moved into the database, which the next commit of another thread does.
     pub(super) is_checkpoint_due: bool,
 }
 
@@ -54,12 +54,12 @@ impl InlineRules {
 }
 
 impl StatementExecutor {
-    /// Reads the settings on which it depends what may run inline, if they may have changed.
+    /// Reads the settings on which it depends what may run inline and who moves the log, if they may have changed.
     ///
     /// Without a write-ahead log each read looks for a journal in the directory, and each commit waits for the disk; with one,
-    /// a commit does so where `synchronous` is more than NORMAL.
-    pub(super) fn update_inline_rules(&mut self) {
-        if !self.inline.is_outdated || self.inline.are_off() {
+    /// a commit does so where `synchronous` is more than NORMAL. No other connection can move the log of a file that is locked.
+    pub(super) fn update_rules(&mut self) {
+        if !self.inline.is_outdated {
             return;
         }
         // First, as the questions are statements, too.
@@ -69,9 +69,14 @@ impl StatementExecutor {
             self.inline.writes = true;
             return;
         }
-        self.inline.reads = moorline_sqlite::supports_nonblocking_reads()
-            && self.has_setting("journal_mode", &["\"wal\""])
-            && self.has_setting("locking_mode", &["\"normal\""])
+        let is_logged = self.has_setting("journal_mode", &["\"wal\""])
+            && self.has_setting("locking_mode", &["\"normal\""]);
+        if is_logged && self.checkpointer.is_some() {
+            self.connection.defer_checkpoints();
+        }
+        self.inline.reads = is_logged
+            && !self.inline.are_off()
+            && moorline_sqlite::supports_nonblocking_reads()
             && self.has_setting("mmap_size", &["0", ""]);
         self.inline.writes = self.inline.reads && self.has_setting("synchronous", &["0", "1"]);
     }

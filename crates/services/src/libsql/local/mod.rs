@@ -1,10 +1,11 @@
-//! A connection to a file or an in-memory database, on its own thread.
+//! A connection to a file or an in-memory database, with a thread while it has jobs.
 //!
 //! The engine's calls block inside `async fn`s, a busy writer for seconds, so none of them runs on the
-//! runtime: jobs go through a channel to the connection's thread, and a caller that stops waiting interrupts it.
+//! runtime: jobs go through a queue to a thread that serves the connection, and a caller that stops waiting interrupts it.
 
 mod authorizer;
 pub mod call_lease;
+mod checkpointer;
 pub(in crate::libsql) mod deadlines;
 pub mod executor;
 pub mod in_flight;
@@ -16,6 +17,7 @@ mod prepare;
 mod rows;
 mod run_inline;
 mod statement_cache;
+mod threads;
 
 use std::{
     io,
@@ -23,12 +25,11 @@ use std::{
     sync::{
         Arc, Mutex, TryLockError,
         atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
-        mpsc,
     },
-    thread,
     time::{Duration, Instant},
 };
 
+pub use self::checkpointer::Checkpointer;
 pub(in crate::libsql) use self::open::open;
 use moorline_core::{
     error::{Failure, Kind, Outcome},
@@ -45,7 +46,7 @@ use crate::libsql::{
     error::closed_failure,
     local::executor::StatementExecutor,
     local::in_flight::InFlight,
-    local::job_queue::JobQueue,
+    local::job_queue::{JobQueue, Next},
     operation::{Operation, Results},
     result::{IntMode, ResultText},
     statement::Statement,
@@ -53,10 +54,6 @@ use crate::libsql::{
 
 /// A job that takes less than this is over before its caller could park and be woken.
 const QUICK: Duration = Duration::from_micros(20);
-/// The stack sizes to try for a connection's thread, in order. The engine recurses for each wildcard of a pattern and
-/// each level of an expression, which takes some 2.5 MiB at its limits; for subqueries, views and steps of a JSON path
-/// it has no limit and takes 100 to 700 bytes a level. The size is address space; only pages in use take memory.
-const STACK_BYTES: [usize; 2] = [256 << 20, 8 << 20];
 /// The interval at which closing repeats its interrupt.
 const INTERRUPT_EVERY: Duration = Duration::from_millis(50);
 
@@ -67,6 +64,8 @@ pub struct LocalTarget {
     pub path: String,
     /// The number of open transactions of a database in memory, which has no WAL; `None` for a file.
     pub memory_transactions: Option<Arc<AtomicUsize>>,
+    /// What moves the log of a file.
+    pub checkpointer: Arc<Checkpointer>,
     /// The longest wait for another connection's lock.
     pub busy_timeout: Duration,
     /// How long a statement may run on the thread of its caller; zero for none.
@@ -82,7 +81,7 @@ impl LocalTarget {
     }
 }
 
-/// A job for a connection's thread. Dropping it before it ran fails its operation.
+/// A job of a connection. Dropping it before it ran fails its operation.
 pub(in crate::libsql) struct Job {
     pub(in crate::libsql) operation: Option<Operation>,
     pub(in crate::libsql) mode: IntMode,
@@ -91,7 +90,7 @@ pub(in crate::libsql) struct Job {
 }
 
 impl Job {
-    fn run(mut self, executor: &SharedExecutor, status: &Status) {
+    fn run(mut self, executor: &Mutex<Option<StatementExecutor>>, status: &Status) {
         status.interrupted.store(false, Ordering::Release);
         if self.in_flight.is_over() {
             return;
@@ -105,11 +104,19 @@ impl Job {
         }
         self.in_flight.complete(outcome);
     }
+
+    /// Fails it without any effect on its connection.
+    fn refuse(mut self, failure: Failure) {
+        if let Some(guard) = self.guard.take() {
+            guard.finish();
+        }
+        self.in_flight.complete(Err(failure));
+    }
 }
 
 /// Performs `operation` on the executor, which is free again when this returns.
 fn perform(
-    executor: &SharedExecutor,
+    executor: &Mutex<Option<StatementExecutor>>,
     status: &Status,
     operation: Operation,
     mode: IntMode,
@@ -138,19 +145,23 @@ impl Drop for Job {
     }
 }
 
-/// The executor of a connection. Its thread has it while a job runs, and a caller while a statement runs inline; `None` before
-/// it is open and after it is closed.
-type SharedExecutor = Arc<Mutex<Option<StatementExecutor>>>;
-
-/// The asynchronous side of the connection. Dropping it ends its thread.
+/// The asynchronous side of the connection. Dropping it closes the connection.
 pub struct LocalConnection {
     /// The number of running operations.
     pub(in crate::libsql) active_operations: AtomicU32,
-    jobs: Mutex<Option<mpsc::Sender<Job>>>,
+    shared: Arc<Shared>,
+    closed: watch::Receiver<()>,
+}
+
+/// The part of the connection that a thread has in hand while it serves it.
+struct Shared {
+    queue: JobQueue<Job>,
     status: Arc<Status>,
-    executor: SharedExecutor,
-    // Its sender lives as long as the thread.
-    thread_ended: watch::Receiver<()>,
+    /// A thread has it while a job runs, and a caller while a statement runs inline; `None` before it is open and after it is
+    /// closed.
+    executor: Mutex<Option<StatementExecutor>>,
+    // It lives until the connection is closed.
+    end: Mutex<Option<watch::Sender<()>>>,
 }
 
 /// The state shared by both sides of the connection.
@@ -163,8 +174,6 @@ pub(in crate::libsql) struct Status {
     // The connection has no holder any more; it is closed as soon as possible.
     abandoned: AtomicBool,
     memory_transactions: Option<Arc<AtomicUsize>>,
-    // The thread is awake and looks for its next job.
-    spinning: AtomicBool,
     // Its last job took less than a wake-up does.
     quick: AtomicBool,
     interrupt: Mutex<Option<InterruptHandle>>,
@@ -198,10 +207,6 @@ impl Status {
         transactions.is_some_and(|open| open.load(Ordering::Acquire) > own)
     }
 
-    fn is_spinning(&self) -> bool {
-        self.spinning.load(Ordering::Acquire) && self.quick.load(Ordering::Relaxed)
-    }
-
     fn interrupt(&self) {
         self.interrupted.store(true, Ordering::Release);
         if let Some(handle) = &*lock(&self.interrupt) {
@@ -211,36 +216,34 @@ impl Status {
 }
 
 impl LocalConnection {
-    /// Opens the database on a new thread.
+    /// Opens the database on a thread.
     pub async fn open(target: LocalTarget) -> Outcome<Self> {
-        let (jobs, queue) = mpsc::channel::<Job>();
         let (opened, opening) = oneshot::channel();
-        let (end, thread_ended) = watch::channel(());
-        let status = Arc::new(Status {
-            memory_transactions: target.memory_transactions.clone(),
-            ..Status::default()
+        let (end, closed) = watch::channel(());
+        let shared = Arc::new(Shared {
+            queue: JobQueue::new(),
+            status: Arc::new(Status {
+                memory_transactions: target.memory_transactions.clone(),
+                ..Status::default()
+            }),
+            executor: Mutex::new(None),
+            end: Mutex::new(Some(end)),
         });
-        let executor = SharedExecutor::default();
-        let (thread_status, thread_executor) = (Arc::clone(&status), Arc::clone(&executor));
-        let work = move || {
-            run_thread(&target, &thread_status, &thread_executor, opened, &queue);
-            drop(end);
-        };
-        spawn(&STACK_BYTES, work).map_err(|error| {
-            Failure::new(
-                Kind::Connect,
-                "the system could not create a thread for the connection",
-            )
-            .with_cause(error.to_string(), None)
-        })?;
-        opening.await.unwrap_or_else(|_| Err(thread_defect()))?;
-        Ok(Self {
+        // Dropping it closes what a thread may open after the caller has gone.
+        let connection = Self {
             active_operations: AtomicU32::new(0),
-            jobs: Mutex::new(Some(jobs)),
-            status,
-            executor,
-            thread_ended,
-        })
+            shared: Arc::clone(&shared),
+            closed,
+        };
+        let serve = move || {
+            let outcome = shared.open(&target);
+            // The caller may have gone.
+            let _ = opened.send(outcome);
+            shared.serve();
+        };
+        threads::run(serve).map_err(|error| thread_refused(&error))?;
+        opening.await.unwrap_or_else(|_| Err(thread_defect()))?;
+        Ok(connection)
     }
 
     /// Runs `statement` on this thread, if it is known to be over in no time there, and nothing else runs or waits on the
@@ -253,7 +256,7 @@ impl LocalConnection {
         if self.active_operations.load(Ordering::Acquire) > 0 {
             return None;
         }
-        let mut executor = match self.executor.try_lock() {
+        let mut executor = match self.shared.executor.try_lock() {
             Ok(executor) => executor,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(TryLockError::WouldBlock) => return None,
@@ -261,30 +264,30 @@ impl LocalConnection {
         executor.as_mut()?.run_inline(statement, mode)
     }
 
-    /// Sends `job` to the connection's thread. Returns whether the thread is spinning and its last job was quick.
+    /// Gives `job` to the thread that serves the connection. Returns whether that is spinning and its last job was quick.
     pub(in crate::libsql) fn submit(&self, job: Job) -> bool {
-        let is_quick = self.status.is_spinning();
-        // Dropping an unsent job fails its operation, and must not happen under the lock.
-        let _undone = match &*lock(&self.jobs) {
-            Some(jobs) => jobs.send(job).err().map(|unsent| unsent.0),
-            None => Some(job),
-        };
+        let shared = &self.shared;
+        let is_quick = shared.queue.is_spinning() && shared.status.quick.load(Ordering::Relaxed);
+        // Dropping a job fails its operation.
+        if let Ok(true) = shared.queue.push(job) {
+            shared.have_served();
+        }
         is_quick
     }
 
     /// Interrupts the running statement.
     pub(in crate::libsql) fn interrupt(&self) {
-        self.status.interrupt();
+        self.shared.status.interrupt();
     }
 
     /// Whether the last job left the connection in a state in which it must not be lent again.
     pub fn is_tainted(&self) -> bool {
-        self.status.tainted.load(Ordering::Acquire)
+        self.shared.status.tainted.load(Ordering::Acquire)
     }
 
     /// Whether a transaction was open after the last job.
     pub fn in_transaction(&self) -> bool {
-        self.status.in_transaction.load(Ordering::Acquire)
+        self.shared.status.in_transaction.load(Ordering::Acquire)
     }
 
     /// Ends its use by a borrower; with a transaction open it is not lent again.
@@ -296,23 +299,96 @@ impl LocalConnection {
 
     /// Marks it as not to be used again: it is closed soon, which rolls back what is open.
     pub(in crate::libsql) fn abandon(&self) {
-        self.status.abandoned.store(true, Ordering::Release);
-        self.status.set_transaction(false);
+        self.shared.status.abandoned.store(true, Ordering::Release);
+        self.shared.status.set_transaction(false);
     }
 
-    /// Closes the connection; done when its thread has ended. A running statement is interrupted.
+    /// Closes the connection; done when it is closed. A running statement is interrupted.
     pub async fn close(&self) {
         self.abandon();
-        drop(lock(&self.jobs).take());
-        let mut thread_ended = self.thread_ended.clone();
+        self.shared.close();
+        let mut closed = self.closed.clone();
         // A statement that began at the moment of the first interrupt needs another.
-        while timeout(INTERRUPT_EVERY, thread_ended.changed())
-            .await
-            .is_err()
-        {
-            self.status.interrupt();
+        while timeout(INTERRUPT_EVERY, closed.changed()).await.is_err() {
+            self.shared.status.interrupt();
         }
     }
+}
+
+impl Drop for LocalConnection {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+impl Shared {
+    fn open(&self, target: &LocalTarget) -> Outcome<()> {
+        let connection = open(target)?;
+        *lock(&self.status.interrupt) = Some(connection.interrupt_handle());
+        let executor = StatementExecutor::new(connection, target, Arc::clone(&self.status))?;
+        *lock(&self.executor) = Some(executor);
+        Ok(())
+    }
+
+    /// Has a thread serve the queue. Where there is none, its jobs fail.
+    fn have_served(self: &Arc<Self>) {
+        let shared = Arc::clone(self);
+        if let Err(error) = threads::run(move || shared.serve()) {
+            let (jobs, is_closed) = self.queue.give_up();
+            for job in jobs {
+                job.refuse(thread_refused(&error));
+            }
+            if is_closed {
+                self.finish();
+            }
+        }
+    }
+
+    /// Runs the jobs, until there are none for the moment.
+    fn serve(&self) {
+        loop {
+            match self.queue.next() {
+                Next::Job(job) => {
+                    let began = Instant::now();
+                    // A panic of who takes the outcome is not the connection's.
+                    let work = AssertUnwindSafe(|| job.run(&self.executor, &self.status));
+                    let _ = catch_unwind(work);
+                    let is_quick = began.elapsed() < QUICK;
+                    self.status.quick.store(is_quick, Ordering::Relaxed);
+                }
+                Next::Leave => return,
+                Next::Close => return self.finish(),
+            }
+        }
+    }
+
+    /// Closes the connection when it has no job any more.
+    fn close(self: &Arc<Self>) {
+        if self.queue.close() {
+            self.have_served();
+        }
+    }
+
+    /// Closes the connection here, which may take its time.
+    fn finish(&self) {
+        let executor = lock(&self.executor).take();
+        // The last connection of a file removes the log, for which nobody else may have the file open.
+        let pause = executor
+            .as_ref()
+            .and_then(StatementExecutor::pause_checkpoints);
+        drop(executor);
+        drop(pause);
+        self.status.set_transaction(false);
+        drop(lock(&self.end).take());
+    }
+}
+
+fn thread_refused(error: &io::Error) -> Failure {
+    Failure::new(
+        Kind::Connect,
+        "the system could not create a thread for the connection",
+    )
+    .with_cause(error.to_string(), None)
 }
 
 fn thread_defect() -> Failure {
@@ -320,70 +396,4 @@ fn thread_defect() -> Failure {
         Kind::Internal,
         "the thread of the connection was stopped by a defect in moorline",
     )
-}
-
-/// Runs `work` on a new thread with the first of these stack sizes that the system grants.
-fn spawn(stacks: &[usize], work: impl FnOnce() + Send + 'static) -> io::Result<()> {
-    let mut outcome = Err(io::ErrorKind::OutOfMemory.into());
-    for stack in stacks {
-        // A refused thread consumes its closure, so the work is sent to the thread once it runs.
-        let (give, given) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
-        let run = move || given.recv().into_iter().for_each(|work| work());
-        let spawned = thread::Builder::new()
-            .name("moorline-libsql".to_owned())
-            .stack_size(*stack)
-            .spawn(run);
-        match spawned {
-            Ok(_) => {
-                // The thread waits for it.
-                let _ = give.send(Box::new(work));
-                return Ok(());
-            }
-            Err(error) => outcome = Err(error),
-        }
-    }
-    outcome
-}
-
-fn run_thread(
-    target: &LocalTarget,
-    status: &Arc<Status>,
-    executor: &SharedExecutor,
-    opened: oneshot::Sender<Outcome<()>>,
-    queue: &mpsc::Receiver<Job>,
-) {
-    let made = open(target).and_then(|connection| {
-        *lock(&status.interrupt) = Some(connection.interrupt_handle());
-        StatementExecutor::new(connection, target, Arc::clone(status))
-    });
-    let outcome = made.map(|made| *lock(executor) = Some(made));
-    let is_open = outcome.is_ok();
-    // The caller may have gone.
-    if opened.send(outcome).is_ok() && is_open {
-        let mut job_queue = JobQueue::default();
-        while let Some(job) = job_queue.next(queue, &status.spinning) {
-            let began = Instant::now();
-            job.run(executor, status);
-            status
-                .quick
-                .store(began.elapsed() < QUICK, Ordering::Relaxed);
-        }
-    }
-    // Closed on this thread, which may take its time.
-    let closed = lock(executor).take();
-    drop(closed);
-    status.set_transaction(false);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_thread_gets_a_smaller_stack_where_the_system_refuses_a_large_one() {
-        let (say, said) = mpsc::channel();
-        spawn(&[1 << 60, 1 << 20], move || say.send(1).unwrap()).unwrap();
-        assert_eq!(said.recv(), Ok(1));
-        assert!(spawn(&[1 << 60], || ()).is_err());
-    }
 }

@@ -33,11 +33,18 @@ impl StatementExecutor {
         }
         self.obey(busy_timeout);
         let sets = self.obey_settings();
+        if sets {
+            // The engine answers while it compiles: with what is in force, now that it moves the log itself.
+            self.connection.finalize(statement);
+            statement = self.compile_single(sql)?;
+            self.obey_settings();
+        }
         let is_readonly = self.connection.is_readonly(&statement).unwrap_or(false);
         Ok(PreparedStatement {
             statement,
             inserts,
             is_readonly,
+            sets,
             is_single_use: busy_timeout.is_some() || sets,
             inline: InlineUse::new(!self.inline.are_off()),
         })
@@ -81,11 +88,13 @@ impl StatementExecutor {
         }
     }
 
-    /// Has the settings on which it depends what may run inline read again where a statement sets one, which is returned.
+    /// Has the settings on which it depends what may run inline and who moves the log read again where a statement sets
+    /// one, which is returned.
     pub(super) fn obey_settings(&mut self) -> bool {
         let sets = self.authorizer.take_sets_files();
         if sets {
             self.inline.outdate();
+            self.connection.restore_checkpoints();
         }
         sets
     }

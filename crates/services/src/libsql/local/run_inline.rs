@@ -64,7 +64,7 @@ impl StatementExecutor {
                 let result = rows.finish(affected, rowid);
                 prepared.inline.record(began.elapsed());
                 if !prepared.is_readonly {
-                    self.inline.is_checkpoint_due = self.connection.is_checkpoint_due();
+                    self.inline.is_checkpoint_due = self.record_commit();
                 }
                 return Some(result);
             }

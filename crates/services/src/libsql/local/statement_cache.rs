@@ -17,6 +17,8 @@ pub(super) struct PreparedStatement {
     /// Whether it inserts rows.
     pub(super) inserts: bool,
     pub(super) is_readonly: bool,
+    /// Whether it sets how files are read, locked or written, or moves the log.
+    pub(super) sets: bool,
     /// Whether it means something else the next time.
     pub(super) is_single_use: bool,
     pub(super) inline: InlineUse,

@@ -28,24 +28,23 @@ interface Waiter<T> {
 }
 
 /**
- * The received messages of one connection, in order. Its producer bounds it: `full` is called when no more messages
- * should come, `room` when there is room again.
+ * The received messages of one connection, in order. Its producer bounds it: `onFullChange` is called when no more messages
+ * should come, and when there is room again; `onWaitingChange` with the first `take` that waits, and after the last one.
  */
 export class MessageQueue<T> {
   readonly #limit: number;
-  readonly #onFull: () => void;
-  readonly #onRoom: () => void;
-  readonly #onWaiting: (waiting: boolean) => void;
-  readonly #waiters = new Set<Waiter<T>>();
+  readonly #onFullChange: () => void;
+  readonly #onWaitingChange: () => void;
+  /** Made with the first one. */
+  #waiters: Set<Waiter<T>> | undefined;
   #messages: T[] = [];
   #taken = 0;
   #full = false;
 
-  constructor(limit: number, on: { full(): void; room(): void; waiting(waiting: boolean): void }) {
+  constructor(limit: number, onFullChange: () => void, onWaitingChange: () => void) {
     this.#limit = limit;
-    this.#onFull = () => on.full();
-    this.#onRoom = () => on.room();
-    this.#onWaiting = (waiting) => on.waiting(waiting);
+    this.#onFullChange = onFullChange;
+    this.#onWaitingChange = onWaitingChange;
   }
 
   /** Whether no more should come. */
@@ -55,7 +54,7 @@ export class MessageQueue<T> {
 
   /** Whether a `take` waits for a message. */
   get hasWaiters(): boolean {
-    return this.#waiters.size > 0;
+    return this.#waiters !== undefined && this.#waiters.size > 0;
   }
 
   get size(): number {
@@ -64,13 +63,13 @@ export class MessageQueue<T> {
 
   put(messages: readonly T[]): void {
     for (const message of messages) {
-      const [waiter] = this.#waiters;
+      const [waiter] = this.hasWaiters ? this.#waiters! : [];
       if (waiter) this.#settle(waiter, message);
       else this.#messages.push(message);
     }
     if (!this.#full && this.size >= this.#limit) {
       this.#full = true;
-      this.#onFull();
+      this.#onFullChange();
     }
   }
 
@@ -85,7 +84,7 @@ export class MessageQueue<T> {
     }
     if (this.#full && this.size * 2 <= this.#limit) {
       this.#full = false;
-      this.#onRoom();
+      this.#onFullChange();
     }
     return message;
   }
@@ -108,19 +107,20 @@ export class MessageQueue<T> {
           resolve(message);
         },
       };
-      this.#waiters.add(waiter);
-      if (this.#waiters.size === 1) this.#onWaiting(true);
+      const waiters = (this.#waiters ??= new Set());
+      waiters.add(waiter);
+      if (waiters.size === 1) this.#onWaitingChange();
     });
   }
 
   /** Ends every wait with `null`. Messages that came before can still be taken. */
   end(): void {
-    for (const waiter of [...this.#waiters]) this.#settle(waiter, null);
+    for (const waiter of [...(this.#waiters ?? [])]) this.#settle(waiter, null);
   }
 
   #settle(waiter: Waiter<T>, message: T | null): void {
-    if (!this.#waiters.delete(waiter)) return;
-    if (this.#waiters.size === 0) this.#onWaiting(false);
+    if (!this.#waiters?.delete(waiter)) return;
+    if (this.#waiters.size === 0) this.#onWaitingChange();
     waiter.resolve(message);
   }
 }

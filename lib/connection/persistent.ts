@@ -293,7 +293,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     for (let index = 0; index < messages.length; index++) {
       const message = messages[index]!;
       // A handler may have been removed, also by the message before.
-      if (this.#onMessage.size === 0) return this.#queue.put(messages.slice(index));
+      if (this.#onMessage.size === 0) return this.#queue.put(index === 0 ? messages : messages.slice(index));
       this.onHandled(message, this.#dispatch(message));
     }
   }

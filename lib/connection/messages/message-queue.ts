@@ -62,11 +62,12 @@ export class MessageQueue<T> {
   }
 
   put(messages: readonly T[]): void {
-    for (const message of messages) {
-      const [waiter] = this.hasWaiters ? this.#waiters! : [];
-      if (waiter) this.#settle(waiter, message);
-      else this.#messages.push(message);
+    let index = 0;
+    while (this.hasWaiters && index < messages.length) {
+      const [waiter] = this.#waiters!;
+      this.#settle(waiter!, messages[index++]!);
     }
+    this.#append(index === 0 ? messages : messages.slice(index));
     if (!this.#full && this.size >= this.#limit) {
       this.#full = true;
       this.#onFullChange();
@@ -75,11 +76,11 @@ export class MessageQueue<T> {
 
   /** The next message if there is one already. */
   poll(): T | undefined {
-    if (this.size === 0) return undefined;
+    if (this.#taken === this.#messages.length) return undefined;
     const message = this.#messages[this.#taken]!;
     this.#messages[this.#taken++] = undefined as T;
-    if (this.#taken > 64 && this.#taken * 2 > this.#messages.length) {
-      this.#messages = this.#messages.slice(this.#taken);
+    if (this.#taken > 64 && this.#taken === this.#messages.length) {
+      this.#messages = [];
       this.#taken = 0;
     }
     if (this.#full && this.size * 2 <= this.#limit) {
@@ -87,6 +88,14 @@ export class MessageQueue<T> {
       this.#onFullChange();
     }
     return message;
+  }
+
+  #append(messages: readonly T[]): void {
+    if (this.#taken > 64 && this.#taken * 2 > this.#messages.length) {
+      this.#messages = this.#messages.slice(this.#taken);
+      this.#taken = 0;
+    }
+    for (let index = 0; index < messages.length; index++) this.#messages.push(messages[index]!);
   }
 
   /** The next message, or `null` when the connection ends first, nothing comes in time, or `signal` is aborted. */

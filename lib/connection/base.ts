@@ -1,10 +1,10 @@
 import { CircuitBreakerError, closedFailure, MoorlineError } from '../runtime/error';
-import { makeAbortController, performance } from '../runtime/node';
+import { performance } from '../runtime/node';
 import type { RunnerOptions } from '../resilience/runner';
 import { invalidType, numberMistake } from '../runtime/argument-error';
 import { readableError } from '../runtime/error-message';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
-import { isAborted } from '../runtime/abort';
+import { isAborted, Lifetime, type Abortable } from '../runtime/abort';
 import { wrapOverrides, isOpen, isOverridden } from './overrides';
 import type { CallRecord } from './call-record';
 import { recoveryRunner, ConnectionPolicies } from './policies';
@@ -26,7 +26,7 @@ const CONNECT_OPTIONS: KnownOptions<ConnectOptions> = { retry: true };
 
 /** A call that has begun, and the lifetime in which it did. */
 interface BegunCall {
-  lifetime: AbortSignal;
+  lifetime: Lifetime;
   callRecord: CallRecord;
 }
 
@@ -56,18 +56,18 @@ export abstract class BaseConnection extends ObservableConnection {
   readonly #check: PeriodicCheck;
   readonly #opening = new SingleFlight<boolean>();
   readonly #closing = new SingleFlight<boolean>();
-  /** Aborted by the next `disconnect`, which ends all calls that are waiting. */
-  #lifetimeController = makeAbortController();
+  /** Ended by the next `disconnect`, which ends all calls that are waiting. */
+  #lifetime = new Lifetime();
 
   /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
   constructor(config: ConnectionConfig, type?: ConnectionType) {
     super(resolveConfig(config, type));
     const { healthCheckInterval, healthCheckTimeout } = this.config;
     this.#check = new PeriodicCheck(this.connectionId, healthCheckInterval, healthCheckTimeout + 1000);
-    this.connectionPolicies = new ConnectionPolicies(this.config, this.hasTransport, {
+    this.connectionPolicies = new ConnectionPolicies(this.config, this.hasTransport, () => ({
       lifetime: () => this.lifetime,
       onRetry: (facts) => this.reportRetry(facts),
-    });
+    }));
     this.connectionPolicies.onBreakerState(this, BaseConnection.#onBreakerState);
     if (this.hasTransport) this.connectionLog.warnUncheckedCertificates();
     wrapOverrides(this, BaseConnection.prototype, {
@@ -176,8 +176,8 @@ export abstract class BaseConnection extends ObservableConnection {
   }
 
   /** @internal Ends with the next `disconnect`; until then it is the same one. */
-  get lifetime(): AbortSignal {
-    return this.#lifetimeController.signal;
+  get lifetime(): Lifetime {
+    return this.#lifetime;
   }
 
   /** @internal The bytes of a message, where that is known. */
@@ -190,7 +190,7 @@ export abstract class BaseConnection extends ObservableConnection {
     context: string,
     call: (callRecord: CallRecord) => Promise<T>,
     valueOnFailure: F,
-    signal?: AbortSignal,
+    signal?: Abortable,
     { lifetime, callRecord }: BegunCall = { lifetime: this.lifetime, callRecord: this.beginCall() },
   ): Promise<T | F> {
     try {
@@ -217,7 +217,7 @@ export abstract class BaseConnection extends ObservableConnection {
   }
 
   /** @internal Repeats what opens it until that succeeds, `retryCount` times at most; `lifetime` ends it. */
-  protected openWithRetries<T>(open: () => Promise<T>, lifetime: AbortSignal): Promise<T> {
+  protected openWithRetries<T>(open: () => Promise<T>, lifetime: Lifetime): Promise<T> {
     const options: RunnerOptions = { onRetry: (facts) => this.reportRetry(facts) };
     return recoveryRunner('connect', this.config, options).run(open, lifetime);
   }
@@ -275,7 +275,7 @@ export abstract class BaseConnection extends ObservableConnection {
   }
 
   /** Opens it, or throws. */
-  async #openOnce(implementation: () => unknown, lifetime: AbortSignal): Promise<void> {
+  async #openOnce(implementation: () => unknown, lifetime: Lifetime): Promise<void> {
     // A listener of the event may have closed it.
     lifetime.throwIfAborted();
     const opened = this.hasTransport ? await implementation() : await this.#openWithTimeout(implementation, lifetime);
@@ -283,7 +283,7 @@ export abstract class BaseConnection extends ObservableConnection {
   }
 
   /** Returns the answer of `implementation` in time; closes what it opens too late. */
-  async #openWithTimeout(implementation: () => unknown, lifetime: AbortSignal): Promise<unknown> {
+  async #openWithTimeout(implementation: () => unknown, lifetime: Lifetime): Promise<unknown> {
     let isWaiting = true;
     const open = async () => {
       const opened = await implementation();
@@ -305,8 +305,8 @@ export abstract class BaseConnection extends ObservableConnection {
   #endLifetime(implementation: () => unknown): Promise<boolean> {
     this.#check.stop();
     this.#opening.forget();
-    const previous = this.#lifetimeController;
-    this.#lifetimeController = makeAbortController();
+    const previous = this.#lifetime;
+    this.#lifetime = new Lifetime();
     const fields = { service: this.config.connectionType, operation: 'disconnect', delivery: 'unknown' } as const;
     previous.abort(closedFailure('the connection was closed', fields));
     return this.#closing.run(() => this.#close(implementation));

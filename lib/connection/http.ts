@@ -6,7 +6,7 @@ import { defectiveAttempt, firstAttempt, isAnswer, PolicyTransport, type FirstAt
 import { isReadOnce } from '../http/body';
 import { checkOptions } from '../runtime/known-options';
 import { native } from '../runtime/native';
-import { isAborted } from '../runtime/abort';
+import { isAborted, type Lifetime } from '../runtime/abort';
 import { isOpen } from './overrides';
 import type { CallRecord } from './call-record';
 import { BaseConnection } from './base';
@@ -33,7 +33,7 @@ interface RequestCall {
   request: ConnectionRequest;
   callRecord: CallRecord;
   /** Nothing is sent any more after the `disconnect` that ends it. */
-  lifetime: AbortSignal;
+  lifetime: Lifetime;
   startedAt: number;
   signal?: AbortSignal | undefined;
   /** The attempt that the addon has made already, until it is taken over. */
@@ -65,7 +65,7 @@ type NoRequest<Data> = Data extends { method: string; url: string | URL } ? Sent
  * ```
  */
 export class HTTPConnection extends BaseConnection {
-  readonly #fallback: Fallback;
+  readonly #fallback: Fallback<HTTPConnection>;
   #transport: PolicyTransport | undefined;
   #baseUrl: BaseUrl | undefined;
 
@@ -74,10 +74,7 @@ export class HTTPConnection extends BaseConnection {
     super(config, ConnectionType.HTTP);
     requireUrl(this.config, 'HTTP');
     checkCustomOptions(this, HTTPConnection, ConnectionType.HTTP);
-    const probe = async (url: string, signal: AbortSignal) => (await this.#probe(url, signal)).isHealthy;
-    this.#fallback = new Fallback(this.connectionId, this.config, probe, (event, options) =>
-      this.emitEvent(event, options),
-    );
+    this.#fallback = new Fallback(this as HTTPConnection, HTTPConnection.#isReachable);
   }
 
   override send(request: SentRequest<RequestMethod | Lowercase<RequestMethod>>): Promise<HTTPResponse | null>;
@@ -197,6 +194,10 @@ export class HTTPConnection extends BaseConnection {
 
   protected override healthCheckImpl(_timeoutMs: number, signal: AbortSignal): Promise<Record<string, unknown>> {
     return this.#probe(this.#fallback.currentUrl, signal);
+  }
+
+  static async #isReachable(connection: HTTPConnection, url: string, signal: AbortSignal): Promise<boolean> {
+    return (await connection.#probe(url, signal)).isHealthy;
   }
 
   /** Whether it answers before `signal` is aborted. The caller sets the time limit. */

@@ -2,6 +2,11 @@ import type { MoorlineError } from '../runtime/error';
 
 /** The open transport of a persistent connection: one socket, or one stream. */
 export interface LiveTransport {
+  /** The connection that it belongs to. */
+  readonly connection: object;
+  /** Whether its connection has taken it into use; until then it keeps the error with which it ended. */
+  isTaken: boolean;
+  loss: MoorlineError | undefined;
   /** Stops reading, so that the other side waits. */
   pause(): void;
   resume(): void;
@@ -13,14 +18,14 @@ export interface LiveTransport {
   close(): Promise<void>;
 }
 
-/** The listener of a {@link LiveTransport}. */
+/** What a {@link LiveTransport} tells its connection. */
 export interface TransportListener<Message> {
   /** Called with messages that came. */
-  onMessages(messages: readonly Message[]): void;
+  onMessages(transport: LiveTransport, messages: readonly Message[]): void;
   /** Called with the values of messages that were parsed together; `messages` gives them as they came. */
-  onParsed(values: readonly unknown[], messages: () => readonly Message[]): void;
+  onParsed(transport: LiveTransport, values: readonly unknown[], messages: () => readonly Message[]): void;
   /** Called when it ended by itself. */
-  onLost(error: MoorlineError, end: TransportEnd): void;
+  onLost(transport: LiveTransport, error: MoorlineError, end: TransportEnd): void;
 }
 
 /** The end of a {@link LiveTransport} that was not closed here. */

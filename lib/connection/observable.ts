@@ -42,7 +42,7 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
   readonly #onEvent: Handlers<[event: ConnectionEvent]>;
   readonly #onState: Handlers<[state: ConnectionState, before: ConnectionState]>;
   readonly #onHealth: Handlers<[health: ConnectionHealth, before: ConnectionHealth]>;
-  readonly #recordedChecks = new WeakSet<ConnectionHealthCheck>();
+  #recordedChecks: WeakSet<ConnectionHealthCheck> | undefined;
   readonly #createdAt = Date.now();
   #updatedAt = this.#createdAt;
   #state: ConnectionState = ConnectionState.DISCONNECTED;
@@ -257,8 +257,9 @@ export abstract class ObservableConnection extends Emitter<ConnectionFacts> {
 
   /** @internal Records a health check. */
   protected recordCheck(result: ConnectionHealthCheck): void {
-    if (this.#recordedChecks.has(result)) return;
-    this.#recordedChecks.add(result);
+    const recordedChecks = (this.#recordedChecks ??= new WeakSet());
+    if (recordedChecks.has(result)) return;
+    recordedChecks.add(result);
     this.#lastHealthCheck = result.timestamp;
     this.setHealth(result.isHealthy ? ConnectionHealth.HEALTHY : ConnectionHealth.UNHEALTHY);
     if (result.isHealthy) return;

@@ -8,11 +8,14 @@ import { Fallback } from './recovery/fallback';
 import { checkMessageOptions, MessageQueue, type MessageOptions } from './messages/message-queue';
 import type { LiveTransport, TransportEnd, TransportListener } from './live-transport';
 import { MessageIterator } from './messages/message-iterator';
-import { subscribeListeners, type MessageEventName, type Listener } from './messages/message-listeners';
+import { listenerWatcher, type MessageEventName, type Listener } from './messages/message-listeners';
 import { MessageHandlers, type MessageHandlerOptions } from './messages/message-handlers';
 import { Reconnection } from './recovery/reconnection';
+import type { Abortable } from '../runtime/abort';
 import { KeepAlive } from '../runtime/timers';
 import { ConnectionHealth, ConnectionState, RecoveryStrategy, type ConnectionType } from './model';
+
+type AnyConnection = PersistentConnection<any, any>;
 
 /** The events of a persistent connection; a listener of `message` is called like a handler of `onMessage`. */
 export interface PersistentConnection<Message, Parsed> {
@@ -37,32 +40,48 @@ export abstract class PersistentConnection<Message, Parsed = Message>
 {
   readonly #queue: MessageQueue<Message>;
   readonly #onMessage: MessageHandlers<Parsed>;
-  readonly #reconnection: Reconnection;
-  readonly #fallback: Fallback;
+  readonly #reconnection: Reconnection<PersistentConnection<Message, Parsed>>;
+  readonly #fallback: Fallback<PersistentConnection<Message, Parsed>>;
   /** The open transport. Calls of any other one are ignored. */
   #liveTransport: LiveTransport | undefined;
   #lastTransport: LiveTransport | undefined;
   /** Wakes the iterators that wait for a connection. */
-  readonly #wakeIterators = new Set<() => void>();
+  #wakeIterators: Set<() => void> | undefined;
   /** The reason why nothing is open and nothing will be: the error that iterating ends with, if it is one. */
   #endReason: 'unopened' | 'finished' | { error: unknown } = 'unopened';
   #isReferenced = true;
-  /** Keeps the process alive while no transport can. */
-  readonly #keepAlive = new KeepAlive();
+  /** Keeps the process alive while no transport can; made when one is lost. */
+  #keepAlive: KeepAlive | undefined;
 
   constructor(config: ConnectionConfig, type: ConnectionType) {
     super(config, type);
-    const [onFullChange, waiting] = [() => this.#applyBackpressure(), () => this.#updateKeepAlive()];
-    this.#queue = new MessageQueue(DEFAULTS.queuedMessages, { full: onFullChange, room: onFullChange, waiting });
+    const onFullChange = () => this.#applyBackpressure();
+    this.#queue = new MessageQueue(DEFAULTS.queuedMessages, onFullChange, () => this.#updateKeepAlive());
     this.#onMessage = new MessageHandlers(this.handlerOwner, DEFAULTS.queuedMessages, onFullChange);
-    this.#reconnection = new Reconnection(this.config, {
-      open: (failures, signal) => this.#reopen(failures, signal),
-      onPause: (facts) => this.reportRetry(facts),
-    });
-    subscribeListeners(this, (listeners) => this.#subscribe(this.#onMessage.addGroup(listeners)));
-    const probe = (url: string, signal: AbortSignal) => this.#probe(url, signal);
-    this.#fallback = new Fallback(this.connectionId, this.config, probe, this.emitEvent.bind(this));
+    this.#reconnection = new Reconnection(this as PersistentConnection<Message, Parsed>, PersistentConnection.#hooks);
+    this.#fallback = new Fallback(this as PersistentConnection<Message, Parsed>, PersistentConnection.#hooks.probe);
+    PersistentConnection.#watchListeners(this);
   }
+
+  /** What those call that know their connection: made once, not for each of them. */
+  static readonly #hooks = {
+    open: (connection: AnyConnection, failures: number, signal: AbortSignal) => connection.#reopen(failures, signal),
+    onPause: (connection: AnyConnection, facts: { attempt: number; delayMs: number; error: unknown }) =>
+      connection.reportRetry(facts),
+    probe: (connection: AnyConnection, url: string, signal: AbortSignal) => connection.#probe(url, signal),
+  };
+  static readonly #listener: TransportListener<any> = {
+    onMessages: (transport, messages) => connectionOf(transport).#receive(transport, messages),
+    onParsed: (transport, values, messages) => connectionOf(transport).#receiveParsed(transport, values, messages),
+    onLost(transport, error, end) {
+      const connection = connectionOf(transport);
+      if (!transport.isTaken) transport.loss = error;
+      else if (transport === connection.#liveTransport) connection.#onLost(error, end);
+    },
+  };
+  static readonly #watchListeners = listenerWatcher((connection: AnyConnection, listeners) =>
+    connection.#subscribe(connection.#onMessage.addGroup(listeners)),
+  );
 
   override async isConnected(): Promise<boolean> {
     return this.#liveTransport !== undefined;
@@ -134,7 +153,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
       if (!this.#isOpening && this.#endReason === 'finished') return null;
       if (!this.#isOpening) throw typeof this.#endReason === 'object' ? this.#endReason.error : this.notOpen('receive');
       await new Promise<void>((resolve) => {
-        this.#wakeIterators.add(resolve);
+        (this.#wakeIterators ??= new Set()).add(resolve);
         this.#updateKeepAlive();
       });
     }
@@ -156,8 +175,10 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   #updateKeepAlive(): void {
     const hasHandlers = this.#isReferenced && this.#onMessage.size > 0;
     this.#liveTransport?.setReferenced(hasHandlers || (this.#isReferenced && this.#queue.hasWaiters));
-    const isNeeded = hasHandlers || (this.#isReferenced && this.#wakeIterators.size > 0);
-    this.#keepAlive.set(isNeeded && !this.#liveTransport && this.#isOpening);
+    const isNeeded = hasHandlers || (this.#isReferenced && Boolean(this.#wakeIterators?.size));
+    const keepsAlive = isNeeded && !this.#liveTransport && this.#isOpening;
+    if (keepsAlive) this.#keepAlive ??= new KeepAlive();
+    this.#keepAlive?.set(keepsAlive);
   }
 
   /** @internal */
@@ -186,11 +207,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   }
 
   /** @internal Opens a transport to `url`, which calls `listener` from then on. */
-  protected abstract open(
-    url: string,
-    signal: AbortSignal,
-    listener: TransportListener<Message>,
-  ): Promise<LiveTransport>;
+  protected abstract open(url: string, signal: Abortable, listener: TransportListener<Message>): Promise<LiveTransport>;
 
   /** @internal The value that `receive` returns for a message. */
   protected abstract parse(message: Message): Parsed;
@@ -234,7 +251,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   }
 
   /** Goes over to the other address, if there is one and `lifetime` goes on. */
-  async #openFallback(error: unknown, lifetime: AbortSignal): Promise<boolean> {
+  async #openFallback(error: unknown, lifetime: Abortable): Promise<boolean> {
     if (lifetime.aborted || !this.#fallback.available) return false;
     this.#fallback.activate(messageOf(error));
     try {
@@ -270,17 +287,19 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     this.#wakeAll();
   }
 
-  #onMessages(messages: readonly Message[]): void {
+  #receive(transport: LiveTransport, messages: readonly Message[]): void {
+    if (transport.isTaken && transport !== this.#liveTransport) return;
     this.onReceived(messages);
     for (let index = 0; index < messages.length; index++) {
       const message = messages[index]!;
       // A handler may have been removed, also by the message before.
-      if (this.#onMessage.size === 0) return this.#queue.put(messages.slice(index));
+      if (this.#onMessage.size === 0) return this.#queue.put(index === 0 ? messages : messages.slice(index));
       this.onHandled(message, this.#dispatch(message));
     }
   }
 
-  #onParsed(values: readonly unknown[], messages: () => readonly Message[]): void {
+  #receiveParsed(transport: LiveTransport, values: readonly unknown[], messages: () => readonly Message[]): void {
+    if (transport.isTaken && transport !== this.#liveTransport) return;
     for (let index = 0; index < values.length; index++) {
       if (this.#onMessage.size === 0) return this.#queue.put(messages().slice(index));
       this.#onMessage.dispatch(values[index] as Parsed);
@@ -349,19 +368,10 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   }
 
   /** Opens one and takes it into use, unless it is not wanted any more. */
-  async #open(url: string, signal: AbortSignal, isWanted = () => true): Promise<LiveTransport | undefined> {
-    let liveTransport: LiveTransport | undefined;
-    let loss: MoorlineError | undefined;
-    const isCurrent = () => !liveTransport || liveTransport === this.#liveTransport;
-    liveTransport = await this.open(url, signal, {
-      onMessages: (messages) => isCurrent() && this.#onMessages(messages),
-      onParsed: (values, messages) => isCurrent() && this.#onParsed(values, messages),
-      onLost: (error, final) => {
-        if (!liveTransport) loss = error;
-        else if (liveTransport === this.#liveTransport) this.#onLost(error, final);
-      },
-    });
-    if (loss) throw loss;
+  async #open(url: string, signal: Abortable, isWanted = () => true): Promise<LiveTransport | undefined> {
+    const liveTransport = await this.open(url, signal, PersistentConnection.#listener);
+    liveTransport.isTaken = true;
+    if (liveTransport.loss) throw liveTransport.loss;
     if (signal.aborted || !isWanted()) {
       void liveTransport.close().catch(() => undefined);
       signal.throwIfAborted();
@@ -393,8 +403,12 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   }
 
   #wakeAll(): void {
-    for (const wake of this.#wakeIterators) wake();
-    this.#wakeIterators.clear();
+    for (const wake of this.#wakeIterators ?? []) wake();
+    this.#wakeIterators = undefined;
     this.#updateKeepAlive();
   }
+}
+
+function connectionOf({ connection }: LiveTransport): AnyConnection {
+  return connection as AnyConnection;
 }

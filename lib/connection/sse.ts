@@ -1,8 +1,15 @@
+import type { Abortable } from '../runtime/abort';
 import { call } from '../runtime/native-call';
 import { failureFields, MoorlineError } from '../runtime/error';
 import { Buffer } from '../runtime/node';
 import { log } from '../runtime/logger';
-import { checkId, EventStreamTransport, type EventStreamEnd, SSEEvent } from '../sse/transport';
+import {
+  checkId,
+  EventStreamTransport,
+  type EventStreamEnd,
+  type EventStreamListener,
+  SSEEvent,
+} from '../sse/transport';
 import { withoutLogin } from '../http/url';
 import { EventStreamCursor, type EventStreamCursorOptions } from '../sse/cursor';
 import { Acknowledgements } from '../sse/acknowledgements';
@@ -13,11 +20,49 @@ import { PersistentConnection } from './persistent';
 import type { LiveTransport, TransportListener } from './live-transport';
 import { ConnectionType } from './model';
 
-/** @internal */
-interface LiveStream extends LiveTransport {
-  readonly stream: EventStreamTransport;
+/** The open event stream of a connection. */
+class LiveStream implements LiveTransport, EventStreamListener {
+  stream!: EventStreamTransport;
+  isTaken = false;
+  loss: MoorlineError | undefined = undefined;
   /** The position from which it brings events again, until the first one has come. */
   replaysFrom: string | undefined;
+  readonly connection: object;
+  readonly #listener: TransportListener<SSEEvent>;
+
+  constructor(connection: object, listener: TransportListener<SSEEvent>, replaysFrom: string | undefined) {
+    this.connection = connection;
+    this.#listener = listener;
+    this.replaysFrom = replaysFrom;
+  }
+
+  onEvents(events: SSEEvent[]): void {
+    this.#listener.onMessages(this, events);
+  }
+
+  onClose(end: EventStreamEnd): void {
+    const { isFinal, error } = end;
+    this.#listener.onLost(this, toError(end, this.stream.retryMs), { isFinal, isNormal: !error });
+  }
+
+  pause(): void {
+    this.stream.pause();
+  }
+
+  resume(): void {
+    this.stream.resume();
+  }
+
+  setHasHandlers(): void {}
+
+  setReferenced(referenced: boolean): void {
+    if (referenced) this.stream.ref();
+    else this.stream.unref();
+  }
+
+  async close(): Promise<void> {
+    this.stream.close();
+  }
 }
 
 /** A cursor, and what decides where it stands. */
@@ -142,7 +187,7 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
   /** @internal */
   protected override async open(
     url: string,
-    signal: AbortSignal,
+    signal: Abortable,
     listener: TransportListener<SSEEvent>,
   ): Promise<LiveStream> {
     this.#isClosed = false;
@@ -151,25 +196,15 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
     const { acknowledgements } = this.#progress ?? {};
     const isReplay = acknowledgements?.retryFrom !== undefined;
     if (!this.lastTransport) acknowledgements?.restart(lastEventId);
-    const stream = new EventStreamTransport(
+    const live = new LiveStream(this, listener, isReplay ? lastEventId : undefined);
+    live.stream = new EventStreamTransport(
       { url, headers, lastEventId },
-      {
-        onEvents: (events) => listener.onMessages(events),
-        onClose: (end) => listener.onLost(toError(end, stream.retryMs), { isFinal: end.isFinal, isNormal: !end.error }),
-      },
+      live,
       handleOf(this.config),
       this.connectionTracker,
     );
-    await stream.connect(signal);
-    return {
-      stream,
-      replaysFrom: isReplay ? lastEventId : undefined,
-      pause: () => stream.pause(),
-      resume: () => stream.resume(),
-      setHasHandlers: () => undefined,
-      setReferenced: (referenced) => (referenced ? stream.ref() : stream.unref()),
-      close: async () => stream.close(),
-    };
+    await live.stream.connect(signal);
+    return live;
   }
 
   #trackProgress(options: EventStreamCursorOptions): Progress {
@@ -195,7 +230,7 @@ export class SSEConnection extends PersistentConnection<SSEEvent> {
   }
 
   /** The position at which the next stream goes on: the first one at the caller's own position, else where the cursor stands. */
-  async #resumeFrom(signal: AbortSignal): Promise<string> {
+  async #resumeFrom(signal: Abortable): Promise<string> {
     if (this.lastTransport || this.#position !== undefined || !this.#progress) return this.lastEventId;
     const { cursor } = this.#progress;
     return call(() => cursor.load(), signal);

@@ -1,35 +1,29 @@
-import { failure, MoorlineError } from '../runtime/error';
+import type { Abortable, Lifetime } from '../runtime/abort';
+import { MoorlineError } from '../runtime/error';
 import { Buffer, performance } from '../runtime/node';
 import { bodyOf } from '../http/body';
 import { headerPairs } from '../http/headers';
 import { invalidType, invalidValue, invalidTypeRedacted } from '../runtime/argument-error';
 import { native } from '../runtime/native';
-import { SocketTransport, type SocketCloseEvent } from '../websocket/transport';
+import { SocketTransport } from '../websocket/transport';
 import { markBuiltIn } from './overrides';
 import { checkCustomOptions, handleOf, requireUrl, type ConnectionConfig } from './config/config';
 import { commonHeaders } from './config/headers';
 import { PersistentConnection } from './persistent';
-import type { LiveTransport, TransportListener } from './live-transport';
+import { LiveSocket } from './live-socket';
+import type { TransportListener } from './live-transport';
 import { mayBeJson } from './messages/json';
 import type { CallRecord } from './call-record';
 import { ConnectionType } from './model';
-
-/** @internal */
-interface LiveSocket extends LiveTransport {
-  readonly socket: SocketTransport;
-}
 
 /** A message whose first attempt the addon has made in vain. */
 interface UnsentMessage {
   /** The number of its call. */
   id: number;
   error: unknown;
-  lifetime: AbortSignal;
+  lifetime: Lifetime;
   startedAt: number | undefined;
 }
-
-/** So many batches are parsed one message after the other when one could not be parsed at once. */
-const BATCHES_APART = 100;
 
 /**
  * A WebSocket connection to a server, which is opened again when it is lost.
@@ -57,7 +51,6 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
   readonly #parses: boolean;
   /** Whether messages wait for a rate limit. */
   readonly #isLimited: boolean;
-  /** Code and reason of the close frame of the running `disconnect`. */
   #closeFrame: [code?: number, reason?: string] = [];
   #closeCalls = 0;
 
@@ -178,53 +171,30 @@ export class WebSocketConnection<Message = any> extends PersistentConnection<str
   /** @internal */
   protected override async open(
     url: string,
-    signal: AbortSignal,
+    signal: Abortable,
     listener: TransportListener<string | Buffer>,
   ): Promise<LiveSocket> {
     const headers = await commonHeaders(this.config, [signal]);
     const protocols = this.config.customOptions['protocols'] as string[] | undefined;
-    let [hasHandlers, joinsJson, apart] = [false, false, 0];
-    const updateJoinsJson = () => {
-      const joins = hasHandlers && this.#parses && apart === 0 && this.parse === WebSocketConnection.prototype.parse;
-      if (joins !== joinsJson) socket.setJoinsJson((joinsJson = joins));
-    };
-    const socket: SocketTransport = new SocketTransport(
+    const live = new LiveSocket(this, listener);
+    live.socket = new SocketTransport(
       { url, headers: Object.fromEntries(headerPairs(headers)), protocols },
-      {
-        onMessages: (messages) => {
-          if (apart > 0 && --apart === 0) updateJoinsJson();
-          listener.onMessages(messages);
-        },
-        onJsonList: (text, count) => {
-          const messages = () => native.websocketSplitJoinedJson(text);
-          const values = parseList(text);
-          if (values?.length === count) return listener.onParsed(values, messages);
-          apart = BATCHES_APART;
-          updateJoinsJson();
-          listener.onMessages(messages());
-        },
-        onClose: (closed) => {
-          const { code, error } = closed;
-          const isNormal = !error && native.connectionIsNormalClose(code);
-          const isFinal = native.connectionIsFinalClose(code, error?.kind === 'protocol');
-          listener.onLost(toError(closed), { isFinal, isNormal });
-        },
-      },
+      live,
       handleOf(this.config),
       { policy: this.connectionPolicies.handle, tracker: this.connectionTracker },
     );
-    await socket.connect(signal);
-    return {
-      socket,
-      pause: () => socket.pause(),
-      resume: () => socket.resume(),
-      setHasHandlers: (given) => {
-        hasHandlers = given;
-        updateJoinsJson();
-      },
-      setReferenced: (referenced) => (referenced ? socket.ref() : socket.unref()),
-      close: () => socket.close(...this.#closeFrame),
-    };
+    await live.socket.connect(signal);
+    return live;
+  }
+
+  /** @internal Whether text is parsed as JSON, and nobody has another idea of it. */
+  get parsesJson(): boolean {
+    return this.#parses && this.parse === WebSocketConnection.prototype.parse;
+  }
+
+  /** @internal Code and reason of the close frame of the running `disconnect`. */
+  get closeFrame(): [code?: number, reason?: string] {
+    return this.#closeFrame;
   }
 }
 
@@ -242,29 +212,10 @@ function readsJson({ parse, text }: Readonly<Record<string, unknown>>): boolean 
   return text === 'json';
 }
 
-/** The elements of a list of JSON; `undefined` where one of them is none. */
-function parseList(text: string): unknown[] | undefined {
-  try {
-    return JSON.parse(text) as unknown[];
-  } catch {
-    return undefined;
-  }
-}
-
 function encode(data: unknown): string | Uint8Array {
   if (data === null) return 'null';
   const { body, source } = bodyOf(data, 'data');
   // A message is sent whole.
   if (body === undefined || source) throw invalidTypeRedacted('data', 'text, bytes or a JSON value', data);
   return body;
-}
-
-function toError({ code, reason, error }: SocketCloseEvent): MoorlineError {
-  if (error) return error;
-  return failure('disconnected', `the server closed the connection: ${code}${reason && ` ${reason}`}`, {
-    service: 'websocket',
-    operation: 'receive',
-    idempotent: true,
-    detail: { closeCode: code, reason },
-  });
 }

@@ -1,7 +1,7 @@
 import type { Deadlines, TimedTask } from './deadlines';
 import { abortReason, clearTimeout, makeAbortController } from '../runtime/node';
 import { isThenable } from '../runtime/shape';
-import { isAborted, onAbort, reasonOf } from '../runtime/abort';
+import { isAborted, onAbort, reasonOf, type Abortable } from '../runtime/abort';
 import { startTimer } from '../runtime/timers';
 
 /** The argument of a function that runs under a policy. */
@@ -16,12 +16,12 @@ export interface Attempt {
 export class LinkedSignal {
   /** Ends what the call waits for at the moment. */
   interrupt: ((reason: unknown) => void) | undefined;
-  readonly #first: AbortSignal;
-  readonly #second: AbortSignal | undefined;
+  readonly #first: Abortable;
+  readonly #second: Abortable | undefined;
   readonly #removeFirstListener: () => void;
   readonly #removeSecondListener: (() => void) | undefined;
 
-  constructor(first: AbortSignal, second?: AbortSignal) {
+  constructor(first: Abortable, second?: Abortable) {
     this.#first = first;
     this.#second = second;
     const interrupt = () => this.interrupt?.(this.reason);

@@ -4,6 +4,7 @@ import { clearTimeout, queueMicrotask } from '../runtime/node';
 import { invalidType, outOfRange } from '../runtime/argument-error';
 import type { CallerClock } from './clock';
 import { matches, type ErrorMatcher } from '../runtime/error-matcher';
+import type { Abortable } from '../runtime/abort';
 import { native, type Handle } from '../runtime/native';
 import { isError, readableError } from '../runtime/error-message';
 import { LinkedSignal, TIMED_OUT, RunningAttempt, type Attempt } from './attempt';
@@ -30,7 +31,7 @@ export interface RunnerOptions {
   /** The caller's clock, where the addon does not use its own. */
   clock?: CallerClock | undefined;
   /** Returns the signal that ends the pauses and the waiting of a call that begins now, and all attempts but the first. */
-  lifetime?: () => AbortSignal;
+  lifetime?: () => Abortable;
 }
 
 /** The answer of the addon to a call that is not admitted at once: refused, delayed or queued. */
@@ -47,10 +48,10 @@ export class PolicyRunner {
   /** How long a first attempt may take that had not to wait. */
   readonly #attemptTimeoutMs: number;
   readonly #deadlines: Deadlines | undefined;
-  /** Calls in the bulkhead's queue, by number. */
-  readonly #queued = new Map<number, () => void>();
+  /** Calls in the bulkhead's queue, by number; made with the first, as is the next. */
+  #queued: Map<number, () => void> | undefined;
   /** Calls that wait for the rate limit, by number. */
-  readonly #limited = new Map<number, () => void>();
+  #limited: Map<number, () => void> | undefined;
   #isWakeScheduled = false;
 
   constructor(policy: Handle<NativePolicy>, attemptTimeoutMs: number | null, options: RunnerOptions) {
@@ -67,7 +68,7 @@ export class PolicyRunner {
    * Runs `work` until it succeeds, cannot be repeated or is refused; rejects with the last error. No attempt begins after
    * `timeoutMs`, and nothing is waited for until then.
    */
-  run<T>(work: Guarded<T>, signal?: AbortSignal, timeoutMs?: number): Promise<T> {
+  run<T>(work: Guarded<T>, signal?: Abortable, timeoutMs?: number): Promise<T> {
     if (typeof work !== 'function') throw invalidType('fn', 'a function', work);
     const lifetime = this.#options.lifetime?.();
     if (signal)
@@ -85,7 +86,7 @@ export class PolicyRunner {
    * Runs a call whose number, below 0 where it was not admitted, the addon has given; `lifetime` ends its pauses and its
    * waiting, and all attempts but the first.
    */
-  runAdmitted<T>(work: Guarded<T>, id: number, lifetime: AbortSignal | undefined): Promise<T> {
+  runAdmitted<T>(work: Guarded<T>, id: number, lifetime: Abortable | undefined): Promise<T> {
     if (id < 0)
       return this.#runWithSignals(lifetime, undefined, (linkedSignal) =>
         this.#runAttempts(work, id, 1, undefined, linkedSignal),
@@ -115,8 +116,8 @@ export class PolicyRunner {
 
   /** Runs `call`, which the signals end, if there are any. */
   async #runWithSignals<T>(
-    signal: AbortSignal | undefined,
-    lifetime: AbortSignal | undefined,
+    signal: Abortable | undefined,
+    lifetime: Abortable | undefined,
     call: (linkedSignal: LinkedSignal | undefined) => Promise<T>,
   ): Promise<T> {
     // Awaited, or the caller would not be on the stack of errors.
@@ -205,8 +206,11 @@ export class PolicyRunner {
         }
         isLimited = 'waitMs' in answer;
         try {
-          if ('waitMs' in answer) await this.#waitForTurn(this.#limited, answer.id, answer.waitMs, linkedSignal);
-          else await this.#waitForTurn(this.#queued, answer.id, answer.queueMs, linkedSignal);
+          if ('waitMs' in answer) {
+            await this.#waitForTurn((this.#limited ??= new Map()), answer.id, answer.waitMs, linkedSignal);
+          } else {
+            await this.#waitForTurn((this.#queued ??= new Map()), answer.id, answer.queueMs, linkedSignal);
+          }
         } catch (reason) {
           this.#cancel(answer.id);
           throw reason;
@@ -244,17 +248,17 @@ export class PolicyRunner {
   /** Wakes the queued calls whose turn has come. */
   #wakeQueued(): void {
     for (let id = native.policyDequeue(this.#policy); id >= 0; id = native.policyDequeue(this.#policy)) {
-      this.#queued.get(id)?.();
+      this.#queued?.get(id)?.();
     }
   }
 
   /** Lets those who wait for the rate limit ask anew: a turn before theirs may be free. Once for all that end at a moment. */
   #wakeLimited(): void {
-    if (this.#limited.size === 0 || this.#isWakeScheduled) return;
+    if (!this.#limited?.size || this.#isWakeScheduled) return;
     this.#isWakeScheduled = true;
     queueMicrotask(() => {
       this.#isWakeScheduled = false;
-      for (const wake of this.#limited.values()) wake();
+      for (const wake of this.#limited?.values() ?? []) wake();
     });
   }
 
@@ -278,7 +282,7 @@ export class PolicyRunner {
   #succeed(id: number): void {
     this.#syncClock(id);
     native.policySucceed(this.#policy, id);
-    if (this.#queued.size > 0) this.#wakeQueued();
+    if (this.#queued?.size) this.#wakeQueued();
   }
 
   /** Cancels the call, which needs no time of the caller's clock. */

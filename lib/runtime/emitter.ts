@@ -39,6 +39,15 @@ export type EventMap<Facts extends EventFacts = EventFacts> = {
   [event in EventName]: [event: MoorlineEvent & (event extends keyof Facts ? Facts[event] : unknown)];
 };
 
+/** The channels that were published to, by service: all objects of a service share them. */
+const channels = new Map<string, Map<EventName, Channel>>();
+
+function channelsOf(service: string): Map<EventName, Channel> {
+  let known = channels.get(service);
+  if (!known) channels.set(service, (known = new Map()));
+  return known;
+}
+
 /**
  * An event emitter that also publishes each event on the `diagnostics_channel` `moorline:<service>:<event>`. An event without
  * listeners and subscribers costs nothing, and an `error` event without listeners is not thrown. An error that a listener
@@ -47,12 +56,13 @@ export type EventMap<Facts extends EventFacts = EventFacts> = {
 export class Emitter<Facts extends EventFacts = EventFacts> extends EventEmitter<EventMap<Facts>> {
   readonly #service: string;
   readonly #name: string;
-  readonly #channels = new Map<EventName, Channel>();
+  readonly #channels: Map<EventName, Channel>;
 
   constructor(service: string, name: string) {
     super();
     this.#service = service;
     this.#name = name;
+    this.#channels = channelsOf(service);
   }
 
   /** @internal Emits `event` with its facts, which are made only when there are listeners. */

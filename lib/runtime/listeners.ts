@@ -12,7 +12,8 @@ export interface HandlerOwner {
 
 /** Event handlers of the user's. What one of them throws, or rejects with, is logged, and the others are still called. */
 export class Handlers<Args extends unknown[]> {
-  readonly #handlers = new Map<symbol, (...args: Args) => unknown>();
+  /** Made with the first one. */
+  #handlers: Map<symbol, (...args: Args) => unknown> | undefined;
   readonly #owner: HandlerOwner;
 
   constructor(owner: HandlerOwner) {
@@ -20,21 +21,23 @@ export class Handlers<Args extends unknown[]> {
   }
 
   get size(): number {
-    return this.#handlers.size;
+    return this.#handlers?.size ?? 0;
   }
 
   /** Adds one, and gives the function that takes it off again. The same function may be added twice. */
   add(handler: (...args: Args) => unknown): () => void {
     checkHandler(handler);
     const key = Symbol('handler');
-    this.#handlers.set(key, handler);
+    const handlers = (this.#handlers ??= new Map());
+    handlers.set(key, handler);
     return () => {
-      this.#handlers.delete(key);
+      handlers.delete(key);
     };
   }
 
   /** Calls all of them. */
   emit(...args: Args): void {
+    if (!this.#handlers) return;
     for (const handler of this.#handlers.values()) callHandler(this.#owner, handler, ...args);
   }
 }
@@ -63,7 +66,8 @@ export function callHandler<Args extends unknown[]>(
   }
 }
 
-async function awaitHandler(owner: HandlerOwner, answer: PromiseLike<unknown>): Promise<boolean> {
+/** Waits for what a handler returned; whether that was fulfilled. */
+export async function awaitHandler(owner: HandlerOwner, answer: PromiseLike<unknown>): Promise<boolean> {
   try {
     await answer;
     return true;
@@ -73,7 +77,8 @@ async function awaitHandler(owner: HandlerOwner, answer: PromiseLike<unknown>): 
   }
 }
 
-function logFailure({ id, name }: HandlerOwner, error: unknown): void {
+/** Logs what a handler threw. */
+export function logFailure({ id, name }: HandlerOwner, error: unknown): void {
   log('warn', 'connection.handler-failed', id, () => ({
     ...(name !== undefined && { connection: name }),
     error: messageOf(error),

@@ -1,7 +1,7 @@
 import { toMoorlineError } from './error';
 import type { KnownOptions } from './known-options';
 import { native, type Cancel, type Handle } from './native';
-import { isReasonOf, onAbort, reasonOf } from './abort';
+import { isReasonOf, onAbort, reasonOf, type Abortable } from './abort';
 
 /**
  * Options of `run` of {@link Policy} and {@link CircuitBreaker} and of the methods of {@link TursoPool} that borrow a connection;
@@ -22,7 +22,7 @@ export const CALL_OPTIONS: KnownOptions<CallOptions> = { signal: true };
  */
 export async function call<T>(
   start: (cancel: Handle<Cancel> | undefined) => Promise<T>,
-  signal?: AbortSignal,
+  signal?: Abortable,
   toError: (rejection: unknown) => unknown = toMoorlineError,
   undo?: (late: T) => void,
 ): Promise<T> {
@@ -54,7 +54,7 @@ export function weakListener<Owner extends object, Args extends unknown[]>(
 
 async function abortable<T>(
   start: (cancel: Handle<Cancel> | undefined) => Promise<T>,
-  signal: AbortSignal,
+  signal: Abortable,
   undo?: (late: T) => void,
 ): Promise<T> {
   signal.throwIfAborted();

@@ -1,5 +1,5 @@
 import { clearTimeout, makeAbortController, setTimeout } from './node';
-import { isAborted, onAbort, reasonOf } from './abort';
+import { isAborted, onAbort, reasonOf, type Abortable } from './abort';
 
 /** Node's maximum timer delay; larger values fire after 1 ms. */
 export const LONGEST_TIMER_MS = 2 ** 31 - 1;
@@ -63,7 +63,7 @@ export class KeepAlive {
 }
 
 /** Sleeps; an abort wakes it. */
-export function sleep(ms: number, signal: AbortSignal): Promise<void> {
+export function sleep(ms: number, signal: Abortable): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
       stop();
@@ -81,7 +81,7 @@ export function sleep(ms: number, signal: AbortSignal): Promise<void> {
  */
 export async function withTimeout<T>(
   ms: number,
-  signals: readonly AbortSignal[],
+  signals: readonly Abortable[],
   work: (signal: AbortSignal) => T | PromiseLike<T>,
   timeoutError?: () => Error,
 ): Promise<T> {

@@ -1,3 +1,4 @@
+import type { Abortable } from '../runtime/abort';
 import { call } from '../runtime/native-call';
 import { toMoorlineError, type MoorlineError } from '../runtime/error';
 import { abortReason, makeAbortController } from '../runtime/node';
@@ -151,7 +152,7 @@ export class EventStreamTransport {
    * (`detail.status`, `retryAfterMs`); `retryable` says whether another attempt can succeed. A call during a connect
    * waits for the same one.
    */
-  connect(signal?: AbortSignal): Promise<void> {
+  connect(signal?: Abortable): Promise<void> {
     if (this.isOpen) return Promise.resolve();
     if (this.#connecting) return this.#connecting.done;
     const controller = makeAbortController();
@@ -194,7 +195,7 @@ export class EventStreamTransport {
     this.#end(connection, { isFinal: true });
   }
 
-  async #connect(controller: AbortController, signal?: AbortSignal): Promise<void> {
+  async #connect(controller: AbortController, signal?: Abortable): Promise<void> {
     signal?.throwIfAborted();
     const onAbort = () => controller.abort(signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
@@ -202,7 +203,7 @@ export class EventStreamTransport {
     try {
       const stream = await call(
         (cancel) => {
-          const onBatch = (batch: NativeBatch) => this.#onBatch(connection, batch);
+          const onBatch = this.#makeReceiver(connection);
           return native.sseConnect(this.#client, this.#state.lastEventId, onBatch, cancel, this.#tracker);
         },
         controller.signal,
@@ -222,6 +223,11 @@ export class EventStreamTransport {
     } finally {
       signal?.removeEventListener('abort', onAbort);
     }
+  }
+
+  /** The addon keeps it, and with it all that is in its scope. */
+  #makeReceiver(connection: Connection): (batch: NativeBatch) => void {
+    return (batch) => this.#onBatch(connection, batch);
   }
 
   #onBatch(connection: Connection, batch: NativeBatch): void {

@@ -1,3 +1,4 @@
+import type { Abortable } from '../runtime/abort';
 import { call, type CallOptions } from '../runtime/native-call';
 import { closedFailure, failure, toMoorlineError, MoorlineError } from '../runtime/error';
 import { makeAbortController } from '../runtime/node';
@@ -175,7 +176,7 @@ export class SocketTransport {
   }
 
   /** Resolves when it is open. A call during a connect waits for the same one, a call during a close for its end. */
-  connect(signal?: AbortSignal): Promise<void> {
+  connect(signal?: Abortable): Promise<void> {
     if (this.#closing) return this.#closing.then(() => this.connect(signal));
     if (this.#open) return Promise.resolve();
     if (this.#connecting) return this.#connecting.done;
@@ -279,14 +280,13 @@ export class SocketTransport {
     native.websocketTerminate(this.#socket);
   }
 
-  async #connect(controller: AbortController, signal?: AbortSignal): Promise<void> {
+  async #connect(controller: AbortController, signal?: Abortable): Promise<void> {
     signal?.throwIfAborted();
     const onAbort = () => controller.abort(signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });
-    const onBatch = (batch: unknown) => this.#onBatch(batch as NativeBatch);
     try {
       const [socket, protocol, extensions = ''] = await call(
-        (cancel) => native.websocketConnect(this.#client, onBatch, cancel, this.#reader),
+        (cancel) => native.websocketConnect(this.#client, this.#makeReceiver(), cancel, this.#reader),
         controller.signal,
         toMoorlineError,
         ([late]) => native.websocketTerminate(late),
@@ -323,6 +323,11 @@ export class SocketTransport {
     const closed = native.websocketClose(socket, code, reason);
     this.resume();
     await call(() => closed);
+  }
+
+  /** The addon keeps it, and with it all that is in its scope. */
+  #makeReceiver(): (batch: unknown) => void {
+    return (batch) => this.#onBatch(batch as NativeBatch);
   }
 
   #onBatch(batch: NativeBatch): void {

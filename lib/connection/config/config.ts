@@ -267,8 +267,10 @@ function copy<T>(value: T): T {
 /** Of an environment, what could concern us. */
 function variablesOf(environment: Environment): Record<string, string> {
   checkObject('env', environment);
-  const texts = Object.entries(environment).filter(([name, value]) => name.startsWith('VITE_') && value !== undefined);
-  return Object.fromEntries(texts.map(([name, value]) => [name, String(value)]));
+  // The value of a variable costs more than its name.
+  const names = Object.keys(environment).filter((name) => name.startsWith('VITE_'));
+  const variables = names.map((name) => [name, environment[name]] as const).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(variables.map(([name, value]) => [name, String(value)]));
 }
 
 function checkObject(path: string, value: unknown): void {

@@ -3,6 +3,7 @@ import { isPlainObject } from '../../runtime/shape';
 import type { CustomHeaders, ResolvedConnectionConfig } from './config';
 import { timeoutFailure } from '../error';
 import { traceHeaders } from '../../http/trace';
+import type { Abortable } from '../../runtime/abort';
 import { withTimeout } from '../../runtime/timers';
 
 const PATH = 'options.customHeaders';
@@ -13,7 +14,7 @@ const PATH = 'options.customHeaders';
  */
 export function commonHeaders(
   config: Readonly<ResolvedConnectionConfig>,
-  signals: readonly AbortSignal[],
+  signals: readonly Abortable[],
 ): Record<string, string> | Promise<Record<string, string>> {
   const { customHeaders } = config;
   if (typeof customHeaders === 'function') return callCustomHeaders(customHeaders, config, signals);
@@ -23,7 +24,7 @@ export function commonHeaders(
 async function callCustomHeaders(
   customHeaders: Extract<CustomHeaders, (...facts: never) => unknown>,
   { timeout, connectionType }: Readonly<ResolvedConnectionConfig>,
-  signals: readonly AbortSignal[],
+  signals: readonly Abortable[],
 ): Promise<Record<string, string>> {
   const timeoutError = () => timeoutFailure('timeout', timeout, connectionType, 'customHeaders');
   const given: unknown = await withTimeout(timeout, signals, (signal) => customHeaders({ signal }), timeoutError);

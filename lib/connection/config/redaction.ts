@@ -19,8 +19,11 @@ const REDACTED = '[redacted]';
  * ordinary objects.
  */
 export function withRedaction<Config extends ConfidentialConfig>(config: Config): Config {
-  const show = () => redactedCopy(config);
   return Object.defineProperties(config, { toJSON: { value: show }, [inspect.custom]: { value: show } });
+}
+
+function show(this: ConfidentialConfig): Record<string, unknown> {
+  return redactedCopy(this);
 }
 
 function redactedCopy(config: ConfidentialConfig): Record<string, unknown> {

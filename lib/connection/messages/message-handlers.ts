@@ -1,6 +1,7 @@
 import { invalidType, outOfRange } from '../../runtime/argument-error';
 import { checkOptions, type KnownOptions } from '../../runtime/known-options';
-import { callHandler, checkHandler, type HandlerOwner } from '../../runtime/listeners';
+import { awaitHandler, callHandler, checkHandler, type HandlerOwner, logFailure } from '../../runtime/listeners';
+import { isThenable } from '../../runtime/shape';
 import type { ListenerSource } from './message-listeners';
 
 /** Options of `onMessage`. */
@@ -17,35 +18,32 @@ interface QueuedMessage<Message> {
   settle: (succeeded: boolean | Promise<boolean>) => void;
 }
 
+/** What the handlers of a connection have in common. */
+interface HandlerContext {
+  owner: HandlerOwner;
+  /** The most messages that should wait for a handler. */
+  limit: number;
+  onFullChange: () => void;
+}
+
 /** One handler, and the messages that wait for it. */
 class HandlerQueue<Message> {
   /** Whether no more messages should come. */
   isFull = false;
-  readonly #call: (message: Message) => boolean | Promise<boolean>;
+  protected readonly context: HandlerContext;
+  readonly #handler: (message: Message) => unknown;
   readonly #concurrency: number;
-  readonly #limit: number;
-  readonly #onFullChange: () => void;
   #waiting: QueuedMessage<Message>[] = [];
   #running = 0;
 
-  constructor(
-    call: (message: Message) => boolean | Promise<boolean>,
-    bounds: { concurrency: number; limit: number },
-    onFullChange: () => void,
-  ) {
-    this.#call = call;
-    this.#concurrency = bounds.concurrency;
-    this.#limit = bounds.limit;
-    this.#onFullChange = onFullChange;
+  constructor(context: HandlerContext, handler: (message: Message) => unknown, concurrency: number) {
+    this.context = context;
+    this.#handler = handler;
+    this.#concurrency = concurrency;
   }
 
   handle(message: Message): boolean | Promise<boolean> {
-    if (this.#running >= this.#concurrency || this.#waiting.length > 0) {
-      return new Promise((settle) => {
-        this.#waiting.push({ message, settle });
-        if (!this.isFull && this.#waiting.length >= this.#limit) this.#setFull(true);
-      });
-    }
+    if (this.#running >= this.#concurrency || this.#waiting.length > 0) return this.#wait(message);
     const succeeded = this.#callHandler(message);
     // A message may have come while the handler ran.
     if (this.#waiting.length > 0 && typeof succeeded === 'boolean') this.#callWaiting();
@@ -58,9 +56,28 @@ class HandlerQueue<Message> {
     this.#setFull(false);
   }
 
+  /** Calls the handler; whether it succeeded. */
+  protected call(message: Message): boolean | Promise<boolean> {
+    try {
+      const handler = this.#handler;
+      const answer = handler(message);
+      return isThenable(answer) ? awaitHandler(this.context.owner, answer) : true;
+    } catch (error) {
+      logFailure(this.context.owner, error);
+      return false;
+    }
+  }
+
+  #wait(message: Message): Promise<boolean> {
+    return new Promise((settle) => {
+      this.#waiting.push({ message, settle });
+      if (!this.isFull && this.#waiting.length >= this.context.limit) this.#setFull(true);
+    });
+  }
+
   #callHandler(message: Message): boolean | Promise<boolean> {
     this.#running += 1;
-    const succeeded = this.#call(message);
+    const succeeded = this.call(message);
     if (typeof succeeded !== 'boolean') return this.#finish(succeeded);
     this.#running -= 1;
     return succeeded;
@@ -77,7 +94,7 @@ class HandlerQueue<Message> {
     while (this.#running < this.#concurrency) {
       const waiting = this.#waiting.shift();
       if (!waiting) return;
-      if (this.isFull && this.#waiting.length * 2 <= this.#limit) this.#setFull(false);
+      if (this.isFull && this.#waiting.length * 2 <= this.context.limit) this.#setFull(false);
       waiting.settle(this.#callHandler(waiting.message));
     }
   }
@@ -85,7 +102,21 @@ class HandlerQueue<Message> {
   #setFull(full: boolean): void {
     if (this.isFull === full) return;
     this.isFull = full;
-    this.#onFullChange();
+    this.context.onFullChange();
+  }
+}
+
+/** Several handlers that are one: all that its source gives when a message comes. */
+class GroupQueue<Message> extends HandlerQueue<Message> {
+  readonly #source: ListenerSource<Message>;
+
+  constructor(context: HandlerContext, source: ListenerSource<Message>) {
+    super(context, source, 1);
+    this.#source = source;
+  }
+
+  protected override call(message: Message): boolean | Promise<boolean> {
+    return allSucceeded(this.#source().map((listener) => callHandler(this.context.owner, listener, message)));
   }
 }
 
@@ -95,26 +126,24 @@ class HandlerQueue<Message> {
  * that `isFull` did.
  */
 export class MessageHandlers<Message> {
-  readonly #owner: HandlerOwner;
-  readonly #limit: number;
-  readonly #onFullChange: () => void;
-  readonly #queues = new Set<HandlerQueue<Message>>();
+  readonly #context: HandlerContext;
+  /** Made with the first one. */
+  #queues: Set<HandlerQueue<Message>> | undefined;
   /** The queue, where there is one. */
   #singleQueue: HandlerQueue<Message> | undefined;
+  #size = 0;
 
   constructor(owner: HandlerOwner, limit: number, onFullChange: () => void) {
-    this.#owner = owner;
-    this.#limit = limit;
-    this.#onFullChange = onFullChange;
+    this.#context = { owner, limit, onFullChange };
   }
 
   get size(): number {
-    return this.#queues.size;
+    return this.#size;
   }
 
   /** Whether no more messages should come. */
   get isFull(): boolean {
-    for (const queue of this.#queues) if (queue.isFull) return true;
+    for (const queue of this.#queues ?? []) if (queue.isFull) return true;
     return false;
   }
 
@@ -122,30 +151,29 @@ export class MessageHandlers<Message> {
   add(handler: (message: Message) => unknown, options: MessageHandlerOptions = {}): () => void {
     checkHandler(handler);
     checkOptions('options', options, OPTIONS);
-    return this.#add((message) => callHandler(this.#owner, handler, message), concurrencyOf(options));
+    return this.#add(new HandlerQueue(this.#context, handler, concurrencyOf(options)));
   }
 
   /** Adds all that `listeners` gives when a message comes, as if they were one. */
   addGroup(listeners: ListenerSource<Message>): () => void {
-    return this.#add((message) => {
-      return allSucceeded(listeners().map((listener) => callHandler(this.#owner, listener, message)));
-    }, 1);
+    return this.#add(new GroupQueue(this.#context, listeners));
   }
 
-  #add(call: (message: Message) => boolean | Promise<boolean>, concurrency: number): () => void {
-    const queue = new HandlerQueue<Message>(call, { concurrency, limit: this.#limit }, () => this.#onFullChange());
-    this.#queues.add(queue);
-    this.#updateSingleQueue();
+  #add(queue: HandlerQueue<Message>): () => void {
+    const queues = (this.#queues ??= new Set());
+    queues.add(queue);
+    this.#update(queues);
     return () => {
-      if (!this.#queues.delete(queue)) return;
-      this.#updateSingleQueue();
+      if (!queues.delete(queue)) return;
+      this.#update(queues);
       queue.drop();
     };
   }
 
-  #updateSingleQueue(): void {
-    const [first] = this.#queues;
-    this.#singleQueue = this.#queues.size === 1 ? first : undefined;
+  #update(queues: Set<HandlerQueue<Message>>): void {
+    this.#size = queues.size;
+    const [first] = queues;
+    this.#singleQueue = queues.size === 1 ? first : undefined;
   }
 
   /** Calls all handlers with a message. Returns whether none failed, or a promise of that. */
@@ -153,7 +181,7 @@ export class MessageHandlers<Message> {
     if (this.#singleQueue) return this.#singleQueue.handle(message);
     const results: (boolean | Promise<boolean>)[] = [];
     // A handler may remove another one.
-    for (const queue of this.#queues) results.push(queue.handle(message));
+    for (const queue of this.#queues ?? []) results.push(queue.handle(message));
     return allSucceeded(results);
   }
 }

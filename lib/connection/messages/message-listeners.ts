@@ -19,30 +19,31 @@ export type Listener<Name, Message> = Name extends EventName
 /** Returns the functions that are called with a message. */
 export type ListenerSource<Message> = () => readonly ((message: Message) => unknown)[];
 
+/** The functions that unsubscribe the listeners of `message`, of emitters that have some. */
+const unsubscribers = new WeakMap<EventEmitter, () => void>();
+
 /**
- * Subscribes the listeners of `message` of an emitter: while it has any, they are subscribed by `subscribe`, which
- * returns the function that unsubscribes them.
+ * Returns a function that watches an emitter for listeners of `message`: while it has any, they are subscribed by
+ * `subscribe`, which returns the function that unsubscribes them. All emitters share what it makes.
  */
-export function subscribeListeners<Message>(
-  connection: object,
-  subscribe: (listeners: ListenerSource<Message>) => () => void,
-): void {
-  const emitter = connection as EventEmitter;
-  const listeners = () => emitter.rawListeners('message').map((listener) => listener.bind(emitter)) as any[];
-  let unsubscribe: (() => void) | undefined;
-  const onAdded = (event: unknown) => {
-    if (event === 'message') unsubscribe ??= subscribe(listeners);
-  };
-  const onRemoved = (event: unknown, listener: unknown) => {
+export function listenerWatcher<Owner extends object, Message>(
+  subscribe: (owner: Owner, listeners: ListenerSource<Message>) => () => void,
+): (owner: Owner) => void {
+  function onAdded(this: EventEmitter, event: unknown): void {
+    if (event !== 'message' || unsubscribers.has(this)) return;
+    const listeners = () => this.rawListeners('message').map((listener) => listener.bind(this)) as any[];
+    unsubscribers.set(this, subscribe(this as object as Owner, listeners));
+  }
+  function onRemoved(this: EventEmitter, event: unknown, listener: unknown): void {
     // `removeAllListeners()` takes these two off as well.
-    if (listener === onAdded) queueMicrotask(attach);
-    if (event !== 'message' || emitter.listenerCount('message') > 0) return;
-    unsubscribe?.();
-    unsubscribe = undefined;
-  };
-  const attach = () => {
-    if (emitter.listenerCount('message') > 0) onAdded('message');
+    if (listener === onAdded) queueMicrotask(() => watch(this));
+    if (event !== 'message' || this.listenerCount('message') > 0) return;
+    unsubscribers.get(this)?.();
+    unsubscribers.delete(this);
+  }
+  const watch = (emitter: EventEmitter) => {
+    if (emitter.listenerCount('message') > 0) onAdded.call(emitter, 'message');
     emitter.off('removeListener', onRemoved).on('removeListener', onRemoved).on('newListener', onAdded);
   };
-  attach();
+  return (owner) => watch(owner as object as EventEmitter);
 }

@@ -28,24 +28,23 @@ interface Waiter<T> {
 }
 
 /**
- * The received messages of one connection, in order. Its producer bounds it: `full` is called when no more messages
- * should come, `room` when there is room again.
+ * The received messages of one connection, in order. Its producer bounds it: `onFullChange` is called when no more messages
+ * should come, and when there is room again; `onWaitingChange` with the first `take` that waits, and after the last one.
  */
 export class MessageQueue<T> {
   readonly #limit: number;
-  readonly #onFull: () => void;
-  readonly #onRoom: () => void;
-  readonly #onWaiting: (waiting: boolean) => void;
-  readonly #waiters = new Set<Waiter<T>>();
+  readonly #onFullChange: () => void;
+  readonly #onWaitingChange: () => void;
+  /** Made with the first one. */
+  #waiters: Set<Waiter<T>> | undefined;
   #messages: T[] = [];
   #taken = 0;
   #full = false;
 
-  constructor(limit: number, on: { full(): void; room(): void; waiting(waiting: boolean): void }) {
+  constructor(limit: number, onFullChange: () => void, onWaitingChange: () => void) {
     this.#limit = limit;
-    this.#onFull = () => on.full();
-    this.#onRoom = () => on.room();
-    this.#onWaiting = (waiting) => on.waiting(waiting);
+    this.#onFullChange = onFullChange;
+    this.#onWaitingChange = onWaitingChange;
   }
 
   /** Whether no more should come. */
@@ -55,7 +54,7 @@ export class MessageQueue<T> {
 
   /** Whether a `take` waits for a message. */
   get hasWaiters(): boolean {
-    return this.#waiters.size > 0;
+    return this.#waiters !== undefined && this.#waiters.size > 0;
   }
 
   get size(): number {
@@ -63,31 +62,40 @@ export class MessageQueue<T> {
   }
 
   put(messages: readonly T[]): void {
-    for (const message of messages) {
-      const [waiter] = this.#waiters;
-      if (waiter) this.#settle(waiter, message);
-      else this.#messages.push(message);
+    let index = 0;
+    while (this.hasWaiters && index < messages.length) {
+      const [waiter] = this.#waiters!;
+      this.#settle(waiter!, messages[index++]!);
     }
+    this.#append(index === 0 ? messages : messages.slice(index));
     if (!this.#full && this.size >= this.#limit) {
       this.#full = true;
-      this.#onFull();
+      this.#onFullChange();
     }
   }
 
   /** The next message if there is one already. */
   poll(): T | undefined {
-    if (this.size === 0) return undefined;
+    if (this.#taken === this.#messages.length) return undefined;
     const message = this.#messages[this.#taken]!;
     this.#messages[this.#taken++] = undefined as T;
-    if (this.#taken > 64 && this.#taken * 2 > this.#messages.length) {
-      this.#messages = this.#messages.slice(this.#taken);
+    if (this.#taken > 64 && this.#taken === this.#messages.length) {
+      this.#messages = [];
       this.#taken = 0;
     }
     if (this.#full && this.size * 2 <= this.#limit) {
       this.#full = false;
-      this.#onRoom();
+      this.#onFullChange();
     }
     return message;
+  }
+
+  #append(messages: readonly T[]): void {
+    if (this.#taken > 64 && this.#taken * 2 > this.#messages.length) {
+      this.#messages = this.#messages.slice(this.#taken);
+      this.#taken = 0;
+    }
+    for (let index = 0; index < messages.length; index++) this.#messages.push(messages[index]!);
   }
 
   /** The next message, or `null` when the connection ends first, nothing comes in time, or `signal` is aborted. */
@@ -108,19 +116,20 @@ export class MessageQueue<T> {
           resolve(message);
         },
       };
-      this.#waiters.add(waiter);
-      if (this.#waiters.size === 1) this.#onWaiting(true);
+      const waiters = (this.#waiters ??= new Set());
+      waiters.add(waiter);
+      if (waiters.size === 1) this.#onWaitingChange();
     });
   }
 
   /** Ends every wait with `null`. Messages that came before can still be taken. */
   end(): void {
-    for (const waiter of [...this.#waiters]) this.#settle(waiter, null);
+    for (const waiter of [...(this.#waiters ?? [])]) this.#settle(waiter, null);
   }
 
   #settle(waiter: Waiter<T>, message: T | null): void {
-    if (!this.#waiters.delete(waiter)) return;
-    if (this.#waiters.size === 0) this.#onWaiting(false);
+    if (!this.#waiters?.delete(waiter)) return;
+    if (this.#waiters.size === 0) this.#onWaitingChange();
     waiter.resolve(message);
   }
 }

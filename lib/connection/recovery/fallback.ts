@@ -3,30 +3,30 @@ import type { ConnectionEventOptions } from '../observable';
 import { PeriodicCheck } from '../../health/periodic-check';
 import { redactUrl } from '../config/redaction';
 
+/** What is needed of a connection with two addresses. */
+interface FallbackOwner {
+  readonly connectionId: string;
+  readonly config: Readonly<ResolvedConnectionConfig>;
+  emitEvent(eventType: string, options: ConnectionEventOptions): void;
+}
+
 /** Which of a connection's two addresses is in use. */
-export class Fallback {
-  readonly #config: Readonly<ResolvedConnectionConfig>;
-  readonly #check: PeriodicCheck;
-  readonly #probe: (url: string, signal: AbortSignal) => Promise<boolean>;
-  readonly #emitEvent: (eventType: string, options: ConnectionEventOptions) => void;
+export class Fallback<Owner extends FallbackOwner> {
+  readonly #owner: Owner;
+  readonly #probe: (owner: Owner, url: string, signal: AbortSignal) => Promise<boolean>;
+  /** Looks for the first address; made when that is left. */
+  #check: PeriodicCheck | undefined;
   #active = false;
 
-  /** `probe` says whether the first address answers again. */
-  constructor(
-    id: string,
-    config: Readonly<ResolvedConnectionConfig>,
-    probe: (url: string, signal: AbortSignal) => Promise<boolean>,
-    emitEvent: (eventType: string, options: ConnectionEventOptions) => void,
-  ) {
-    this.#config = config;
+  /** `probe` says whether the first address of `owner` answers again. */
+  constructor(owner: Owner, probe: (owner: Owner, url: string, signal: AbortSignal) => Promise<boolean>) {
+    this.#owner = owner;
     this.#probe = probe;
-    this.#emitEvent = emitEvent;
-    this.#check = new PeriodicCheck(`${id}:url`, config.healthCheckInterval, config.healthCheckTimeout);
   }
 
   /** Whether there is another address that is not in use yet. */
   get available(): boolean {
-    return this.#config.fallbackUrl !== undefined && !this.#active;
+    return this.#owner.config.fallbackUrl !== undefined && !this.#active;
   }
 
   get active(): boolean {
@@ -35,7 +35,7 @@ export class Fallback {
 
   /** The address in use. */
   get currentUrl(): string {
-    const { url, fallbackUrl } = this.#config;
+    const { url, fallbackUrl } = this.#owner.config;
     return (this.#active ? fallbackUrl : url) ?? '';
   }
 
@@ -43,23 +43,26 @@ export class Fallback {
   activate(reason: string): void {
     if (!this.available) return;
     this.#active = true;
-    const data = { url: redactUrl(this.#config.fallbackUrl) };
-    this.#emitEvent('fallback_activated', { severity: 'warning', message: reason, data });
+    const { connectionId, config } = this.#owner;
+    const data = { url: redactUrl(config.fallbackUrl) };
+    this.#owner.emitEvent('fallback_activated', { severity: 'warning', message: reason, data });
     // A listener of the event may have ended it.
-    if (this.#active) this.#check.start((signal) => this.#checkPrimary(signal));
+    if (!this.#active) return;
+    this.#check ??= new PeriodicCheck(`${connectionId}:url`, config.healthCheckInterval, config.healthCheckTimeout);
+    this.#check.start((signal) => this.#checkPrimary(signal));
   }
 
   /** Forgets that `url` did not answer: the next one tries it first. */
   reset(): void {
-    this.#check.stop();
+    this.#check?.stop();
     this.#active = false;
   }
 
   async #checkPrimary(signal: AbortSignal): Promise<void> {
-    const isReachable = await this.#probe(this.#config.url ?? '', signal).catch(() => false);
+    const isReachable = await this.#probe(this.#owner, this.#owner.config.url ?? '', signal).catch(() => false);
     // It may have been stopped meanwhile.
     if (!isReachable || signal.aborted) return;
     this.reset();
-    this.#emitEvent('fallback_restored', { data: { url: redactUrl(this.#config.url) } });
+    this.#owner.emitEvent('fallback_restored', { data: { url: redactUrl(this.#owner.config.url) } });
   }
 }

@@ -7,30 +7,29 @@ import type { ResolvedConnectionConfig } from '../config/config';
 import { DEFAULTS } from '../config/defaults';
 import { shouldReconnect } from '../error';
 
-export interface ReconnectionOptions {
+/** What a {@link Reconnection} does with its owner, a connection. */
+export interface ReconnectionHooks<Owner> {
   /** Opens the connection once; `failures` is how many attempts in a row have failed. Rejects when it cannot. */
-  open: (failures: number, signal: AbortSignal) => Promise<void>;
-  /** Before each pause. */
-  onPause?: (facts: { attempt: number; delayMs: number; error: unknown }) => void;
+  open: (owner: Owner, failures: number, signal: AbortSignal) => Promise<void>;
+  /** Called before each pause. */
+  onPause: (owner: Owner, facts: { attempt: number; delayMs: number; error: unknown }) => void;
 }
 
 /**
  * Brings a lost connection back, with growing delays and full jitter from the addon's retry. A connection that is
  * lost again within `stableAfterMs` continues the same series of delays: one that flaps must not be opened in a loop.
  */
-export class Reconnection {
-  readonly #open: ReconnectionOptions['open'];
-  readonly #runner: PolicyRunner;
+export class Reconnection<Owner extends { readonly config: Readonly<ResolvedConnectionConfig> }> {
+  readonly #owner: Owner;
+  readonly #hooks: ReconnectionHooks<Owner>;
+  /** Made with the first loss. */
+  #runner: PolicyRunner | undefined;
   #stopController: AbortController | undefined;
   #onLoss: ((error: unknown) => void) | undefined;
 
-  constructor(config: Readonly<ResolvedConnectionConfig>, { open, onPause }: ReconnectionOptions) {
-    this.#open = open;
-    this.#runner = recoveryRunner('reconnection', config, {
-      background: true,
-      retryableExceptions: [shouldReconnect],
-      onRetry: ({ attempt, delayMs, error }) => onPause?.({ attempt, delayMs, error }),
-    });
+  constructor(owner: Owner, hooks: ReconnectionHooks<Owner>) {
+    this.#owner = owner;
+    this.#hooks = hooks;
   }
 
   /** Whether it is at work. */
@@ -46,6 +45,11 @@ export class Reconnection {
     if (this.#onLoss) return this.#onLoss(loss);
     if (this.#stopController) return;
     const stop = (this.#stopController = makeAbortController());
+    this.#runner ??= recoveryRunner('reconnection', this.#owner.config, {
+      background: true,
+      retryableExceptions: [shouldReconnect],
+      onRetry: ({ attempt, delayMs, error }) => this.#hooks.onPause(this.#owner, { attempt, delayMs, error }),
+    });
     try {
       await this.#runner.run(({ attempt }) => {
         // The attempt before the first was the connection that is lost now.
@@ -67,7 +71,7 @@ export class Reconnection {
   }
 
   async #openAndStay(failures: number, signal: AbortSignal): Promise<void> {
-    await this.#open(failures, signal);
+    await this.#hooks.open(this.#owner, failures, signal);
     // A listener of the event may have stopped it.
     signal.throwIfAborted();
     await new Promise<void>((resolve, reject) => {

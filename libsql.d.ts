@@ -106,7 +106,7 @@ export interface Config {
   timeout?: number | undefined;
   /**
    * How long a statement on a file or on memory may run on the thread of its caller, in milliseconds: one that was quick before,
-   * and that waits for nothing. After this time it is interrupted, undone, and run on its connection's own thread. `0`: never.
+   * and that waits for nothing. After this time it is interrupted, undone, and run on another thread. `0`: never.
    * Default: 0.5.
    */
   inlineMs?: number | undefined;

@@ -1,141 +1,36 @@
 // The longest stall of the event loop while a database is busy, locked and cold: quick statements run on its thread, and
 // nothing that waits does.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PerformanceObserver } from 'node:perf_hooks';
 import { after, describe, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import { createClient } from 'moorline/libsql';
 
+import { type ClientFactory, coldFile, LOCK_MS, measureBusyDatabase, STALL_LIMIT_MS } from '../support/busy-database';
 import { skipWithoutSqld } from '../support/servers';
 import { testsDirectory } from '../support/paths';
 
-const LIMIT_MS = process.env['CI'] === '1' ? 20 : 5;
-const INTERVAL_MS = 1;
-const LOCK_MS = 2_000;
-const HEAVY_QUERIES = 100;
+/** 64 MB. */
 const ROWS = 16_000;
 const directory = mkdtempSync(join(tmpdir(), 'moorline-loop-'));
 after(() => rmSync(directory, { recursive: true, force: true }));
 
-/** Milliseconds for which this thread could run and no processor was free; 0 where the system does not tell. */
-function processorWaitMs(): number {
-  try {
-    return Number(readFileSync('/proc/thread-self/schedstat', 'latin1').split(' ')[1]) / 1e6;
-  } catch {
-    return 0;
-  }
-}
-
-/** A span of time in milliseconds. */
-type Span = readonly [from: number, to: number];
-
-/** The time that two spans share. */
-const overlapMs = (one: Span, other: Span) => Math.max(0, Math.min(one[1], other[1]) - Math.max(one[0], other[0]));
-
-/** Measures the stalls of the event loop, without the time that the system gave to others and what V8 took for its garbage. */
-function watchLoop(): () => Promise<number> {
-  const stalls: { span: Span; lasted: number }[] = [];
-  const collections: Span[] = [];
-  const observer = new PerformanceObserver((list) => {
-    for (const { startTime, duration } of list.getEntries()) collections.push([startTime, startTime + duration]);
-  });
-  observer.observe({ entryTypes: ['gc'] });
-  let [at, waited] = [performance.now(), processorWaitMs()];
-  const sample = () => {
-    const [now, nowWaited] = [performance.now(), processorWaitMs()];
-    stalls.push({ span: [at, now], lasted: now - at - (nowWaited - waited) - INTERVAL_MS });
-    [at, waited] = [now, nowWaited];
-  };
-  const timer = setInterval(sample, INTERVAL_MS);
-  return async () => {
-    sample();
-    clearInterval(timer);
-    // The observer is told in a later turn.
-    await new Promise(setImmediate);
-    for (const { startTime, duration } of observer.takeRecords()) collections.push([startTime, startTime + duration]);
-    observer.disconnect();
-    const collectionMs = (span: Span) => collections.reduce((sum, collection) => sum + overlapMs(span, collection), 0);
-    return stalls.reduce((longest, { span, lasted }) => Math.max(longest, lasted - collectionMs(span)), 0);
-  };
-}
-
-/** A file of 64 MB of which no page is in memory. */
-async function coldFile(name: string): Promise<string> {
-  const file = join(directory, `${name}.db`);
-  const filler = createClient({ url: `file:${file}` });
-  await filler.executeMultiple(`CREATE TABLE cold (id INTEGER PRIMARY KEY, a BLOB); CREATE TABLE quick (id INTEGER PRIMARY KEY, n);
-    INSERT INTO cold WITH RECURSIVE i (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < ${ROWS}) SELECT n, randomblob(4000) FROM i;
-    INSERT INTO quick SELECT id, 0 FROM cold LIMIT 1000; PRAGMA wal_checkpoint(TRUNCATE)`);
-  filler.close();
-  for (const args of [
-    [`of=${file}`, 'oflag=nocache', 'conv=notrunc,fdatasync'],
-    [`if=${file}`, 'iflag=nocache'],
-  ]) {
-    spawnSync('dd', [...args, 'count=0']);
-  }
-  return `file:${file}`;
-}
-
-type ClientFactory = typeof createClient;
-
-/**
- * Runs statements of all kinds on one file, at first while another connection holds the write lock. Returns the longest stall in
- * milliseconds, and how many statements did not get the lock. One implementation does it all: two copies of SQLite in a process
- * do not see each other's locks.
- */
-async function measureBusyDatabase(create: ClientFactory, url: string): Promise<{ longest: number; refused: number }> {
-  const holder = create({ url });
-  const lock = await holder.transaction('write');
-  await lock.execute('UPDATE quick SET n = n + 1 WHERE id = 1');
-  const client = create({ url });
-  await client.execute(`PRAGMA busy_timeout = ${LOCK_MS + 1_000}`);
-  let refused = 0;
-  const execute = async (sql: string, arg: number) => {
-    await client.execute({ sql, args: [arg] }).catch(({ code }: { code: string }) => {
-      assert.equal(code, 'SQLITE_BUSY');
-      refused++;
-    });
-  };
-  const stop = watchLoop();
-  const released = sleep(LOCK_MS).then(() => lock.commit());
-  const runHeavyQueries = async () => {
-    const sql = 'WITH RECURSIVE i (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM i WHERE n < ?) SELECT count(*) FROM i';
-    for (let query = 0; query < HEAVY_QUERIES; query++) {
-      await execute(sql, query % 10 ? 200_000 : 3);
-    }
-  };
-  const runQuickStatements = async () => {
-    for (let round = 0; round < 2_000; round++) {
-      const id = 1 + ((round * 7919) % ROWS);
-      await execute('SELECT n FROM quick WHERE id = ?', 1 + (id % 1000));
-      await execute('SELECT length(a) AS length, id FROM cold WHERE id = ?', id);
-      await execute('UPDATE quick SET n = n + 1 WHERE id = ?', 1 + (id % 1000));
-    }
-  };
-  await Promise.all([released, runHeavyQueries(), runQuickStatements()]);
-  const longest = await stop();
-  client.close();
-  holder.close();
-  return { longest, refused };
-}
+const cold = (name: string) => coldFile(join(directory, `${name}.db`), ROWS);
 
 describe('the event loop beside a local database', { skip: skipWithoutSqld() }, () => {
-  test(`stalls for less than ${LIMIT_MS} ms`, async () => {
-    const { longest, refused } = await measureBusyDatabase(createClient, await coldFile('ours'));
+  test(`stalls for less than ${STALL_LIMIT_MS} ms`, async () => {
+    const { longest, refused } = await measureBusyDatabase(createClient, await cold('ours'), ROWS);
     assert.equal(refused, 0);
-    assert.ok(longest < LIMIT_MS, `it stalled for ${longest} ms`);
+    assert.ok(longest < STALL_LIMIT_MS, `it stalled for ${longest} ms`);
   });
 
   test('stalls for seconds with @libsql/client', async () => {
     const load = createRequire(join(testsDirectory, 'servers', 'package.json'));
     const { createClient: createTheirs } = load('@libsql/client') as { createClient: ClientFactory };
-    const { longest } = await measureBusyDatabase(createTheirs, await coldFile('theirs'));
+    const { longest } = await measureBusyDatabase(createTheirs, await cold('theirs'), ROWS);
     assert.ok(longest > LOCK_MS / 2, `it stalled for ${longest} ms`);
   });
 });

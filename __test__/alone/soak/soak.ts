@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 import type { Subject } from '../../contract/contract';
 import { type Program, PROGRAMS, runProgram } from '../../hostile/run';
 import { subjects } from '../../contract/subjects';
+import { soakColdDatabase } from './cold-database';
 import { assertFlat, measure, repetitions } from './memory-growth';
 import { soakCursor } from './sse-cursor';
 
@@ -56,6 +57,7 @@ async function soakHostile(minutes: number): Promise<void> {
 
 async function main(): Promise<void> {
   if (positionals[0] === 'sse-cursor') return soakCursor(100, values.seed);
+  if (positionals[0] === 'libsql') return soakColdDatabase();
   const minutes = Number(values.minutes ?? (positionals.includes('hostile') ? 1 : 5));
   if (positionals.includes('hostile') && minutes > 0) return soakHostile(minutes);
   // `connections` means every `…Connection`.
@@ -63,7 +65,9 @@ async function main(): Promise<void> {
   const wanted = subjects.filter(({ name }) => parts.some((part) => name.toLowerCase().includes(part)));
   if (wanted.length === 0 || !(minutes > 0)) {
     const names = subjects.map(({ name }) => name).join(', ');
-    console.error(`usage: npm run soak -- <part of a name> … [--minutes 5]\nnames: ${names}, hostile`);
+    console.error(
+      `usage: npm run soak -- <part of a name> … [--minutes 5]\nnames: ${names}, hostile, sse-cursor, libsql`,
+    );
     process.exitCode = 1;
     return;
   }

@@ -83,11 +83,11 @@ impl Checkpointer {
         state.is_running |= mover == Mover::Thread;
         drop(state);
         if mover == Mover::Thread {
-            let (running, path) = (Running(Arc::clone(self)), path.to_owned());
+            let (ongoing, path) = (OngoingCheckpoint(Arc::clone(self)), path.to_owned());
             // Without a thread, or where it fails, a later commit does it.
             let _ = threads::run(move || {
                 let _ = move_log(&path);
-                drop(running);
+                drop(ongoing);
             });
         }
         mover == Mover::Commit
@@ -107,9 +107,9 @@ impl Checkpointer {
 }
 
 /// The time in which a thread moves the log.
-struct Running(Arc<Checkpointer>);
+struct OngoingCheckpoint(Arc<Checkpointer>);
 
-impl Drop for Running {
+impl Drop for OngoingCheckpoint {
     fn drop(&mut self) {
         self.0.state().is_running = false;
         self.0.ended.notify_all();

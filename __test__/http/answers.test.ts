@@ -54,6 +54,20 @@ describe('data', () => {
     assert.equal(broken.text(), '{}\n{}');
   });
 
+  test('goes by the content type alone, which a server may send twice, or beside a name that ends like it', async () => {
+    const jsonHead = 'content-length: 2\r\ncontent-type: application/json\r\n';
+    for (const [head, data] of [
+      [jsonHead, {}],
+      [`x-content-type: text/plain\r\n${jsonHead}x: content-type:text/plain\r\n`, {}],
+      [`${jsonHead}Content-Type: text/plain\r\n`, '{}'],
+      ['content-length: 2\r\nx-content-type: application/json\r\n', '{}'],
+    ] as const) {
+      const server = await fixture.autoClose(serveRaw((socket) => void socket.end(`HTTP/1.1 200 OK\r\n${head}\r\n{}`)));
+      const response = await fixture.open().request({ url: server.url });
+      assert.deepEqual(response.data, data, head);
+    }
+  });
+
   test('that is said to be JSON and is not is received as text, with an event', async (t) => {
     const server = await fixture.autoClose(startDataServer());
     for (const [type, body, received, errors] of [

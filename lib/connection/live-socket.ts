@@ -18,7 +18,7 @@ export class LiveSocket implements LiveTransport, SocketListener {
   socket!: SocketTransport;
   isTaken = false;
   loss: MoorlineError | undefined = undefined;
-  readonly connection: SocketOwner;
+  readonly #connection: SocketOwner;
   readonly #listener: TransportListener<string | Buffer>;
   #hasHandlers = false;
   #joinsJson = false;
@@ -26,30 +26,30 @@ export class LiveSocket implements LiveTransport, SocketListener {
   #apart = 0;
 
   constructor(connection: SocketOwner, listener: TransportListener<string | Buffer>) {
-    this.connection = connection;
+    this.#connection = connection;
     this.#listener = listener;
   }
 
   onMessages(messages: (string | Buffer)[]): void {
     if (this.#apart > 0 && --this.#apart === 0) this.#updateJoinsJson();
-    this.#listener.onMessages(this, messages);
+    this.#listener.onMessages(this.#connection, this, messages);
   }
 
   onJsonList(text: string, count: number): void {
     const values = parseList(text);
     if (values?.length === count) {
-      return this.#listener.onParsed(this, values, () => native.websocketSplitJoinedJson(text));
+      return this.#listener.onParsed(this.#connection, this, values, () => native.websocketSplitJoinedJson(text));
     }
     this.#apart = BATCHES_APART;
     this.#updateJoinsJson();
-    this.#listener.onMessages(this, native.websocketSplitJoinedJson(text));
+    this.#listener.onMessages(this.#connection, this, native.websocketSplitJoinedJson(text));
   }
 
   onClose(closed: SocketCloseEvent): void {
     const { code, error } = closed;
     const isNormal = !error && native.connectionIsNormalClose(code);
     const isFinal = native.connectionIsFinalClose(code, error?.kind === 'protocol');
-    this.#listener.onLost(this, toError(closed), { isFinal, isNormal });
+    this.#listener.onLost(this.#connection, this, toError(closed), { isFinal, isNormal });
   }
 
   pause(): void {
@@ -71,12 +71,12 @@ export class LiveSocket implements LiveTransport, SocketListener {
   }
 
   close(): Promise<void> {
-    return this.socket.close(...this.connection.closeFrame);
+    return this.socket.close(...this.#connection.closeFrame);
   }
 
   /** JSON is parsed together where handlers get it at once. */
   #updateJoinsJson(): void {
-    const joinsJson = this.#hasHandlers && this.#apart === 0 && this.connection.parsesJson;
+    const joinsJson = this.#hasHandlers && this.#apart === 0 && this.#connection.parsesJson;
     if (joinsJson !== this.#joinsJson) this.socket.setJoinsJson((this.#joinsJson = joinsJson));
   }
 }

@@ -2,8 +2,6 @@ import type { MoorlineError } from '../runtime/error';
 
 /** The open transport of a persistent connection: one socket, or one stream. */
 export interface LiveTransport {
-  /** The connection that it belongs to. */
-  readonly connection: object;
   /** Whether its connection has taken it into use; until then it keeps the error with which it ended. */
   isTaken: boolean;
   loss: MoorlineError | undefined;
@@ -18,14 +16,19 @@ export interface LiveTransport {
   close(): Promise<void>;
 }
 
-/** What a {@link LiveTransport} tells its connection. */
+/** What a {@link LiveTransport} tells the connection that it belongs to. */
 export interface TransportListener<Message> {
   /** Called with messages that came. */
-  onMessages(transport: LiveTransport, messages: readonly Message[]): void;
+  onMessages(connection: object, transport: LiveTransport, messages: readonly Message[]): void;
   /** Called with the values of messages that were parsed together; `messages` gives them as they came. */
-  onParsed(transport: LiveTransport, values: readonly unknown[], messages: () => readonly Message[]): void;
+  onParsed(
+    connection: object,
+    transport: LiveTransport,
+    values: readonly unknown[],
+    messages: () => readonly Message[],
+  ): void;
   /** Called when it ended by itself. */
-  onLost(transport: LiveTransport, error: MoorlineError, end: TransportEnd): void;
+  onLost(connection: object, transport: LiveTransport, error: MoorlineError, end: TransportEnd): void;
 }
 
 /** The end of a {@link LiveTransport} that was not closed here. */

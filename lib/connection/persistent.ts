@@ -10,7 +10,7 @@ import type { LiveTransport, TransportEnd, TransportListener } from './live-tran
 import { MessageIterator } from './messages/message-iterator';
 import { listenerWatcher, type MessageEventName, type Listener } from './messages/message-listeners';
 import { MessageHandlers, type MessageHandlerOptions } from './messages/message-handlers';
-import { Reconnection } from './recovery/reconnection';
+import { Reconnection, type PauseFacts } from './recovery/reconnection';
 import type { Abortable } from '../runtime/abort';
 import { KeepAlive } from '../runtime/timers';
 import { ConnectionHealth, ConnectionState, RecoveryStrategy, type ConnectionType } from './model';
@@ -50,8 +50,8 @@ export abstract class PersistentConnection<Message, Parsed = Message>
   /** The reason why nothing is open and nothing will be: the error that iterating ends with, if it is one. */
   #endReason: 'unopened' | 'finished' | { error: unknown } = 'unopened';
   #isReferenced = true;
-  /** Keeps the process alive while no transport can; made when one is lost. */
-  #keepAlive: KeepAlive | undefined;
+  /** Keeps the process alive while no transport can. */
+  readonly #keepAlive = new KeepAlive();
 
   constructor(config: ConnectionConfig, type: ConnectionType) {
     super(config, type);
@@ -63,18 +63,16 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     PersistentConnection.#watchListeners(this);
   }
 
-  /** What those call that know their connection: made once, not for each of them. */
+  /** What others do with a connection: made once, not for each of them. */
   static readonly #hooks = {
     open: (connection: AnyConnection, failures: number, signal: AbortSignal) => connection.#reopen(failures, signal),
-    onPause: (connection: AnyConnection, facts: { attempt: number; delayMs: number; error: unknown }) =>
-      connection.reportRetry(facts),
+    onPause: (connection: AnyConnection, facts: PauseFacts) => connection.reportRetry(facts),
     probe: (connection: AnyConnection, url: string, signal: AbortSignal) => connection.#probe(url, signal),
   };
   static readonly #listener: TransportListener<any> = {
-    onMessages: (transport, messages) => connectionOf(transport).#receive(transport, messages),
-    onParsed: (transport, values, messages) => connectionOf(transport).#receiveParsed(transport, values, messages),
-    onLost(transport, error, end) {
-      const connection = connectionOf(transport);
+    onMessages: (connection: AnyConnection, ...received) => connection.#receive(...received),
+    onParsed: (connection: AnyConnection, ...received) => connection.#receiveParsed(...received),
+    onLost(connection: AnyConnection, transport, error, end) {
       if (!transport.isTaken) transport.loss = error;
       else if (transport === connection.#liveTransport) connection.#onLost(error, end);
     },
@@ -92,10 +90,9 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     checkMessageOptions(options);
     const ready = this.#queue.poll();
     if (ready !== undefined) return this.parse(ready);
-    const { connectionPolicies: policies } = this;
     if (!this.#liveTransport) return null;
-    if (policies.isRefusing)
-      return this.recordOutcome('receive', () => policies.runUnderBreaker(async () => null), null);
+    const refuse = () => this.connectionPolicies.runUnderBreaker(async () => null);
+    if (this.connectionPolicies.isRefusing) return this.recordOutcome('receive', refuse, null);
     const message = await this.#queue.take(options);
     return message === null ? null : this.parse(message);
   }
@@ -176,9 +173,7 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     const hasHandlers = this.#isReferenced && this.#onMessage.size > 0;
     this.#liveTransport?.setReferenced(hasHandlers || (this.#isReferenced && this.#queue.hasWaiters));
     const isNeeded = hasHandlers || (this.#isReferenced && Boolean(this.#wakeIterators?.size));
-    const keepsAlive = isNeeded && !this.#liveTransport && this.#isOpening;
-    if (keepsAlive) this.#keepAlive ??= new KeepAlive();
-    this.#keepAlive?.set(keepsAlive);
+    this.#keepAlive.set(isNeeded && !this.#liveTransport && this.#isOpening);
   }
 
   /** @internal */
@@ -291,10 +286,16 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     if (transport.isTaken && transport !== this.#liveTransport) return;
     this.onReceived(messages);
     for (let index = 0; index < messages.length; index++) {
-      const message = messages[index]!;
       // A handler may have been removed, also by the message before.
       if (this.#onMessage.size === 0) return this.#queue.put(index === 0 ? messages : messages.slice(index));
-      this.onHandled(message, this.#dispatch(message));
+      let succeeded: boolean | Promise<boolean> = false;
+      try {
+        succeeded = this.#onMessage.dispatch(this.parse(messages[index]!));
+      } catch (error) {
+        // A subclass may parse in its own way.
+        this.reportFailure(error, 'message');
+      }
+      this.onHandled(messages[index]!, succeeded);
     }
   }
 
@@ -303,17 +304,6 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     for (let index = 0; index < values.length; index++) {
       if (this.#onMessage.size === 0) return this.#queue.put(messages().slice(index));
       this.#onMessage.dispatch(values[index] as Parsed);
-    }
-  }
-
-  /** Calls the handlers of `onMessage` with a message; returns whether none of them failed. */
-  #dispatch(message: Message): boolean | Promise<boolean> {
-    try {
-      return this.#onMessage.dispatch(this.parse(message));
-    } catch (error) {
-      // A subclass may parse in its own way.
-      this.reportFailure(error, 'message');
-      return false;
     }
   }
 
@@ -407,8 +397,4 @@ export abstract class PersistentConnection<Message, Parsed = Message>
     this.#wakeIterators = undefined;
     this.#updateKeepAlive();
   }
-}
-
-function connectionOf({ connection }: LiveTransport): AnyConnection {
-  return connection as AnyConnection;
 }

@@ -27,22 +27,22 @@ class LiveStream implements LiveTransport, EventStreamListener {
   loss: MoorlineError | undefined = undefined;
   /** The position from which it brings events again, until the first one has come. */
   replaysFrom: string | undefined;
-  readonly connection: object;
+  readonly #connection: object;
   readonly #listener: TransportListener<SSEEvent>;
 
   constructor(connection: object, listener: TransportListener<SSEEvent>, replaysFrom: string | undefined) {
-    this.connection = connection;
+    this.#connection = connection;
     this.#listener = listener;
     this.replaysFrom = replaysFrom;
   }
 
   onEvents(events: SSEEvent[]): void {
-    this.#listener.onMessages(this, events);
+    this.#listener.onMessages(this.#connection, this, events);
   }
 
   onClose(end: EventStreamEnd): void {
     const { isFinal, error } = end;
-    this.#listener.onLost(this, toError(end, this.stream.retryMs), { isFinal, isNormal: !error });
+    this.#listener.onLost(this.#connection, this, toError(end, this.stream.retryMs), { isFinal, isNormal: !error });
   }
 
   pause(): void {

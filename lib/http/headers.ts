@@ -96,3 +96,18 @@ export function parseHeaders(lines: string): ResponseHeaders {
   }
   return headers;
 }
+
+/** @internal One of the headers that {@link parseHeaders} gives, but `set-cookie`; `name` is in lower case. */
+export function findHeader(lines: string, name: string): string | undefined {
+  const start = indexOfHeader(lines, name, 0);
+  if (start < 0) return undefined;
+  if (indexOfHeader(lines, name, start) >= 0) return parseHeaders(lines)[name];
+  return lines.slice(start, lines.indexOf('\n', start));
+}
+
+/** Where the value of a header begins that stands at or after the line break before `from`; -1 when there is none. */
+function indexOfHeader(lines: string, name: string, from: number): number {
+  if (from === 0 && lines.startsWith(`${name}:`)) return name.length + 1;
+  const index = lines.indexOf(`\n${name}:`, from);
+  return index < 0 ? -1 : index + name.length + 2;
+}

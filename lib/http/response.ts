@@ -2,7 +2,7 @@ import { inspect, type InspectOptions } from 'node:util';
 
 import { failure } from '../runtime/error';
 import { Buffer, http, TextDecoder, URL } from '../runtime/node';
-import { parseHeaders, type ResponseHeaders } from './headers';
+import { findHeader, parseHeaders, type ResponseHeaders } from './headers';
 import { BodyStream, type BodyUpload } from './stream';
 import { withoutLogin } from './url';
 import { invalidState } from '../runtime/argument-error';
@@ -95,7 +95,7 @@ export class HTTPResponse {
   text(): string {
     if (this.#text !== undefined) return this.#text;
     const bytes = this.bytes();
-    const charset = /charset\s*=\s*"?([^\s;"]+)/i.exec(this.headers['content-type'] ?? '')?.[1];
+    const charset = /charset\s*=\s*"?([^\s;"]+)/i.exec(this.#contentType ?? '')?.[1];
     try {
       return new TextDecoder(charset ?? 'utf-8').decode(bytes);
     } catch {
@@ -145,15 +145,21 @@ export class HTTPResponse {
     return `${this.constructor.name} ${inspect(this.toJSON(), options)}`;
   }
 
+  /** Without reading the other headers. */
+  get #contentType(): string | undefined {
+    return this.#headers ? this.#headers['content-type'] : findHeader(this.#head, 'content-type');
+  }
+
   #parse(): unknown {
     const text = this.text();
-    if (!isJson(this.headers['content-type'])) return text;
+    if (!isJson(this.#contentType)) return text;
     return text.trim() === '' ? undefined : this.json();
   }
 }
 
 /** Whether a content type is one of JSON (WHATWG MIME Sniffing, section 4.6); its parameters do not count. */
 function isJson(type = ''): boolean {
+  if (type === 'application/json') return true;
   const [essence = ''] = type.split(';', 1);
   return /^\s*(?:application|text)\/json\s*$|^\s*[^/\s]+\/[^/\s]+\+json\s*$/i.test(essence);
 }

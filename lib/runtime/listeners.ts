@@ -21,7 +21,7 @@ export class Handlers<Args extends unknown[]> {
   }
 
   get size(): number {
-    return this.#handlers?.size ?? 0;
+    return this.#handlers ? this.#handlers.size : 0;
   }
 
   /** Adds one, and gives the function that takes it off again. The same function may be added twice. */

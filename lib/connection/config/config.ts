@@ -230,11 +230,9 @@ function resolve(
     variables,
     type,
   );
+  const inForce = JSON.parse(native.connectionEncodeOptions(handle)) as Record<string, unknown>;
   // JSON has no Infinity: a limit that is off crosses as null.
-  const inForce = JSON.parse(
-    native.connectionEncodeOptions(handle),
-    (_, value: unknown) => value ?? Infinity,
-  ) as object;
+  for (const key of Object.keys(inForce)) inForce[key] ??= Infinity;
   const config = withRedaction({
     url: undefined,
     connectionType: undefined,

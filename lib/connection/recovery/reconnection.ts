@@ -7,12 +7,19 @@ import type { ResolvedConnectionConfig } from '../config/config';
 import { DEFAULTS } from '../config/defaults';
 import { shouldReconnect } from '../error';
 
+/** A failed attempt, and the pause before the next one. */
+export interface PauseFacts {
+  attempt: number;
+  delayMs: number;
+  error: unknown;
+}
+
 /** What a {@link Reconnection} does with its owner, a connection. */
 export interface ReconnectionHooks<Owner> {
   /** Opens the connection once; `failures` is how many attempts in a row have failed. Rejects when it cannot. */
   open: (owner: Owner, failures: number, signal: AbortSignal) => Promise<void>;
   /** Called before each pause. */
-  onPause: (owner: Owner, facts: { attempt: number; delayMs: number; error: unknown }) => void;
+  onPause: (owner: Owner, facts: PauseFacts) => void;
 }
 
 /**

@@ -113,6 +113,27 @@ describe('remote databases', { skip: skipWithoutSqld(), timeout: 120_000 }, () =
     await eventually(() => pool.getStats().inUse === 0);
   });
 
+  test('statements of a transaction run in the order in which they were called, with a signal and without', async () => {
+    const client = createClient({ url: sqld.url });
+    const { signal } = new AbortController();
+    const order = [...Array(20).keys()];
+    for (let round = 0; round < 50; round++) {
+      const transaction = await client.transaction('write');
+      await transaction.execute('CREATE TABLE called (number)');
+      const options = (number: number) => (number % 2 === 1 ? { signal } : undefined);
+      await Promise.all(
+        order.map((number) => transaction.execute('INSERT INTO called VALUES (?)', [number], options(number))),
+      );
+      const { rows } = await transaction.execute('SELECT number FROM called ORDER BY rowid');
+      await transaction.rollback();
+      assert.deepEqual(
+        rows.map(({ number }) => number),
+        order,
+      );
+    }
+    client.close();
+  });
+
   test('a stream that expired outside a transaction is reopened, invisibly', async () => {
     const pool = open();
     const client = await pool.getConnection();

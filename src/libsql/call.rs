@@ -158,18 +158,8 @@ fn run(
     };
     let single = is_single(&operation);
     let cancel = Cancel::token(Some(cancel));
-    if let Some(lease) = held.filter(|_| pool.is_local()) {
-        let pending = pool.0.submit_on(lease, operation, timeout);
-        return promise(env, async move {
-            let results = pending?.outcome(&cancel).await?;
-            Ok(encode(results, single))
-        });
-    }
-    let limits = CallLimits { timeout, cancel };
-    promise(env, async move {
-        let results = pool.0.run(held, operation, limits).await?;
-        Ok(encode(results, single))
-    })
+    let running = pool.0.run(held, operation, CallLimits { timeout, cancel });
+    promise(env, async move { Ok(encode(running.await?, single)) })
 }
 
 fn held_lease(number: f64) -> Lease {
@@ -217,10 +207,8 @@ fn start(
                 timeout,
                 cancel: CancellationToken::new(),
             };
-            let pool = Arc::clone(pool);
-            spawn(env, runtime, async move {
-                (call.reply)(pool.run(held, call.operation, limits).await);
-            })?;
+            let running = pool.run(held, call.operation, limits);
+            spawn(env, runtime, async move { (call.reply)(running.await) })?;
         }
     }
     Ok(promised)

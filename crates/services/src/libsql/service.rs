@@ -17,12 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::libsql::{
     config::{Config, DRAIN_TIMEOUT},
-    connect::{Connection, LibsqlConnector},
+    connect::{Connection, LibsqlConnector, OperationGuard},
     error::{CODE_CLIENT_CLOSED, SERVICE, abort_failure, closed_failure, timeout_failure},
     local,
     local::deadlines::Deadlines,
     local::in_flight::{AbortOnDrop, InFlight, LeaseUse, Reply},
     operation::{Operation, Results},
+    remote::turn::Turn,
     result::IntMode,
     target::Target,
 };
@@ -153,44 +154,74 @@ impl LibsqlPool {
         self.pool.drain(timeout.unwrap_or(DRAIN_TIMEOUT)).await
     }
 
-    /// Runs `operation`: on the lease that is `held`, or on a connection borrowed for it, after waiting for one.
-    pub async fn run(
+    /// Runs `operation`: on the lease that is `held`, or on a connection borrowed for it, after waiting for one. Calls on one
+    /// lease keep the order in which this was called, whichever of their futures is polled first.
+    pub fn run(
         self: &Arc<Self>,
         held: Option<Lease>,
         operation: Operation,
         limits: CallLimits,
-    ) -> Outcome<Results> {
-        let name = operation.name();
-        let borrowed = match held {
-            Some(_) => None,
-            None => Some(self.borrow(&limits.cancel, name).await?),
+    ) -> impl Future<Output = Outcome<Results>> + Send + use<> {
+        let pool = Arc::clone(self);
+        let call = match held {
+            Some(lease) => {
+                let lease_use = LeaseUse {
+                    lease,
+                    release_after: false,
+                };
+                Ok(pool.begin(lease_use, operation, limits.timeout))
+            }
+            None => Err(operation),
         };
-        let release_after = held.is_none();
-        let lease = held.or(borrowed.as_ref().map(PooledConnection::lease));
-        let lease = lease.ok_or_else(|| released_failure(name))?;
-        if !self.is_local {
-            return self
-                .send(
-                    LeaseUse {
-                        lease,
-                        release_after,
-                    },
-                    operation,
-                    &limits,
-                )
-                .await;
+        async move {
+            let mut borrowed = None;
+            let begun = match call {
+                Ok(begun) => begun?,
+                Err(operation) => {
+                    let connection = pool.borrow(&limits.cancel, operation.name()).await?;
+                    let lease_use = LeaseUse {
+                        lease: connection.lease(),
+                        release_after: true,
+                    };
+                    if pool.is_local {
+                        // From here on the operation in flight releases it.
+                        connection.into_lease();
+                    } else {
+                        borrowed = Some(connection);
+                    }
+                    pool.begin(lease_use, operation, limits.timeout)?
+                }
+            };
+            let outcome = match begun {
+                BegunCall::Local(pending) => pending.outcome(&limits.cancel).await,
+                BegunCall::Remote(call) => call.outcome(&pool, &limits.cancel).await,
+            };
+            drop(borrowed);
+            outcome
         }
-        // From here on the operation in flight releases it.
-        borrowed.map(PooledConnection::into_lease);
-        let pending = self.submit(
-            LeaseUse {
-                lease,
-                release_after,
-            },
+    }
+
+    /// Begins an operation: hands it to its thread, or takes its turn on its stream.
+    fn begin(
+        self: &Arc<Self>,
+        lease_use: LeaseUse,
+        operation: Operation,
+        timeout: Option<Limit<Duration>>,
+    ) -> Outcome<BegunCall> {
+        if self.is_local {
+            let submitted = self.submit(lease_use, operation, timeout);
+            return submitted.map(BegunCall::Local);
+        }
+        let name = operation.name();
+        let begun = self.pool.with(lease_use.lease, Connection::begin_remote);
+        let (remote, guard) = begun.ok().flatten().ok_or_else(|| released_failure(name))?;
+        Ok(BegunCall::Remote(RemoteCall {
             operation,
-            limits.timeout,
-        )?;
-        pending.outcome(&limits.cancel).await
+            lease_use,
+            timeout: self.timeout(timeout),
+            turn: remote.take_turn(),
+            guard,
+        }))
     }
 
     async fn borrow(
@@ -206,26 +237,6 @@ impl LibsqlPool {
                 .await
                 .map_err(|failure| with_client_code(failure).during(SERVICE, name)),
         }
-    }
-
-    /// Whether the database is on this machine.
-    pub fn is_local(&self) -> bool {
-        self.is_local
-    }
-
-    /// Hands `operation` to the thread of the local connection that is `held`, before this returns: calls on one lease
-    /// keep their order, however they are waited for.
-    pub fn submit_on(
-        self: &Arc<Self>,
-        held: Lease,
-        operation: Operation,
-        timeout: Option<Limit<Duration>>,
-    ) -> Outcome<PendingCall> {
-        let lease_use = LeaseUse {
-            lease: held,
-            release_after: false,
-        };
-        self.submit(lease_use, operation, timeout)
     }
 
     fn submit(
@@ -251,43 +262,6 @@ impl LibsqlPool {
         })
     }
 
-    /// Runs `operation` on a stream to a server.
-    async fn send(
-        &self,
-        lease_use: LeaseUse,
-        operation: Operation,
-        limits: &CallLimits,
-    ) -> Outcome<Results> {
-        let name = operation.name();
-        let begun = self.pool.with(lease_use.lease, Connection::begin_remote);
-        let (remote, guard) = begun.ok().flatten().ok_or_else(|| released_failure(name))?;
-        let timeout = self.timeout(limits.timeout);
-        let work = async {
-            let outcome = remote
-                .perform(operation, self.int_mode, !lease_use.release_after)
-                .await;
-            guard.finish();
-            outcome
-        };
-        let timed = async {
-            match timeout.time {
-                Limit::Off => Some(work.await),
-                Limit::At(time) => tokio::time::timeout(time, work).await.ok(),
-            }
-        };
-        let failure = tokio::select! {
-            biased;
-            outcome = timed => match outcome {
-                Some(outcome) => return outcome.map_err(|failure| failure.during(SERVICE, name)),
-                None => timeout_failure(timeout),
-            },
-            () = limits.cancel.cancelled() => abort_failure(),
-        };
-        // It was aborted in the middle, so the state of the stream is unknown.
-        self.pool.discard(lease_use.lease);
-        Err(failure.during(SERVICE, name))
-    }
-
     /// The time limit of one operation.
     pub(super) fn timeout(&self, own: Option<Limit<Duration>>) -> TimeLimit {
         let pools = TimeLimit {
@@ -301,8 +275,56 @@ impl LibsqlPool {
     }
 }
 
+/// An operation that has its place in the order of its connection.
+enum BegunCall {
+    Local(PendingCall),
+    Remote(RemoteCall),
+}
+
+/// An operation for the stream to a server.
+struct RemoteCall {
+    operation: Operation,
+    lease_use: LeaseUse,
+    timeout: TimeLimit,
+    turn: Turn,
+    guard: OperationGuard,
+}
+
+impl RemoteCall {
+    /// Sends it when it is its turn, and waits for the outcome, or for `cancel`.
+    async fn outcome(self, pool: &LibsqlPool, cancel: &CancellationToken) -> Outcome<Results> {
+        let (name, lease_use) = (self.operation.name(), self.lease_use);
+        let work = async {
+            let keep_stream = !lease_use.release_after;
+            let performed = self
+                .turn
+                .perform(self.operation, pool.int_mode, keep_stream);
+            let outcome = performed.await;
+            self.guard.finish();
+            outcome
+        };
+        let timed = async {
+            match self.timeout.time {
+                Limit::Off => Some(work.await),
+                Limit::At(time) => tokio::time::timeout(time, work).await.ok(),
+            }
+        };
+        let failure = tokio::select! {
+            biased;
+            outcome = timed => match outcome {
+                Some(outcome) => return outcome.map_err(|failure| failure.during(SERVICE, name)),
+                None => timeout_failure(self.timeout),
+            },
+            () = cancel.cancelled() => abort_failure(),
+        };
+        // It was aborted in the middle, so the state of the stream is unknown.
+        pool.pool.discard(lease_use.lease);
+        Err(failure.during(SERVICE, name))
+    }
+}
+
 /// An operation handed to the thread of a local connection. Dropping this aborts it.
-pub struct PendingCall {
+struct PendingCall {
     name: &'static str,
     reply: oneshot::Receiver<Outcome<Results>>,
     _abort: AbortOnDrop,
@@ -310,7 +332,7 @@ pub struct PendingCall {
 
 impl PendingCall {
     /// Waits for the outcome, or for `cancel`.
-    pub async fn outcome(self, cancel: &CancellationToken) -> Outcome<Results> {
+    async fn outcome(self, cancel: &CancellationToken) -> Outcome<Results> {
         tokio::select! {
             biased;
             outcome = self.reply => outcome.unwrap_or_else(|_| Err(released_failure(self.name))),

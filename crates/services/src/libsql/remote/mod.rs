@@ -5,20 +5,25 @@ pub(in crate::libsql) mod refusal;
 pub(in crate::libsql) mod request;
 pub(in crate::libsql) mod rows;
 pub mod stream;
+pub(in crate::libsql) mod turn;
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU32, Ordering},
+};
 
 use moorline_core::error::{Delivery, Failure, Outcome};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::libsql::{
-    error::{closed_failure, transaction_closed},
+    error::transaction_closed,
     operation::{Operation, Results},
     remote::pipeline::{BatchResult, StatementResult, StreamResponse},
     remote::refusal::{missing_result, server_failure},
     remote::request::{Batch, Condition, Request, Step, Stmt},
     remote::stream::{RemoteTarget, Stream},
+    remote::turn::Turn,
     result::{IntMode, ResultText, ResultWriter},
     statement::{Statement, TransactionMode},
 };
@@ -31,7 +36,7 @@ const BYTES_PER_VALUE: usize = 16;
 pub struct RemoteConnection {
     /// Operations that have begun and not come to their own end.
     pub(in crate::libsql) active_operations: AtomicU32,
-    stream: Mutex<Stream>,
+    stream: Arc<Mutex<Stream>>,
     in_transaction: AtomicBool,
     closing: CancellationToken,
 }
@@ -41,7 +46,7 @@ impl RemoteConnection {
     pub fn new(target: RemoteTarget) -> Self {
         Self {
             active_operations: AtomicU32::new(0),
-            stream: Mutex::new(Stream::new(target)),
+            stream: Arc::new(Mutex::new(Stream::new(target))),
             in_transaction: AtomicBool::new(false),
             closing: CancellationToken::new(),
         }
@@ -52,23 +57,22 @@ impl RemoteConnection {
         self.in_transaction.load(Ordering::Acquire)
     }
 
-    async fn send(&self, request: Request<'_>, keep_stream: bool) -> Outcome<StreamResponse> {
-        let work = async {
-            let mut stream = self.stream.lock().await;
-            let outcome = stream.send(request, keep_stream).await;
-            self.in_transaction
-                .store(stream.in_transaction(), Ordering::Release);
-            outcome
-        };
-        tokio::select! {
-            outcome = work => outcome,
-            () = self.closing.cancelled() => Err(closed_failure("the connection was closed")),
-        }
+    /// Takes the next turn on the stream.
+    pub(in crate::libsql) fn take_turn(self: &Arc<Self>) -> Turn {
+        Turn::take(Arc::clone(self))
     }
 
+    /// Ends the stream, and what runs on it.
+    pub async fn close(&self) {
+        self.closing.cancel();
+        self.stream.lock().await.close().await;
+    }
+}
+
+impl Turn {
     /// Runs `operation`; the stream is kept open after it when `keep_stream` says so.
-    pub async fn perform(
-        &self,
+    pub(in crate::libsql) async fn perform(
+        self,
         operation: Operation,
         mode: IntMode,
         keep_stream: bool,
@@ -94,8 +98,8 @@ impl RemoteConnection {
     }
 
     /// Runs one statement.
-    pub async fn execute(
-        &self,
+    async fn execute(
+        self,
         statement: &Statement,
         mode: IntMode,
         keep_stream: bool,
@@ -111,8 +115,8 @@ impl RemoteConnection {
     }
 
     /// Runs `statements` in a transaction of their own, in one round trip: all of them, or none.
-    pub async fn batch(
-        &self,
+    async fn batch(
+        self,
         mode: TransactionMode,
         statements: &[Statement],
         int_mode: IntMode,
@@ -125,11 +129,7 @@ impl RemoteConnection {
 
     /// As [`Self::batch`], with foreign keys off around it: still one round trip, so that they are on again
     /// whatever happens.
-    pub async fn migrate(
-        &self,
-        statements: &[Statement],
-        mode: IntMode,
-    ) -> Outcome<Vec<ResultText>> {
+    async fn migrate(self, statements: &[Statement], mode: IntMode) -> Outcome<Vec<ResultText>> {
         let mut steps = Steps::default();
         steps.push(Stmt::without_args("PRAGMA foreign_keys = off"), None);
         let mut transaction = steps.with_transaction(TransactionMode::Deferred, statements);
@@ -140,7 +140,7 @@ impl RemoteConnection {
     }
 
     async fn run_transaction(
-        &self,
+        self,
         transaction: TransactionSteps<'_>,
         count: usize,
         mode: IntMode,
@@ -158,11 +158,7 @@ impl RemoteConnection {
     }
 
     /// Runs `statements` one after the other in the open transaction; a failure names its index.
-    pub async fn run_all(
-        &self,
-        statements: &[Statement],
-        mode: IntMode,
-    ) -> Outcome<Vec<ResultText>> {
+    async fn run_all(self, statements: &[Statement], mode: IntMode) -> Outcome<Vec<ResultText>> {
         let mut steps = Steps::default();
         for (index, statement) in (0..).zip(statements) {
             let condition = match index {
@@ -176,7 +172,7 @@ impl RemoteConnection {
     }
 
     /// Runs a script of several statements without arguments.
-    pub async fn sequence(&self, script: &str, keep_stream: bool) -> Outcome<()> {
+    async fn sequence(self, script: &str, keep_stream: bool) -> Outcome<()> {
         // Statements before the one that failed may have been committed.
         self.send(Request::Sequence { sql: script }, keep_stream)
             .await
@@ -185,25 +181,20 @@ impl RemoteConnection {
     }
 
     /// Runs a script in the transaction that is open.
-    pub async fn continue_sequence(&self, script: &str) -> Outcome<()> {
-        if !self.in_transaction() {
-            return Err(transaction_closed());
-        }
-        self.sequence(script, true).await
+    async fn continue_sequence(self, script: &str) -> Outcome<()> {
+        // Statements before the one that failed may have been run.
+        self.send_in_transaction(Request::Sequence { sql: script })
+            .await
+            .map(drop)
+            .map_err(|failure| failure.with_retryable(false))
     }
 
-    async fn run(&self, steps: Steps<'_>, keep_stream: bool) -> Outcome<BatchResult> {
+    async fn run(self, steps: Steps<'_>, keep_stream: bool) -> Outcome<BatchResult> {
         let batch = Batch { steps: steps.0 };
         match self.send(Request::Batch { batch }, keep_stream).await? {
             StreamResponse::Batch(result) => Ok(result),
             _ => Err(missing_result()),
         }
-    }
-
-    /// Ends the stream, and what runs on it.
-    pub async fn close(&self) {
-        self.closing.cancel();
-        self.stream.lock().await.close().await;
     }
 }
 

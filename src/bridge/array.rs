@@ -4,7 +4,7 @@ use std::ptr;
 
 use napi::{Result, check_status, sys};
 
-use super::{queue::environment_state, value::create_string};
+use super::{environment::environment_state, value::create_string};
 
 /// The most elements that are handed over as the arguments of a call, which lie on V8's stack.
 const MAX_ARGUMENTS: usize = 4096;

@@ -15,8 +15,9 @@ use napi::{
 };
 
 use super::{
+    environment::environment_state,
     lib_functions::{report_lost, take_exception},
-    queue::{CompletionQueue, Item, environment_state},
+    queue::{CompletionQueue, Item},
     value::Value,
 };
 

@@ -9,7 +9,7 @@ use napi::{
     check_status, sys,
 };
 
-use super::{failure::failure_json, queue::environment_state, value::create_string};
+use super::{environment::environment_state, failure::failure_json, value::create_string};
 
 /// The functions of `lib/`, as long as its environment lives; null until they are given.
 pub(super) struct LibFunctions {

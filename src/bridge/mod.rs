@@ -5,7 +5,8 @@
 //! collected there, because a wake-up costs ten times what a settlement does. The queue keeps the process
 //! alive only while something is in flight, and closes with its environment: what comes later is dropped.
 //!
-//! - [`queue`]: the queue and its wake-ups. All ordering that matters is there.
+//! - [`queue`]: the queue and its wake-ups.
+//! - [`environment`]: the state of an environment, and the settling of its promises. The order of Node-API calls is there.
 //! - [`promise`]: promises, and how a future's outcome becomes theirs.
 //! - [`argument`]: single values as arguments.
 //! - [`spin_wait`]: waiting in place for what takes less time than falling asleep.
@@ -27,6 +28,7 @@ mod argument;
 mod array;
 mod callback;
 mod cancel;
+mod environment;
 mod failure;
 mod function;
 mod handle;

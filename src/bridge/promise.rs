@@ -12,7 +12,8 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    queue::{CompletionQueue, Deferred, Item, environment_state},
+    environment::environment_state,
+    queue::{CompletionQueue, Deferred, Item},
     runtime::try_runtime,
     value::Value,
 };
@@ -104,10 +105,12 @@ pub(crate) fn deferred(env: &Env) -> Result<(Settler, PromiseValue)> {
             &raw mut deferred,
             &raw mut promise
         ))?;
-        if state.in_flight.get() == 0 {
+        if state.completions.in_flight() == 0 {
             sys::napi_ref_threadsafe_function(env, state.completions.wake_function);
         }
-        state.in_flight.set(state.in_flight.get() + 1);
+        state
+            .completions
+            .set_in_flight(state.completions.in_flight() + 1);
         let settler = Settler {
             completions: Arc::clone(&state.completions),
             deferred: Some(Deferred(deferred)),
@@ -125,9 +128,13 @@ where
 {
     let (settler, promised) = deferred(env)?;
     match try_runtime() {
-        Ok(runtime) => spawn(env, runtime, async move {
-            settler.settle(future.await.map(Into::into));
-        })?,
+        Ok(runtime) => {
+            // A future that is held by others is copied into each of them, and some take kilobytes.
+            let future = Box::pin(future);
+            spawn(env, runtime, async move {
+                settler.settle(future.await.map(Into::into));
+            })?;
+        }
         Err(refused) => settler.settle(Err(refused)),
     }
     Ok(promised)
@@ -168,13 +175,17 @@ pub(super) unsafe fn keep_alive(env: sys::napi_env, keep: bool) {
             return;
         };
         if keep {
-            if state.in_flight.get() == 0 {
+            if state.completions.in_flight() == 0 {
                 sys::napi_ref_threadsafe_function(env, state.completions.wake_function);
             }
-            state.in_flight.set(state.in_flight.get() + 1);
+            state
+                .completions
+                .set_in_flight(state.completions.in_flight() + 1);
         } else {
-            state.in_flight.set(state.in_flight.get().saturating_sub(1));
-            if state.in_flight.get() == 0 {
+            state
+                .completions
+                .set_in_flight(state.completions.in_flight().saturating_sub(1));
+            if state.completions.in_flight() == 0 {
                 sys::napi_unref_threadsafe_function(env, state.completions.wake_function);
             }
         }

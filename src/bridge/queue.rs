@@ -1,41 +1,24 @@
-//! The queue of one JavaScript environment, and the promises that leave through it.
+//! The completions that wait for one JavaScript environment, and the wake-up of its thread.
 //!
-//! The order of the Node-API calls is the result of experiments and must be kept: the clean-up hook is
-//! registered after the threadsafe function, so that it runs before the function's own; a completion is
-//! pushed and the function called under one lock, so that neither can come after `closed`; the flag `wakeup_pending`
-//! is cleared before the queue is taken, so that no completion is left behind; and the function is
-//! referenced only while a promise is pending, on the JavaScript thread only.
+//! A completion is pushed and the threadsafe function called under one lock, so that neither can come after `closed`; the state of
+//! the wake-up is cleared before the items are taken, so that no completion is left behind.
 
 use std::{
-    cell::Cell,
     collections::VecDeque,
-    ffi::c_void,
-    panic::AssertUnwindSafe,
-    ptr,
+    mem, ptr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use moorline_core::{
-    error::{Failure, Kind, Outcome},
-    sync::lock,
-};
-use napi::{Result, bindgen_prelude::ToNapiValue, check_status, sys};
+use moorline_core::{error::Outcome, sync::lock};
+use napi::sys;
+use tokio::{runtime::Handle, task::yield_now};
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    callback::FunctionRef,
-    failure,
-    lib_functions::{LibFunctions, take_exception},
-    value::{Value, create_string},
-};
-
-/// After this many settlements, or this much time, the event loop gets its turn.
-const DRAIN_ITEMS: usize = 1000;
-const DRAIN_TIME: Duration = Duration::from_millis(5);
+use super::{callback::FunctionRef, value::Value};
 
 /// Work that waits for the JavaScript thread.
 pub(super) enum Item {
@@ -54,10 +37,28 @@ pub(super) struct Deferred(pub(super) sys::napi_deferred);
 unsafe impl Send for Item {}
 unsafe impl Send for Deferred {}
 
+/// With so many promises pending, a wake-up is put off for what else is about to be ready: fewer and larger batches cost
+/// both threads less.
+const MIN_PENDING_TO_DEFER: usize = 8;
+/// After this time a wake-up is not put off any more.
+const MAX_DEFERRAL: Duration = Duration::from_micros(300);
+
+/// The wake-up for the items of a queue.
+#[derive(Clone, Copy, Default, PartialEq)]
+enum WakeupState {
+    #[default]
+    None,
+    /// A task wakes JavaScript once the runtime's worker has gone through what is ready.
+    Deferred {
+        since: Instant,
+    },
+    Sent,
+}
+
 #[derive(Default)]
 struct Queue {
     items: VecDeque<Item>,
-    wakeup_pending: bool,
+    wakeup: WakeupState,
     closed: bool,
 }
 
@@ -67,6 +68,8 @@ pub(super) struct CompletionQueue {
     /// True while there are items; read without the lock.
     pub(super) has_items: AtomicBool,
     pub(super) wake_function: sys::napi_threadsafe_function,
+    /// The number of pending promises and waits; only the JavaScript thread changes it.
+    in_flight: AtomicUsize,
     /// Fires when the environment ends: futures that still run for it are dropped, as their outcome has no receiver.
     pub(super) environment_closed: CancellationToken,
 }
@@ -77,8 +80,18 @@ unsafe impl Send for CompletionQueue {}
 unsafe impl Sync for CompletionQueue {}
 
 impl CompletionQueue {
+    pub(super) fn new(wake_function: sys::napi_threadsafe_function) -> Self {
+        Self {
+            queue: Mutex::default(),
+            wake_function,
+            has_items: AtomicBool::new(false),
+            in_flight: AtomicUsize::new(0),
+            environment_closed: CancellationToken::new(),
+        }
+    }
+
     /// Queues `item`; one that comes after the environment has closed is dropped.
-    pub(super) fn push(&self, item: Item) {
+    pub(super) fn push(self: &Arc<Self>, item: Item) {
         let mut queue = lock(&self.queue);
         if queue.closed {
             return;
@@ -88,18 +101,55 @@ impl CompletionQueue {
         self.wake_up(&mut queue);
     }
 
+    /// The number of promises and waits that are pending.
+    pub(super) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    /// Sets it, on the JavaScript thread.
+    pub(super) fn set_in_flight(&self, in_flight: usize) {
+        self.in_flight.store(in_flight, Ordering::Relaxed);
+    }
+
+    /// Takes all items, for which a wake-up was sent. What comes from here on needs another.
+    pub(super) fn take_items(&self) -> VecDeque<Item> {
+        let mut queue = lock(&self.queue);
+        queue.wakeup = WakeupState::None;
+        self.has_items.store(false, Ordering::Relaxed);
+        mem::take(&mut queue.items)
+    }
+
+    /// Puts back the items that are left for another turn of the event loop, before those that have come since.
+    pub(super) fn put_back(self: &Arc<Self>, mut items: VecDeque<Item>) {
+        let mut queue = lock(&self.queue);
+        items.append(&mut queue.items);
+        queue.items = items;
+        self.wake_up(&mut queue);
+    }
+
+    /// Ends the queue, and takes what nobody settles any more.
+    pub(super) fn close(&self) -> VecDeque<Item> {
+        let mut queue = lock(&self.queue);
+        queue.closed = true;
+        mem::take(&mut queue.items)
+    }
+
     /// From here on the caller, on the JavaScript thread, looks at the queue itself. False when a wake-up is
     /// already on its way.
     pub(super) fn suppress_wakeup(&self) -> bool {
         let mut queue = lock(&self.queue);
-        !std::mem::replace(&mut queue.wakeup_pending, true)
+        let suppressed = queue.wakeup == WakeupState::None;
+        if suppressed {
+            queue.wakeup = WakeupState::Sent;
+        }
+        suppressed
     }
 
     /// The end of [`Self::suppress_wakeup`]: takes the one settlement that has come, if it `may_deliver` it now. Anything
     /// else is left to the event loop; a user's function must not be called from within a call of the user's.
-    pub(super) fn restore_wakeup(&self, may_deliver: bool) -> Option<Item> {
+    pub(super) fn restore_wakeup(self: &Arc<Self>, may_deliver: bool) -> Option<Item> {
         let mut queue = lock(&self.queue);
-        queue.wakeup_pending = false;
+        queue.wakeup = WakeupState::None;
         if may_deliver && queue.items.len() == 1 && matches!(queue.items[0], Item::Settle(..)) {
             self.has_items.store(false, Ordering::Relaxed);
             return queue.items.pop_front();
@@ -110,230 +160,53 @@ impl CompletionQueue {
         None
     }
 
-    fn wake_up(&self, queue: &mut Queue) {
-        if !queue.wakeup_pending {
-            queue.wakeup_pending = true;
-            // SAFETY: not closed, so the function still exists.
-            unsafe {
-                sys::napi_call_threadsafe_function(
-                    self.wake_function,
-                    ptr::null_mut(),
-                    sys::ThreadsafeFunctionCallMode::nonblocking,
-                )
-            };
-        }
-    }
-}
-
-/// The state of one JavaScript environment; touched on its thread only. Shared by calls within calls: JavaScript that
-/// a drain calls may call back.
-pub(super) struct EnvironmentState {
-    pub(super) completions: Arc<CompletionQueue>,
-    pub(super) in_flight: Cell<usize>,
-    /// The functions of `lib/` that the bridge calls.
-    pub(super) lib_functions: LibFunctions,
-    /// The moment since which outcomes are waited for in place, without a turn of the event loop.
-    pub(super) spinning_since: Cell<Option<Instant>>,
-}
-
-/// The environment's own state, made at the first call.
-///
-/// # Safety
-/// On the JavaScript thread of `env` only; the reference must not outlive the running call.
-pub(super) unsafe fn environment_state<'a>(env: sys::napi_env) -> Result<&'a EnvironmentState> {
-    let mut data: *mut c_void = ptr::null_mut();
-    // SAFETY: the instance data slot is ours alone (napi-rs leaves it to us), so it holds what we put in.
-    unsafe {
-        check_status!(sys::napi_get_instance_data(env, &raw mut data))?;
-        if !data.is_null() {
-            return Ok(&*data.cast());
-        }
-        let (mut name, mut wake_function) = (ptr::null_mut(), ptr::null_mut());
-        check_status!(create_string(env, "moorline", &raw mut name))?;
-        let state: *mut EnvironmentState =
-            Box::into_raw(Box::<EnvironmentState>::new_uninit()).cast();
-        check_status!(sys::napi_create_threadsafe_function(
-            env,
-            ptr::null_mut(),
-            ptr::null_mut(),
-            name,
-            0,
-            1,
-            ptr::null_mut(),
-            None,
-            state.cast(),
-            Some(drain),
-            &raw mut wake_function
-        ))?;
-        sys::napi_unref_threadsafe_function(env, wake_function);
-        state.write(EnvironmentState {
-            completions: Arc::new(CompletionQueue {
-                queue: Mutex::default(),
-                wake_function,
-                has_items: AtomicBool::new(false),
-                environment_closed: CancellationToken::new(),
-            }),
-            in_flight: Cell::new(0),
-            spinning_since: Cell::new(None),
-            lib_functions: LibFunctions::default(),
-        });
-        check_status!(sys::napi_set_instance_data(
-            env,
-            state.cast(),
-            Some(free),
-            ptr::null_mut()
-        ))?;
-        check_status!(sys::napi_add_env_cleanup_hook(
-            env,
-            Some(close),
-            state.cast()
-        ))?;
-        Ok(&*state)
-    }
-}
-
-unsafe extern "C" fn close(state: *mut c_void) {
-    // SAFETY: registered with this pointer; runs before `free`.
-    let completions = unsafe { &(*state.cast::<EnvironmentState>()).completions };
-    let mut queue = lock(&completions.queue);
-    queue.closed = true;
-    let late = std::mem::take(&mut queue.items);
-    drop(queue);
-    // Dropping a value must not unwind into Node.
-    let _ = std::panic::catch_unwind(AssertUnwindSafe(|| {
-        drop(late);
-        completions.environment_closed.cancel();
-    }));
-}
-
-unsafe extern "C" fn free(_: sys::napi_env, state: *mut c_void, _: *mut c_void) {
-    // SAFETY: called once, with the pointer given to `napi_set_instance_data`.
-    drop(unsafe { Box::from_raw(state.cast::<EnvironmentState>()) });
-}
-
-unsafe extern "C" fn drain(
-    env: sys::napi_env,
-    _: sys::napi_value,
-    state: *mut c_void,
-    _: *mut c_void,
-) {
-    if env.is_null() {
-        return;
-    }
-    // SAFETY: the context given when the function was made; the environment is alive.
-    let state = unsafe { &*state.cast::<EnvironmentState>() };
-    state.spinning_since.set(None);
-    unsafe { drain_items(env, state) };
-    if state.in_flight.get() == 0 {
-        // SAFETY: on the JavaScript thread.
-        unsafe { sys::napi_unref_threadsafe_function(env, state.completions.wake_function) };
-    }
-}
-
-unsafe fn drain_items(env: sys::napi_env, state: &EnvironmentState) {
-    let completions = Arc::clone(&state.completions);
-    let mut items = {
-        let mut queue = lock(&completions.queue);
-        queue.wakeup_pending = false;
-        completions.has_items.store(false, Ordering::Relaxed);
-        std::mem::take(&mut queue.items)
-    };
-    let mut budget = DrainBudget::default();
-    while let Some(item) = items.pop_front() {
-        let mut scope = ptr::null_mut();
-        // SAFETY: a scope per item, so that a long drain does not keep every value alive.
-        unsafe {
-            sys::napi_open_handle_scope(env, &raw mut scope);
-            // One item's defect is not the others'.
-            let _ = std::panic::catch_unwind(AssertUnwindSafe(|| deliver(env, state, item)));
-            sys::napi_close_handle_scope(env, scope);
-        }
-        if budget.spend_item() {
-            break;
-        }
-    }
-    if !items.is_empty() {
-        let mut queue = lock(&completions.queue);
-        items.append(&mut queue.items);
-        queue.items = items;
-        completions.wake_up(&mut queue);
-    }
-}
-
-/// The items and the time of one drain. Looks at the time only now and then.
-#[derive(Default)]
-struct DrainBudget {
-    items: usize,
-    started: Option<Instant>,
-}
-
-impl DrainBudget {
-    fn spend_item(&mut self) -> bool {
-        self.items += 1;
-        if !self.items.is_multiple_of(32) {
+    /// Puts the wake-up off until the runtime's worker has gone through what is ready; false where there is nothing to wait
+    /// for, and on other threads.
+    fn defer_wakeup(self: &Arc<Self>) -> bool {
+        if self.in_flight() < MIN_PENDING_TO_DEFER {
             return false;
         }
-        let started = *self.started.get_or_insert_with(Instant::now);
-        self.items >= DRAIN_ITEMS || started.elapsed() >= DRAIN_TIME
-    }
-}
-
-/// Settles the one promise that is pending, within a running call.
-///
-/// # Safety
-/// On the JavaScript thread of `env`.
-pub(super) unsafe fn settle_last(env: sys::napi_env, state: &EnvironmentState, item: Item) {
-    // SAFETY: in the handle scope of the running call.
-    unsafe {
-        deliver(env, state, item);
-        sys::napi_unref_threadsafe_function(env, state.completions.wake_function);
-    }
-}
-
-unsafe fn deliver(env: sys::napi_env, state: &EnvironmentState, item: Item) {
-    // SAFETY: on the JavaScript thread, within a handle scope.
-    unsafe {
-        match item {
-            Item::Settle(deferred, outcome) => {
-                state.in_flight.set(state.in_flight.get() - 1);
-                settle(env, deferred, outcome);
-            }
-            Item::Call(function, argument) => function.call(env, argument),
-            Item::Forget(reference) => {
-                sys::napi_delete_reference(env, reference);
-            }
-        }
-    }
-}
-
-unsafe fn settle(env: sys::napi_env, deferred: Deferred, outcome: Outcome<Value>) {
-    // SAFETY: each deferred is settled once, here; on the JavaScript thread, within a handle scope.
-    unsafe {
-        let made = outcome.and_then(|value| {
-            Value::to_napi_value(env, value).map_err(|error| {
-                Failure::new(Kind::Internal, error.reason.as_str()).with_code(failure::code(&error))
-            })
-        });
-        // What is thrown while a value is made concerns its promise. Left pending, it would keep this one and all that
-        // are settled after it from being settled.
-        let status = match (take_exception(env), made) {
-            (Some(thrown), _) => sys::napi_reject_deferred(env, deferred.0, thrown),
-            (None, Ok(value)) => sys::napi_resolve_deferred(env, deferred.0, value),
-            (None, Err(failed)) => {
-                let mut reason = ptr::null_mut();
-                if create_string(env, &failure::failure_json(failed), &raw mut reason)
-                    != sys::Status::napi_ok
-                {
-                    let fallback =
-                        Failure::new(Kind::Internal, "the failure is too long to be reported");
-                    create_string(env, &failure::failure_json(fallback), &raw mut reason);
-                }
-                sys::napi_reject_deferred(env, deferred.0, reason)
-            }
+        let Ok(runtime) = Handle::try_current() else {
+            return false;
         };
-        if status != sys::Status::napi_ok {
-            // The environment ends, and runs no JavaScript any more. Nothing of it may reach the next item.
-            take_exception(env);
+        let completions = Arc::clone(self);
+        runtime.spawn(async move {
+            // A task that yields runs again after the others.
+            yield_now().await;
+            completions.send_deferred_wakeup();
+        });
+        true
+    }
+
+    fn send_deferred_wakeup(&self) {
+        let mut queue = lock(&self.queue);
+        if matches!(queue.wakeup, WakeupState::Deferred { .. }) && !queue.closed {
+            self.send_wakeup(&mut queue);
         }
+    }
+
+    fn wake_up(self: &Arc<Self>, queue: &mut Queue) {
+        match queue.wakeup {
+            WakeupState::Sent => {}
+            WakeupState::Deferred { since } if since.elapsed() < MAX_DEFERRAL => {}
+            WakeupState::None if self.defer_wakeup() => {
+                queue.wakeup = WakeupState::Deferred {
+                    since: Instant::now(),
+                };
+            }
+            _ => self.send_wakeup(queue),
+        }
+    }
+
+    fn send_wakeup(&self, queue: &mut Queue) {
+        queue.wakeup = WakeupState::Sent;
+        // SAFETY: not closed, so the function still exists.
+        unsafe {
+            sys::napi_call_threadsafe_function(
+                self.wake_function,
+                ptr::null_mut(),
+                sys::ThreadsafeFunctionCallMode::nonblocking,
+            )
+        };
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use napi::{Env, Result};
 
-use super::queue::{environment_state, settle_last};
+use super::environment::{environment_state, settle_last};
 
 /// The time for which the JavaScript thread spins for an outcome: about that of a wake-up through the event loop.
 const SPIN_TIME: Duration = Duration::from_micros(30);
@@ -21,7 +21,7 @@ pub(crate) fn spin_for_completion(env: &Env) -> Result<()> {
     // SAFETY: on the JavaScript thread, in a running call.
     let state = unsafe { environment_state(env.raw()) }?;
     let completions = Arc::clone(&state.completions);
-    if state.in_flight.get() != 1 || !completions.suppress_wakeup() {
+    if completions.in_flight() != 1 || !completions.suppress_wakeup() {
         return Ok(());
     }
     let started = Instant::now();

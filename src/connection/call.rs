@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Instant};
 
 use moorline_core::{
-    connection::tracker::CompletedRequest, limit::Limit, resilience::outcome::AttemptOutcome,
+    connection::tracker::{CompletedRequest, Tracker},
+    limit::Limit,
+    resilience::outcome::AttemptOutcome,
 };
 
 use super::metrics::ConnectionTracker;
@@ -25,25 +27,41 @@ pub(crate) struct AdmittedCall {
 impl AdmittedCall {
     /// A call that may begin now; else `policyNotAdmitted` says what it has to wait for.
     pub(crate) fn begin(context: &Arc<CallContext>) -> Option<Self> {
-        let id = context.policy.admit(None, Limit::Off)?;
+        let started = Instant::now();
+        let id = context.policy.admit_at(None, Limit::Off, started)?;
         Some(Self {
             context: Arc::clone(context),
             id: Some(id),
-            started: Instant::now(),
+            started,
         })
     }
 
-    /// Ends the call: its one attempt succeeded, with an HTTP status, or by sending so many bytes.
-    pub(crate) fn succeed(mut self, status: Option<u16>, bytes: Option<u64>) {
+    /// Ends the call: its one attempt succeeded, with an HTTP status.
+    pub(crate) fn succeed(self, status: u16) {
+        let context = Arc::clone(&self.context);
+        self.end(
+            Some(status),
+            None,
+            &mut context.tracker.lock(),
+            Instant::now(),
+        );
+    }
+
+    /// Ends calls of `context`, which succeeded at the same time by sending so many bytes each.
+    pub(crate) fn succeed_all(context: &CallContext, calls: impl IntoIterator<Item = (Self, u64)>) {
+        let (mut tracker, now) = (context.tracker.lock(), Instant::now());
+        for (call, bytes) in calls {
+            call.end(None, Some(bytes), &mut tracker, now);
+        }
+    }
+
+    fn end(mut self, status: Option<u16>, bytes: Option<u64>, tracker: &mut Tracker, now: Instant) {
         let Some(id) = self.id.take() else {
             return;
         };
-        let CallContext { policy, tracker } = &*self.context;
-        policy
-            .calls
-            .record(id, AttemptOutcome::Success, policy.clock.now());
-        let mut tracker = tracker.lock();
-        let now = Instant::now();
+        let policy = &self.context.policy;
+        let ended_at = policy.clock.at(now);
+        policy.calls.record(id, AttemptOutcome::Success, ended_at);
         let took_ms = (now - self.started).as_secs_f64() * 1000.0;
         let ended = CompletedRequest {
             took_ms,

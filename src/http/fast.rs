@@ -100,7 +100,7 @@ fn end(admitted: AdmittedCall, outcome: Outcome<Response>) -> Value {
             let status = response.status.as_u16();
             let answer = encode(response);
             if status < FIRST_ERROR {
-                admitted.succeed(Some(status), None);
+                admitted.succeed(status);
                 return answer;
             }
             (answer, Value::Undefined)

@@ -207,7 +207,7 @@ fn start(
                 timeout,
                 cancel: CancellationToken::new(),
             };
-            let running = pool.run(held, call.operation, limits);
+            let running = Box::pin(pool.run(held, call.operation, limits));
             spawn(env, runtime, async move { (call.reply)(running.await) })?;
         }
     }

@@ -19,7 +19,12 @@ struct UserTime {
 
 impl Clock {
     pub(crate) fn now(&self) -> Instant {
-        self.0.get().map_or_else(Instant::now, |time| {
+        self.at(Instant::now())
+    }
+
+    /// The time at `now`, a time of the process.
+    pub(crate) fn at(&self, now: Instant) -> Instant {
+        self.0.get().map_or(now, |time| {
             time.since + Duration::from_micros(time.passed_us.load(Ordering::Relaxed))
         })
     }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use moorline_core::{
@@ -37,7 +37,17 @@ impl Policy {
 
     /// The number of a call that may go; else the answer to it is the next one that `take_not_admitted` gives.
     pub(crate) fn admit(&self, id: Option<u32>, timeout: Limit<Duration>) -> Option<u32> {
-        match self.calls.admit(id, timeout, self.clock.now()) {
+        self.admit_at(id, timeout, Instant::now())
+    }
+
+    /// The same, where the time of the process was read already.
+    pub(crate) fn admit_at(
+        &self,
+        id: Option<u32>,
+        timeout: Limit<Duration>,
+        now: Instant,
+    ) -> Option<u32> {
+        match self.calls.admit(id, timeout, self.clock.at(now)) {
             Ok(id) => Some(id),
             Err(answer) => {
                 *lock(&self.not_admitted) = encode_not_admitted(answer);

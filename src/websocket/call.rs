@@ -20,11 +20,9 @@ use crate::{
 pub struct PolicySocket {
     socket: Arc<Socket>,
     context: Arc<CallContext>,
-    pushed: Mutex<Vec<Pushed>>,
+    /// Calls whose message was pushed, and its bytes.
+    pushed: Mutex<Vec<(AdmittedCall, u64)>>,
 }
-
-/// A call whose message was pushed, and the bytes of that.
-struct Pushed(AdmittedCall, u64);
 
 impl PolicySocket {
     /// Pushes a message under the policy: the number of its call; `None` where it has to wait.
@@ -34,7 +32,7 @@ impl PolicySocket {
             return None;
         }
         let id = call.id();
-        lock(&self.pushed).push(Pushed(call, bytes.len() as u64));
+        lock(&self.pushed).push((call, bytes.len() as u64));
         id
     }
 
@@ -42,15 +40,14 @@ impl PolicySocket {
     pub(super) fn flush(&self) -> bool {
         let flushed = self.socket.flush() == FlushResult::Done;
         if flushed {
-            count(mem::take(&mut *lock(&self.pushed)));
+            let written = mem::take(&mut *lock(&self.pushed));
+            self.count(written);
         }
         flushed
     }
-}
 
-fn count(written: Vec<Pushed>) {
-    for Pushed(call, bytes) in written {
-        call.succeed(None, Some(bytes));
+    fn count(&self, written: Vec<(AdmittedCall, u64)>) {
+        AdmittedCall::succeed_all(&self.context, written);
     }
 }
 
@@ -78,9 +75,9 @@ pub fn websocket_calls_written(env: Env, socket: Handle<PolicySocket>) -> Result
     let pushed = mem::take(&mut *lock(&socket.pushed));
     promise(&env, async move {
         match socket.socket.wait_until_written().await {
-            Ok(()) => count(pushed),
+            Ok(()) => socket.count(pushed),
             Err(failure) => {
-                for Pushed(call, _) in pushed {
+                for (call, _) in pushed {
                     call.hand_over();
                 }
                 return Err(failure);

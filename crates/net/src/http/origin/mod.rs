@@ -140,9 +140,9 @@ impl Origin {
             ..PoolConfig::new(ledger)
         };
         let alpn = if config.http2 {
-            Alpn::Http
+            Alpn::HTTP
         } else {
-            Alpn::Http1
+            Alpn::HTTP1
         };
         let peer = target.authority().into();
         let protocol_known = !(target.secure && config.http2);

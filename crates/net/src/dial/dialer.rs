@@ -62,12 +62,12 @@ impl Dialer {
         })
     }
 
-    fn secure(&self) -> &Secure {
+    fn tls(&self) -> &Secure {
         let make = || Box::new(Secure::new(self.config.tls.clone()));
         self.secure.get_or_init(make)
     }
 
-    fn proxy_secure(&self) -> &Secure {
+    fn proxy_tls(&self) -> &Secure {
         self.proxy_secure.get_or_init(|| {
             let tls = TlsConfig {
                 ca: self.config.tls.ca.clone(),
@@ -106,7 +106,7 @@ impl Dialer {
     pub async fn secure(&self, stream: Stream, target: &Target, alpn: Alpn) -> Outcome<Stream> {
         let progress = Progress::at(Phase::Tls);
         let name = self.config.tls.server_name.clone();
-        let handshake = handshake_tls(stream, self.secure(), target, name, alpn);
+        let handshake = handshake_tls(stream, self.tls(), target, name, alpn);
         self.within_limit(target, &progress, handshake).await
     }
 
@@ -135,7 +135,7 @@ impl Dialer {
         }
         progress.set(Phase::Tls);
         let name = self.config.tls.server_name.clone();
-        handshake_tls(stream, self.secure(), target, name, alpn).await
+        handshake_tls(stream, self.tls(), target, name, alpn).await
     }
 
     /// A byte stream to the target, before any TLS with it.
@@ -178,7 +178,7 @@ impl Dialer {
         let mut stream = open(proxy, endpoints).await?;
         progress.set(Phase::Proxy);
         if proxy.secure {
-            stream = handshake_tls(stream, self.proxy_secure(), proxy, None, Alpn::HTTP1).await?;
+            stream = handshake_tls(stream, self.proxy_tls(), proxy, None, Alpn::HTTP1).await?;
         }
         proxy_handshake::open(&mut stream, route, &destination, target).await?;
         Ok(stream)

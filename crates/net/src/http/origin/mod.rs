@@ -128,6 +128,7 @@ impl Origin {
     ) -> Self {
         let ledger = LedgerConfig {
             max: config.max_connections,
+            max_idle: config.max_idle_connections,
             acquire_timeout: Limit::Off,
             idle_timeout: Limit::At(config.keep_alive),
             // `own_checkout` checks a connection when it takes it, without a round trip.

@@ -285,7 +285,7 @@ const calls = [
     'ERR_MOORLINE_RESPONSE_TOO_LARGE',
     '`protocol`',
     'a head or a body above its limit',
-    'raise `maxResponseBytes` or `maxDecompressedBytes`, or stream it',
+    'raise `maxResponseBytes` or `maxDecompressedBytes`, or stream it; of a libSQL server, fetch the rows in parts',
     'no',
   ],
   [

@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod options;
 pub mod pool;
 pub mod resilience;
+pub mod resolve;
 pub mod secret;
 pub mod sync;
 pub mod webhook;

@@ -1,12 +1,13 @@
 //! The policy of addresses that may be dialled: protection against SSRF.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use moorline_core::{
     connection::security::PlainText,
     error::{Failure, Kind, Outcome},
     options::{OptionError, Options, PlainValue, Read},
+    resolve::Endpoint,
 };
 
 use super::target::Target;
@@ -68,15 +69,12 @@ impl AddressPolicy {
         Ok(())
     }
 
-    /// The addresses that may be dialled; a failure when none is left.
-    pub fn admit(
-        &self,
-        target: &Target,
-        mut addresses: Vec<SocketAddr>,
-    ) -> Outcome<Vec<SocketAddr>> {
+    /// The endpoints that may be dialled; a failure when none is left.
+    pub fn admit(&self, target: &Target, mut endpoints: Vec<Endpoint>) -> Outcome<Vec<Endpoint>> {
+        let ip = |endpoint: &Endpoint| endpoint.address.ip().to_canonical();
         if self.is_local(target) {
-            addresses.retain(|address| address.ip().to_canonical().is_loopback());
-            if addresses.is_empty() {
+            endpoints.retain(|endpoint| ip(endpoint).is_loopback());
+            if endpoints.is_empty() {
                 return Err(plain_text_refused(
                     target,
                     ": the host has no loopback address",
@@ -84,22 +82,22 @@ impl AddressPolicy {
             }
         }
         let Some(allowed) = &self.allowed else {
-            return Ok(addresses);
+            return Ok(endpoints);
         };
         let named = |one: &Allowed| matches!(one, Allowed::Name(name) if name.eq_ignore_ascii_case(&target.host));
         if allowed.iter().any(named) {
-            return Ok(addresses);
+            return Ok(endpoints);
         }
-        let may = |address: &SocketAddr| {
-            let ip = address.ip().to_canonical();
+        let may = |endpoint: &Endpoint| {
+            let ip = ip(endpoint);
             is_public(ip)
                 || allowed
                     .iter()
                     .any(|one| matches!(one, Allowed::Net(net) if net.contains(&ip)))
         };
-        let left: Vec<_> = addresses.into_iter().filter(may).collect();
-        if !left.is_empty() {
-            return Ok(left);
+        endpoints.retain(may);
+        if !endpoints.is_empty() {
+            return Ok(endpoints);
         }
         let message = format!(
             "{} has no public address, and is not in customSecurityOptions.allowedHosts",
@@ -169,6 +167,8 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use super::*;
 
     fn public_only(hosts: &[&str]) -> AddressPolicy {
@@ -190,7 +190,7 @@ mod tests {
             secure: false,
         };
         let address = SocketAddr::new(address.parse().unwrap(), 80);
-        address_policy.admit(&target, vec![address]).is_ok()
+        address_policy.admit(&target, vec![address.into()]).is_ok()
     }
 
     #[test]
@@ -259,13 +259,14 @@ mod tests {
             port: 80,
             secure: false,
         };
-        let address = "169.254.169.254:80".parse().unwrap();
-        let failure = address_policy.admit(&target, vec![address]).unwrap_err();
+        let address: SocketAddr = "169.254.169.254:80".parse().unwrap();
+        let endpoint = Endpoint::from(address);
+        let failure = address_policy.admit(&target, vec![endpoint]).unwrap_err();
         assert_eq!((failure.code.as_ref(), failure.retryable), (ADDRESS, false));
         assert_eq!(failure.delivery, moorline_core::error::Delivery::None);
         assert!(
             AddressPolicy::default()
-                .admit(&target, vec![address])
+                .admit(&target, vec![endpoint])
                 .is_ok()
         );
     }
@@ -276,10 +277,8 @@ mod tests {
             allowed: None,
             plain_text,
         };
-        let (near, far) = (
-            "127.0.0.1:80".parse().unwrap(),
-            "1.1.1.1:80".parse().unwrap(),
-        );
+        let endpoint = |address: &str| Endpoint::from(address.parse::<SocketAddr>().unwrap());
+        let (near, far) = (endpoint("127.0.0.1:80"), endpoint("1.1.1.1:80"));
         let target = |secure| Target {
             host: "both".to_owned(),
             port: 80,

@@ -6,12 +6,16 @@ use moorline_core::{
     connection::security::{SecurityRequirements, TlsFloor},
     limit::Limit,
     options::{OptionError, Options, Read},
+    resolve::Resolve,
 };
 use url::Url;
 
 use super::{
     address_policy::AddressPolicy,
+    resolve::SystemNames,
+    shared::Shared,
     tls::{TlsConfig, TlsVersion},
+    tunnel::Tunnel,
 };
 
 /// The time limit of connecting, name resolution, proxy and TLS handshake included.
@@ -47,6 +51,10 @@ pub struct DialConfig {
     pub address_policy: AddressPolicy,
     /// `httpsOnlyRedirects`: whether a redirect from https to http is refused (default: no).
     pub https_stays: bool,
+    /// What resolves names (default: the system).
+    pub resolver: Shared<dyn Resolve>,
+    /// The tunnel through which all targets are reached (default: none). It resolves their names.
+    pub tunnel: Option<Shared<dyn Tunnel>>,
 }
 
 const CONNECT_OPTION: &str = "connectTimeoutMs";
@@ -60,6 +68,8 @@ impl Default for DialConfig {
             proxy: Proxy::default(),
             address_policy: AddressPolicy::default(),
             https_stays: false,
+            resolver: SystemNames::shared(),
+            tunnel: None,
         }
     }
 }
@@ -97,6 +107,7 @@ impl DialConfig {
                     .unwrap_or_default(),
             )?,
             https_stays: options.flag("httpsOnlyRedirects", https_stays)?,
+            ..Self::default()
         })
     }
 }

@@ -1,5 +1,7 @@
 //! The dialer: from a target to an open connection.
 
+#[cfg(unix)]
+use std::path::Path;
 use std::{
     io,
     net::SocketAddr,
@@ -10,18 +12,24 @@ use std::{
     time::Duration,
 };
 
-use moorline_core::error::{Kind, Outcome};
+use moorline_core::{
+    error::{Kind, Outcome},
+    resolve::{Endpoint, Resolve},
+};
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     config::DialConfig,
     error::{FailureClass, Phase, failure, phase_failure, timeout_failure},
-    happy_eyeballs::race,
+    happy_eyeballs::{no_address, race},
     proxy::{ProxyProtocol, ProxyRoute, ProxyRoutes},
     proxy_handshake,
-    resolve::resolve,
+    resolve::SystemNames,
+    shared::Shared,
     stream::Stream,
     target::Target,
     tls::TlsConfig,
@@ -54,12 +62,12 @@ impl Dialer {
         })
     }
 
-    fn secure(&self) -> &Secure {
+    fn tls(&self) -> &Secure {
         let make = || Box::new(Secure::new(self.config.tls.clone()));
         self.secure.get_or_init(make)
     }
 
-    fn proxy_secure(&self) -> &Secure {
+    fn proxy_tls(&self) -> &Secure {
         self.proxy_secure.get_or_init(|| {
             let tls = TlsConfig {
                 ca: self.config.tls.ca.clone(),
@@ -76,66 +84,101 @@ impl Dialer {
 
     /// An open connection, within the connect timeout. Dropping the future leaves nothing open.
     pub async fn dial(&self, target: &Target, alpn: Alpn) -> Outcome<Stream> {
-        let limit = self.config.connect_timeout;
-        let phase = Progress::default();
-        timeout(limit, self.dial_stream(target, alpn, &phase))
-            .await
-            .unwrap_or_else(|_| {
-                let option = self.config.connect_option;
-                Err(timeout_failure(phase.get(), target, limit, option))
-            })
+        let progress = Progress::default();
+        let dialling = self.dial_stream(target, alpn, &progress);
+        self.within_limit(target, &progress, dialling).await
     }
 
-    async fn dial_stream(&self, target: &Target, alpn: Alpn, phase: &Progress) -> Outcome<Stream> {
+    /// An open connection to the Unix socket at `path`, within the connect timeout.
+    #[cfg(unix)]
+    pub async fn dial_path(&self, path: &Path) -> Outcome<Stream> {
+        let target = Target::new(path.to_string_lossy(), 0, false);
+        let progress = Progress::at(Phase::Connect);
+        let dialling = async {
+            let socket = UnixStream::connect(path).await;
+            let socket = socket.map_err(|error| phase_failure(Phase::Connect, &target, &error))?;
+            Ok(Stream::unix(socket, path.to_owned()))
+        };
+        self.within_limit(&target, &progress, dialling).await
+    }
+
+    /// Speaks TLS on an open connection to `target`, for protocols that ask before they do, within the connect timeout.
+    pub async fn secure(&self, stream: Stream, target: &Target, alpn: Alpn) -> Outcome<Stream> {
+        let progress = Progress::at(Phase::Tls);
+        let name = self.config.tls.server_name.clone();
+        let handshake = handshake_tls(stream, self.tls(), target, name, alpn);
+        self.within_limit(target, &progress, handshake).await
+    }
+
+    async fn within_limit(
+        &self,
+        target: &Target,
+        progress: &Progress,
+        dialling: impl Future<Output = Outcome<Stream>>,
+    ) -> Outcome<Stream> {
+        let limit = self.config.connect_timeout;
+        timeout(limit, dialling).await.unwrap_or_else(|_| {
+            let option = self.config.connect_option;
+            Err(timeout_failure(progress.get(), target, limit, option))
+        })
+    }
+
+    async fn dial_stream(
+        &self,
+        target: &Target,
+        alpn: Alpn,
+        progress: &Progress,
+    ) -> Outcome<Stream> {
+        let stream = self.open_stream(target, progress).await?;
+        if !target.secure {
+            return Ok(stream);
+        }
+        progress.set(Phase::Tls);
+        let name = self.config.tls.server_name.clone();
+        handshake_tls(stream, self.tls(), target, name, alpn).await
+    }
+
+    /// A byte stream to the target, before any TLS with it.
+    async fn open_stream(&self, target: &Target, progress: &Progress) -> Outcome<Stream> {
+        if let Some(Shared(tunnel)) = &self.config.tunnel {
+            progress.set(Phase::Tunnel);
+            // The name is the far end's, and the address policy is about this machine's network.
+            let channel = tunnel.open(target).await?;
+            return Ok(Stream::tunnelled(channel, target.authority()));
+        }
         self.config.address_policy.check(target)?;
         // What must not leave this machine in plain text does not go to a proxy either.
         let route = self.routes.for_target(target);
         let route = route.filter(|_| !self.config.address_policy.is_local(target));
-        let stream = if let Some(route) = route {
-            self.dial_proxy(&route, target, phase).await?
-        } else {
-            let addresses = self.addresses(target).await?;
-            phase.set(Phase::Connect);
-            open(target, addresses).await?
-        };
-        if !target.secure {
-            return Ok(stream);
+        if let Some(route) = route {
+            return self.dial_proxy(&route, target, progress).await;
         }
-        phase.set(Phase::Tls);
-        let name = self.config.tls.server_name.clone();
-        handshake_tls(stream, self.secure(), target, name, alpn).await
+        let endpoints = self.endpoints(target).await?;
+        progress.set(Phase::Connect);
+        open(target, endpoints).await
     }
 
-    async fn addresses(&self, target: &Target) -> Outcome<Vec<SocketAddr>> {
-        let addresses = resolve(&target.host, target.port)
-            .await
-            .map_err(|error| phase_failure(Phase::Dns, target, &error))?;
-        self.config.address_policy.admit(target, addresses)
+    async fn endpoints(&self, target: &Target) -> Outcome<Vec<Endpoint>> {
+        let Shared(resolver) = &self.config.resolver;
+        let endpoints = resolver.resolve(&target.host, target.port).await?;
+        self.config.address_policy.admit(target, endpoints)
     }
 
     async fn dial_proxy(
         &self,
         route: &ProxyRoute,
         target: &Target,
-        phase: &Progress,
+        progress: &Progress,
     ) -> Outcome<Stream> {
         let destination = self.destination(route, target).await?;
         // The proxy is the operator's choice: the guard is about targets.
-        let addresses = resolve(&route.target.host, route.target.port)
-            .await
-            .map_err(|error| phase_failure(Phase::Dns, &route.target, &error))?;
-        phase.set(Phase::Connect);
-        let mut stream = open(&route.target, addresses).await?;
-        phase.set(Phase::Proxy);
-        if route.target.secure {
-            stream = handshake_tls(
-                stream,
-                self.proxy_secure(),
-                &route.target,
-                None,
-                Alpn::Http1,
-            )
-            .await?;
+        let proxy = &route.target;
+        let endpoints = SystemNames.resolve(&proxy.host, proxy.port).await?;
+        progress.set(Phase::Connect);
+        let mut stream = open(proxy, endpoints).await?;
+        progress.set(Phase::Proxy);
+        if proxy.secure {
+            stream = handshake_tls(stream, self.proxy_tls(), proxy, None, Alpn::HTTP1).await?;
         }
         proxy_handshake::open(&mut stream, route, &destination, target).await?;
         Ok(stream)
@@ -150,7 +193,7 @@ impl Dialer {
         if resolves && !self.config.address_policy.concerns(target) {
             return Ok(target.clone());
         }
-        let addresses = self.addresses(target).await?;
+        let endpoints = self.endpoints(target).await?;
         let none = || {
             failure(
                 FailureClass::new(Kind::Connect, "ENOTFOUND"),
@@ -158,9 +201,9 @@ impl Dialer {
                 target,
             )
         };
-        let address = addresses.first().ok_or_else(none)?;
+        let endpoint = endpoints.first().ok_or_else(none)?;
         Ok(Target {
-            host: address.ip().to_string(),
+            host: endpoint.address.ip().to_string(),
             ..target.clone()
         })
     }
@@ -171,7 +214,17 @@ impl Dialer {
 struct Progress(AtomicU8);
 
 impl Progress {
-    const PHASES: [Phase; 4] = [Phase::Dns, Phase::Connect, Phase::Proxy, Phase::Tls];
+    const PHASES: [Phase; 5] = [
+        Phase::Dns,
+        Phase::Connect,
+        Phase::Proxy,
+        Phase::Tunnel,
+        Phase::Tls,
+    ];
+
+    const fn at(phase: Phase) -> Self {
+        Self(AtomicU8::new(phase as u8))
+    }
 
     fn set(&self, phase: Phase) {
         self.0.store(phase as u8, Ordering::Relaxed);
@@ -182,10 +235,19 @@ impl Progress {
     }
 }
 
-async fn open(target: &Target, addresses: Vec<SocketAddr>) -> Outcome<Stream> {
-    race(addresses, connect)
-        .await
-        .map_err(|error| phase_failure(Phase::Connect, target, &error))
+/// A connection to one of the endpoints: those of the first priority race, then those of the next.
+async fn open(target: &Target, mut endpoints: Vec<Endpoint>) -> Outcome<Stream> {
+    endpoints.sort_by_key(|endpoint| endpoint.priority);
+    let mut first_error = None;
+    for group in endpoints.chunk_by(|one, next| one.priority == next.priority) {
+        let addresses = group.iter().map(|endpoint| endpoint.address).collect();
+        match race(addresses, connect).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => _ = first_error.get_or_insert(error),
+        }
+    }
+    let error = first_error.unwrap_or_else(no_address);
+    Err(phase_failure(Phase::Connect, target, &error))
 }
 
 async fn connect(address: SocketAddr) -> io::Result<Stream> {
@@ -195,7 +257,7 @@ async fn connect(address: SocketAddr) -> io::Result<Stream> {
         .with_time(KEEPALIVE_IDLE)
         .with_interval(KEEPALIVE_INTERVAL);
     SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
-    Ok(Stream::plain(stream, address))
+    Ok(Stream::tcp(stream, address))
 }
 
 /// TLS with the target by its own name, or by the one the caller wants to be shown.
@@ -214,8 +276,9 @@ async fn handshake_tls(
         })?,
     };
     let config = secure.config(alpn).await?;
-    let address = stream.peer();
-    stream.handshake_tls(config, name).await.map_err(|error| {
-        phase_failure(Phase::Tls, target, &error).with_detail("address", address.to_string())
-    })
+    let address = stream.peer().to_string();
+    stream
+        .handshake_tls(config, name)
+        .await
+        .map_err(|error| phase_failure(Phase::Tls, target, &error).with_detail("address", address))
 }

@@ -14,8 +14,10 @@ pub enum Phase {
     Dns,
     /// TCP was being connected.
     Connect,
-    /// The proxy was asked for a tunnel.
+    /// The proxy was asked to connect.
     Proxy,
+    /// The tunnel was asked for a stream.
+    Tunnel,
     /// The TLS handshake was under way.
     Tls,
 }
@@ -27,6 +29,7 @@ impl Phase {
             Self::Dns => "dns",
             Self::Connect => "connect",
             Self::Proxy => "proxy",
+            Self::Tunnel => "tunnel",
             Self::Tls => "tls",
         }
     }
@@ -144,7 +147,7 @@ pub fn classify(error: &Source) -> Option<FailureClass> {
 }
 
 /// `io::ErrorKind` is the typed form of the system's error number; the codes are libuv's names for it.
-const IO_CLASSES: [(io::ErrorKind, FailureClass); 11] = {
+const IO_CLASSES: [(io::ErrorKind, FailureClass); 12] = {
     use io::ErrorKind as Io;
     const fn connect(code: &'static str) -> FailureClass {
         FailureClass::new(Kind::Connect, code)
@@ -164,6 +167,8 @@ const IO_CLASSES: [(io::ErrorKind, FailureClass); 11] = {
         (Io::NotConnected, disconnect("ENOTCONN")),
         (Io::UnexpectedEof, disconnect("ECONNRESET")),
         (Io::PermissionDenied, connect("EACCES")),
+        // Of a Unix socket.
+        (Io::NotFound, connect("ENOENT")),
     ]
 };
 

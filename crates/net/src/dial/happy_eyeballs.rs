@@ -48,7 +48,8 @@ where
     }
 }
 
-fn no_address() -> io::Error {
+/// The error where there is nothing to try.
+pub(super) fn no_address() -> io::Error {
     io::Error::new(
         io::ErrorKind::AddrNotAvailable,
         "the host name has no address",

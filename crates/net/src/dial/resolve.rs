@@ -14,9 +14,19 @@ use std::{
     thread,
 };
 
-use moorline_core::{error::Failure, sync::lock};
+use moorline_core::{
+    error::Failure,
+    resolve::{Endpoint, Resolve, ResolveFuture},
+    sync::lock,
+};
 use reqwest::dns;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use super::{
+    error::{Phase, phase_failure},
+    shared::Shared,
+    target::Target,
+};
 
 /// The number of look-ups that may run, or hang, at once.
 const LOOKUPS_AT_ONCE: usize = 64;
@@ -29,15 +39,30 @@ static SYSTEM: LazyLock<Arc<Resolver>> = LazyLock::new(|| {
     Resolver::new(LOOKUPS_AT_ONCE, hosts_file(), look_up)
 });
 
-/// The addresses of a host, in the system's order of preference. The caller sets the time limit; giving up
-/// leaves the look-up to end by itself.
-pub(super) async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    SYSTEM.resolve(host, port).await
+/// The system's resolver: the addresses of a host in the system's order of preference. Giving up leaves the look-up to end by
+/// itself.
+#[derive(Debug)]
+pub struct SystemNames;
+
+impl SystemNames {
+    /// The resolver for a configuration; it is the same in all of them.
+    pub(super) fn shared() -> Shared<dyn Resolve> {
+        static SHARED: LazyLock<Arc<SystemNames>> = LazyLock::new(|| Arc::new(SystemNames));
+        let resolver: Arc<dyn Resolve> = Arc::<SystemNames>::clone(&SHARED);
+        Shared(resolver)
+    }
 }
 
-/// The same for the clients that reqwest makes.
-#[derive(Debug)]
-pub(crate) struct SystemNames;
+impl Resolve for SystemNames {
+    fn resolve<'a>(&'a self, name: &'a str, port: u16) -> ResolveFuture<'a> {
+        Box::pin(async move {
+            let addresses = SYSTEM.resolve(name, port).await.map_err(|error| {
+                phase_failure(Phase::Dns, &Target::new(name, port, false), &error)
+            })?;
+            Ok(addresses.into_iter().map(Endpoint::from).collect())
+        })
+    }
+}
 
 impl dns::Resolve for SystemNames {
     fn resolve(&self, name: dns::Name) -> dns::Resolving {
@@ -252,15 +277,22 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_needs_no_look_up_and_a_name_gets_all_of_its_addresses() {
-        assert_eq!(resolve("::1", 5).await.unwrap(), address("[::1]:5"));
-        let named = resolve("localhost", 5).await.unwrap();
-        assert!(named.iter().all(|address| address.ip().is_loopback()));
+        let resolve = async |name| Resolve::resolve(&SystemNames, name, 5).await.unwrap();
+        let address: SocketAddr = "[::1]:5".parse().unwrap();
+        assert_eq!(resolve("::1").await, [Endpoint::from(address)]);
+        let named = resolve("localhost").await;
+        assert!(named.iter().all(|one| one.address.ip().is_loopback()));
         assert!(!named.is_empty());
     }
 
     #[tokio::test]
     async fn an_unknown_name_is_an_error() {
-        assert!(resolve("no-such-host.invalid", 5).await.is_err());
+        let resolved = Resolve::resolve(&SystemNames, "no-such-host.invalid", 5).await;
+        let failure = resolved.unwrap_err();
+        assert_eq!(
+            (failure.code.as_ref(), &failure.detail["phase"]),
+            ("ENOTFOUND", &"dns".into())
+        );
         let fixture = Fixture::new(1, nowhere());
         let error = fixture.get("unknown").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::NotFound);

@@ -4,51 +4,77 @@ use std::{
     fmt,
     io::{self, IoSlice},
     net::SocketAddr,
+    path::PathBuf,
     pin::Pin,
     task::{Context, Poll},
 };
 
+#[cfg(unix)]
+use tokio::net::UnixStream;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 use tokio_rustls::client::TlsStream;
 
-/// An open connection: TCP, TLS, or TLS through a proxy that is itself reached by TLS.
+use super::transport::{ByteStream, Peer, Transport};
+
+/// An open connection: a byte stream, TLS over one, or TLS through a proxy that is itself reached by TLS.
 pub struct Stream {
     inner: Inner,
-    peer: SocketAddr,
+    peer: Peer,
 }
 
 enum Inner {
-    Plain(TcpStream),
-    Secure(Box<TlsStream<TcpStream>>),
-    Nested(Box<TlsStream<Box<TlsStream<TcpStream>>>>),
+    Plain(Transport),
+    Secure(Box<TlsStream<Transport>>),
+    Nested(Box<TlsStream<Box<TlsStream<Transport>>>>),
 }
 
 impl Stream {
-    pub(super) fn plain(stream: TcpStream, peer: SocketAddr) -> Self {
+    pub(super) fn tcp(socket: TcpStream, peer: SocketAddr) -> Self {
+        Self::over(Transport::Tcp(socket), Peer::Address(peer))
+    }
+
+    #[cfg(unix)]
+    pub(super) fn unix(socket: UnixStream, path: PathBuf) -> Self {
+        Self::over(Transport::Unix(socket), Peer::Path(path))
+    }
+
+    /// A connection through a tunnel, which was asked for `authority`.
+    pub(super) fn tunnelled(channel: Box<dyn ByteStream>, authority: String) -> Self {
+        Self::over(Transport::Channel(channel), Peer::Tunnelled(authority))
+    }
+
+    const fn over(transport: Transport, peer: Peer) -> Self {
         Self {
-            inner: Inner::Plain(stream),
+            inner: Inner::Plain(transport),
             peer,
         }
     }
 
-    /// The TCP socket, where the connection has no TLS; else the stream, unchanged.
+    /// The TCP socket, where there is nothing else between; else the stream, unchanged.
     pub fn into_socket(self) -> Result<TcpStream, Self> {
         match self.inner {
-            Inner::Plain(socket) => Ok(socket),
+            Inner::Plain(Transport::Tcp(socket)) => Ok(socket),
             _ => Err(self),
+        }
+    }
+
+    /// What carries the bytes in the end.
+    fn transport(&self) -> &Transport {
+        match &self.inner {
+            Inner::Plain(transport) => transport,
+            Inner::Secure(stream) => stream.get_ref().0,
+            Inner::Nested(stream) => stream.get_ref().0.get_ref().0,
         }
     }
 
     /// Limits the unsent bytes in the system's send buffer (`TCP_NOTSENT_LOWAT`), so that a ping or a close frame does
     /// not wait there behind many messages.
     pub fn bound_unsent(&self, bytes: u32) {
-        let socket = match &self.inner {
-            Inner::Plain(socket) => socket,
-            Inner::Secure(stream) => stream.get_ref().0,
-            Inner::Nested(stream) => stream.get_ref().0.get_ref().0,
+        let Some(socket) = self.transport().socket() else {
+            return;
         };
         // Best effort: without it control frames wait longer.
         #[cfg(any(target_os = "linux", target_os = "macos"))]
@@ -57,9 +83,9 @@ impl Stream {
         let _ = (socket, bytes);
     }
 
-    /// The remote address: the host's, or the proxy's.
-    pub const fn peer(&self) -> SocketAddr {
-        self.peer
+    /// The remote end: the host, or the proxy.
+    pub const fn peer(&self) -> &Peer {
+        &self.peer
     }
 
     /// Whether the connection has TLS.

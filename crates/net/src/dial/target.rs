@@ -15,6 +15,15 @@ pub struct Target {
 }
 
 impl Target {
+    /// A target by its parts.
+    pub fn new(host: impl Into<String>, port: u16, secure: bool) -> Self {
+        Self {
+            host: host.into(),
+            port,
+            secure,
+        }
+    }
+
     /// The target of a URL: TLS for `https:` and `wss:`, plain for `http:` and `ws:`. Anything else fails.
     pub fn of(url: &Url) -> Outcome<Self> {
         let secure = match url.scheme() {

@@ -16,15 +16,22 @@ use crate::blocking::run_blocking;
 /// The files are looked at no more often than this.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// The protocols offered by ALPN.
+/// The protocols offered by ALPN, by preference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Alpn {
+pub struct Alpn(&'static [&'static str]);
+
+impl Alpn {
     /// Nothing.
-    None,
-    /// `http/1.1`: for what begins as an HTTP/1 request.
-    Http1,
-    /// `h2` and `http/1.1`.
-    Http,
+    pub const NONE: Self = Self::of(&[]);
+    /// HTTP/1.1: for what begins as an HTTP/1 request.
+    pub const HTTP1: Self = Self::of(&["http/1.1"]);
+    /// HTTP/2 and HTTP/1.1.
+    pub const HTTP: Self = Self::of(&["h2", "http/1.1"]);
+
+    /// These protocols, by their registered names.
+    pub const fn of(protocols: &'static [&'static str]) -> Self {
+        Self(protocols)
+    }
 }
 
 /// The time and length of each file, as they were when it was read.
@@ -32,9 +39,8 @@ type Stamps = Vec<Option<(SystemTime, u64)>>;
 
 /// One configuration for each offer; they share their roots and their sessions.
 struct Configs {
-    none: Arc<ClientConfig>,
-    http1: Arc<ClientConfig>,
-    http: Arc<ClientConfig>,
+    base: ClientConfig,
+    by_offer: Mutex<Vec<(Alpn, Arc<ClientConfig>)>>,
     stamps: Stamps,
 }
 
@@ -110,26 +116,23 @@ fn stamp(file: &PathBuf) -> Option<(SystemTime, u64)> {
 
 impl Configs {
     fn build(options: &TlsConfig, stamps: Stamps) -> Outcome<Self> {
-        let base = options.client_config()?;
-        let offering = |protocols: &[&str]| {
-            let mut config = base.clone();
-            config.alpn_protocols = protocols.iter().map(|it| it.as_bytes().to_vec()).collect();
-            Arc::new(config)
-        };
         Ok(Self {
-            none: offering(&[]),
-            http1: offering(&["http/1.1"]),
-            http: offering(&["h2", "http/1.1"]),
+            base: options.client_config()?,
+            by_offer: Mutex::default(),
             stamps,
         })
     }
 
     fn offering(&self, alpn: Alpn) -> Arc<ClientConfig> {
-        Arc::clone(match alpn {
-            Alpn::None => &self.none,
-            Alpn::Http1 => &self.http1,
-            Alpn::Http => &self.http,
-        })
+        let mut by_offer = lock(&self.by_offer);
+        if let Some((_, config)) = by_offer.iter().find(|(offer, _)| *offer == alpn) {
+            return Arc::clone(config);
+        }
+        let mut config = self.base.clone();
+        config.alpn_protocols = alpn.0.iter().map(|it| it.as_bytes().to_vec()).collect();
+        let config = Arc::new(config);
+        by_offer.push((alpn, Arc::clone(&config)));
+        config
     }
 }
 
@@ -163,18 +166,18 @@ mod tests {
             ca: vec![PemSource::File(file.clone())],
             ..TlsConfig::default()
         });
-        let first = secure.config(Alpn::Http).await.unwrap();
-        let again = secure.config(Alpn::Http).await.unwrap();
+        let first = secure.config(Alpn::HTTP).await.unwrap();
+        let again = secure.config(Alpn::HTTP).await.unwrap();
         assert!(Arc::ptr_eq(&first, &again), "nothing has changed");
 
         tokio::time::advance(LOOK_EVERY).await;
         fs::write(&file, "-----BEGIN CERTIFICATE-----\nhalf a fi").unwrap();
-        let broken = secure.config(Alpn::Http).await.unwrap();
+        let broken = secure.config(Alpn::HTTP).await.unwrap();
         assert!(Arc::ptr_eq(&first, &broken), "the last good one is kept");
 
         tokio::time::advance(LOOK_EVERY).await;
         fs::write(&file, format!("{pem}{pem}")).unwrap();
-        let renewed = secure.config(Alpn::Http).await.unwrap();
+        let renewed = secure.config(Alpn::HTTP).await.unwrap();
         assert!(!Arc::ptr_eq(&first, &renewed));
         fs::remove_file(&file).unwrap();
     }

@@ -17,7 +17,7 @@ pub const CONNECTIONS_TIMEOUT: &str = "timeout";
 const MAX_REDIRECTS: u64 = 5;
 /// A connection unused for this long is closed: sooner than the 60 s after which usual load balancers do it.
 const KEEP_ALIVE: Duration = Duration::from_secs(50);
-const MAX_CONNECTIONS: u64 = 256;
+const MAX_CONNECTIONS: u32 = 256;
 const MAX_RESPONSE_BYTES: u64 = 64 << 20;
 const MAX_DECOMPRESSED_BYTES: u64 = 256 << 20;
 /// The largest number of bytes that JavaScript can count.
@@ -35,6 +35,8 @@ pub struct HttpConfig {
     pub keep_alive: Duration,
     /// `maxConnections`: to one origin at once (256); further requests wait their turn.
     pub max_connections: u32,
+    /// Unused connections kept to one origin at most (all).
+    pub max_idle_connections: u32,
     /// `http2`: offer it to servers by ALPN (true).
     pub http2: bool,
 }
@@ -81,6 +83,19 @@ impl Default for CallConfig {
     }
 }
 
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            dial: DialConfig::default(),
+            call: CallConfig::default(),
+            keep_alive: KEEP_ALIVE,
+            max_connections: MAX_CONNECTIONS,
+            max_idle_connections: u32::MAX,
+            http2: true,
+        }
+    }
+}
+
 impl HttpConfig {
     /// Reads an options object; unknown keys are refused.
     pub fn read(options: Options<'_>) -> Read<Self> {
@@ -97,8 +112,13 @@ impl HttpConfig {
                 .ms_limit("keepAliveTimeoutMs", Limit::At(KEEP_ALIVE), 1.0)?
                 .get()
                 .unwrap_or(NO_TIMEOUT),
-            max_connections: options.integer("maxConnections", MAX_CONNECTIONS, 1..=10_000)? as u32,
+            max_connections: options.integer(
+                "maxConnections",
+                MAX_CONNECTIONS.into(),
+                1..=10_000,
+            )? as u32,
             http2: options.flag("http2", true)?,
+            ..Self::default()
         };
         options.finish()?;
         Ok(read)
@@ -233,7 +253,7 @@ mod tests {
         }
         assert!(call.response_bytes(false).get().is_some());
         assert!(call.decompressed_bytes(false).get().is_some());
-        assert_eq!(options.dial, DialConfig::default());
+        assert_eq!(options, HttpConfig::default());
     }
 
     #[test]

@@ -1,11 +1,11 @@
-//! HTTP: the engine behind HTTP connections, and the transport of services over HTTP.
+//! HTTP: the engine behind HTTP connections, event streams and libSQL servers, and a client for Nixtla.
 //!
 //! [`Engine`] keeps one [`pool`](crate::pool) of connections for each origin and sends requests over them. A
 //! request's own task drives its HTTP/1 connection, so that no hop between tasks is paid for; an HTTP/2
 //! connection is shared (docs/adr/0009-requests-drive-their-connections.md). Every wait has its limit, every failure says in which phase it came,
 //! how many bytes had been written, and what that proves about delivery.
 //!
-//! [`ApiClient`] is reqwest, for Nixtla and libSQL's remote protocol. There is one client per set of options,
+//! [`ApiClient`] is reqwest, for Nixtla. There is one client per set of options,
 //! and one for all who take the defaults, so that connections are shared. It follows no redirect and uses no
 //! proxy unless asked: an API call goes where it was sent, or fails.
 

@@ -92,7 +92,7 @@ impl Request {
         let path = || format!("request.headers.{name}");
         let header = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| bad_value(&path(), "is not a valid header name"))?;
-        let value = header_value(value).map_err(|reason| bad_value(&path(), reason))?;
+        let mut value = header_value(value).map_err(|reason| bad_value(&path(), reason))?;
         match header {
             header::TRANSFER_ENCODING | header::UPGRADE => {
                 return Err(bad_value(&path(), "cannot be set by the caller"));
@@ -103,7 +103,11 @@ impl Request {
                 // Of bytes that are there the length is known better.
                 self.body.set_length(length);
             }
-            _ => self.headers.push((header, value)),
+            _ => {
+                // HTTP/2 keeps it out of its compression tables.
+                value.set_sensitive(header == header::AUTHORIZATION);
+                self.headers.push((header, value));
+            }
         }
         Ok(())
     }
@@ -236,7 +240,10 @@ mod tests {
         let sent = asked.message(false);
         assert_eq!(sent.headers()["authorization"], "Basic bWU6cEA=");
         let mut own = request("http://me:pw@h/", "authorization:Bearer x").unwrap();
-        assert_eq!(own.message(false).headers()["authorization"], "Bearer x");
+        let sent = own.message(false);
+        let authorization = &sent.headers()["authorization"];
+        assert_eq!(authorization, "Bearer x");
+        assert!(authorization.is_sensitive());
     }
 
     #[test]

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use http::{HeaderMap, StatusCode, Uri};
 use moorline_core::{
-    error::{Delivery, Outcome},
+    error::{Delivery, Failure, Kind, Outcome},
     limit::Limit,
 };
 use tokio::{task, time::Instant};
@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     decode::Decoder,
     engine::closed_failure,
-    error::{CallContext, Stage, Traffic},
+    error::{CallContext, Stage, TOO_LARGE, Traffic},
     raw_body::RawBody,
     timeouts,
 };
@@ -47,6 +47,16 @@ pub enum ResponseBody {
     Full(Bytes),
     /// A stream of chunks.
     Streaming(Streaming),
+}
+
+impl ResponseBody {
+    /// The whole body. One of more than `max_bytes` is a failure, and its connection is closed.
+    pub async fn read(self, max_bytes: usize) -> Outcome<Bytes> {
+        match self {
+            Self::Full(bytes) => Ok(bytes),
+            Self::Streaming(body) => body.read(max_bytes).await,
+        }
+    }
 }
 
 /// A body that is read in chunks. Dropping it before the end closes its connection.
@@ -155,6 +165,22 @@ impl Streaming {
                 .context
                 .timeout_failure("bodyTimeoutMs", after, Stage::Body, traffic))
         })
+    }
+
+    async fn read(mut self, max_bytes: usize) -> Outcome<Bytes> {
+        let mut full = BytesMut::new();
+        while let Some(chunk) = self.next().await? {
+            if full.len() + chunk.len() > max_bytes {
+                let peer = &self.context.peer;
+                let message = format!("the response of {peer} is longer than {max_bytes} bytes");
+                let failure = Failure::new(Kind::Protocol, message).with_code(TOO_LARGE);
+                return Err(self
+                    .context
+                    .annotate(failure, Stage::Body, Traffic::default()));
+            }
+            full.extend_from_slice(&chunk);
+        }
+        Ok(full.freeze())
     }
 
     /// The whole body.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // clippy spares the tests themselves, not what they call
 
+mod ways;
+
 use std::{
     net::SocketAddr,
     sync::Arc,
@@ -12,7 +14,7 @@ use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
     options::{Options, PlainValue},
 };
-use moorline_net::dial::{Alpn, DialConfig, Dialer, Proxy, Stream, Target};
+use moorline_net::dial::{Alpn, DialConfig, Dialer, Peer, Proxy, Stream, Target};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -61,7 +63,7 @@ fn dial<'a>(
     dialer: &'a Dialer,
     target: &'a Target,
 ) -> impl Future<Output = Outcome<Stream>> + Send + 'a {
-    dialer.dial(target, Alpn::Http)
+    dialer.dial(target, Alpn::HTTP)
 }
 
 fn kind_code_phase(failure: &Failure) -> (Kind, &str, &str) {
@@ -79,7 +81,8 @@ async fn a_name_is_dialled_at_the_address_that_answers() {
     let mut stream = dial(&dialer, &target("localhost", address.port(), false))
         .await
         .unwrap();
-    assert_eq!((stream.peer(), stream.alpn()), (address, None));
+    let expected = Peer::Address(address);
+    assert_eq!((stream.peer(), stream.alpn()), (&expected, None));
     stream.write_all(b"hi").await.unwrap();
     server.await.unwrap();
 }

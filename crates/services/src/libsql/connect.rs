@@ -1,13 +1,17 @@
 //! The connector of the pool: opening and closing its connections.
 
 use std::sync::{
-    Arc,
+    Arc, Weak,
     atomic::{AtomicU32, Ordering},
 };
 
 use moorline_core::error::Outcome;
 
-use crate::libsql::{local::LocalConnection, remote::RemoteConnection, target::Target};
+use crate::libsql::{
+    error::closed_failure,
+    local::{LocalConnection, LocalTarget},
+    remote::{RemoteConnection, transport::Transport},
+};
 use moorline_net::pool::Connect;
 
 /// One pooled connection. Clones are the same connection, so that an operation can hold it while the pool
@@ -85,18 +89,25 @@ impl OperationGuard {
 }
 
 /// Opens connections to one target.
-pub struct LibsqlConnector(pub Target);
+pub enum LibsqlConnector {
+    /// A file or memory.
+    Local(LocalTarget),
+    /// A server. The transport is its pool's, which lets go of it at its end.
+    Remote(Weak<Transport>),
+}
 
 impl Connect for LibsqlConnector {
     type Connection = Connection;
 
     async fn connect(&self) -> Outcome<Connection> {
-        Ok(match &self.0 {
-            Target::Local(target) => {
+        Ok(match self {
+            Self::Local(target) => {
                 Connection::Local(Arc::new(LocalConnection::open(target.clone()).await?))
             }
-            Target::Remote(target) => {
-                Connection::Remote(Arc::new(RemoteConnection::new(target.clone())))
+            Self::Remote(transport) => {
+                let transport = transport.upgrade();
+                let transport = transport.ok_or_else(|| closed_failure("the pool was closed"))?;
+                Connection::Remote(Arc::new(RemoteConnection::new(transport)))
             }
         })
     }

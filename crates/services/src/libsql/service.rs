@@ -11,6 +11,7 @@ use moorline_core::{
     error::{Failure, Kind, Outcome},
     limit::{Limit, TimeLimit},
     pool::{Lease, Stats},
+    sync::lock,
 };
 use tokio::{runtime::Handle, sync::oneshot};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +24,7 @@ use crate::libsql::{
     local::deadlines::Deadlines,
     local::in_flight::{AbortOnDrop, InFlight, LeaseUse, Reply},
     operation::{Operation, Results},
-    remote::turn::Turn,
+    remote::{transport::Transport, turn::Turn},
     result::IntMode,
     target::Target,
 };
@@ -56,6 +57,8 @@ pub struct LibsqlPool {
     pub(super) is_local: bool,
     protocol: &'static str,
     shown_url: String,
+    // To a server, until the pool has ended: connections to it are closed with the last pool.
+    transport: Mutex<Option<Arc<Transport>>>,
     // Keeps a database in memory alive while the pool has no connection open.
     _keep_alive: Option<Mutex<moorline_sqlite::Connection>>,
 }
@@ -75,7 +78,14 @@ impl LibsqlPool {
         let protocol = config.target.protocol();
         let is_local = matches!(config.target, Target::Local(_));
         let deadlines = Deadlines::new(runtime.clone(), closed);
-        let connector = LibsqlConnector(config.target);
+        let (connector, transport) = match config.target {
+            Target::Local(target) => (LibsqlConnector::Local(target), None),
+            Target::Remote(target) => {
+                let transport = Arc::new(Transport::new(*target, &runtime));
+                let connector = LibsqlConnector::Remote(Arc::downgrade(&transport));
+                (connector, Some(transport))
+            }
+        };
         let pool = Pool::with_listener(connector, config.pool, runtime, Some(listener));
         pool.register_metrics(&config.shown_url, SERVICE);
         Ok(Self {
@@ -86,6 +96,7 @@ impl LibsqlPool {
             is_local,
             protocol,
             shown_url: config.shown_url,
+            transport: Mutex::new(transport),
             _keep_alive: keep_alive,
         })
     }
@@ -151,7 +162,9 @@ impl LibsqlPool {
     /// Ends the pool; borrowers may finish for as long as `timeout` (default 30 s). True when no
     /// connection had to be closed by force.
     pub async fn drain(&self, timeout: Option<Limit<Duration>>) -> bool {
-        self.pool.drain(timeout.unwrap_or(DRAIN_TIMEOUT)).await
+        let in_time = self.pool.drain(timeout.unwrap_or(DRAIN_TIMEOUT)).await;
+        lock(&self.transport).take();
+        in_time
     }
 
     /// Runs `operation`: on the lease that is `held`, or on a connection borrowed for it, after waiting for one. Calls on one

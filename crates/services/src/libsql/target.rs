@@ -12,8 +12,8 @@ use moorline_core::{
 };
 use url::Url;
 
-use crate::libsql::{local::LocalTarget, remote::stream::RemoteTarget, uri::Uri};
-use moorline_net::{dial::DialConfig, http::ApiClient};
+use crate::libsql::{local::LocalTarget, remote::transport::RemoteTarget, uri::Uri};
+use moorline_net::dial::DialConfig;
 
 /// The URL of a database in memory.
 const MEMORY: &str = ":memory:";
@@ -23,7 +23,7 @@ pub enum Target {
     /// A file or memory.
     Local(LocalTarget),
     /// A server.
-    Remote(RemoteTarget),
+    Remote(Box<RemoteTarget>),
 }
 
 impl Target {
@@ -222,14 +222,15 @@ impl TargetOptions<'_> {
         let scheme = if secure { "https" } else { "http" };
         let base = Url::parse(&format!("{scheme}://{authority}{}", uri.path))
             .map_err(|error| self.invalid(&format!("is not a URL: {error}")))?;
-        Ok(Target::Remote(RemoteTarget {
+        let dial = DialConfig {
+            connect_timeout: self.connect_timeout,
+            ..DialConfig::default()
+        };
+        Ok(Target::Remote(Box::new(RemoteTarget {
             base,
             auth_token: token,
-            http: ApiClient::with(DialConfig {
-                connect_timeout: self.connect_timeout,
-                ..DialConfig::default()
-            }),
-        }))
+            dial,
+        })))
     }
 }
 

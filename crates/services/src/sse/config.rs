@@ -104,7 +104,7 @@ fn read_http(options: &Options<'_>) -> Read<HttpConfig> {
             ..CallConfig::default()
         },
         http2: options.flag("http2", true)?,
-        ..HttpConfig::read(Options::new("options", &PlainValue::Undefined)?)?
+        ..HttpConfig::default()
     })
 }
 

@@ -54,7 +54,7 @@ async fn handshake(config: &Config, dialer: &Dialer) -> Outcome<OpenConnection> 
     let request = request(config)?;
     let target = Target::of(&config.url)?;
     let mut stream = dialer
-        .dial(&target, Alpn::Http1)
+        .dial(&target, Alpn::HTTP1)
         .await
         .map_err(|failure| failure.during(SERVICE, "connect"))?;
     let mut head = HeadOnly::new(&mut stream);

@@ -1,10 +1,5 @@
 //! The options of a libSQL pool: normalized or refused.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "tests say what they expect by unwrapping it"
-)]
-
 use std::time::Duration;
 
 use moorline_core::{

@@ -128,6 +128,7 @@ impl Origin {
     ) -> Self {
         let ledger = LedgerConfig {
             max: config.max_connections,
+            max_idle: config.max_idle_connections,
             acquire_timeout: Limit::Off,
             idle_timeout: Limit::At(config.keep_alive),
             // `own_checkout` checks a connection when it takes it, without a round trip.
@@ -140,9 +141,9 @@ impl Origin {
             ..PoolConfig::new(ledger)
         };
         let alpn = if config.http2 {
-            Alpn::Http
+            Alpn::HTTP
         } else {
-            Alpn::Http1
+            Alpn::HTTP1
         };
         let peer = target.authority().into();
         let protocol_known = !(target.secure && config.http2);

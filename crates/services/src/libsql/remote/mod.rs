@@ -5,6 +5,7 @@ pub(in crate::libsql) mod refusal;
 pub(in crate::libsql) mod request;
 pub(in crate::libsql) mod rows;
 pub mod stream;
+pub mod transport;
 pub(in crate::libsql) mod turn;
 
 use std::sync::{
@@ -22,7 +23,8 @@ use crate::libsql::{
     remote::pipeline::{BatchResult, StatementResult, StreamResponse},
     remote::refusal::{missing_result, server_failure},
     remote::request::{Batch, Condition, Request, Step, Stmt},
-    remote::stream::{RemoteTarget, Stream},
+    remote::stream::Stream,
+    remote::transport::Transport,
     remote::turn::Turn,
     result::{IntMode, ResultText, ResultWriter},
     statement::{Statement, TransactionMode},
@@ -43,10 +45,10 @@ pub struct RemoteConnection {
 
 impl RemoteConnection {
     /// A connection that dials with its first statement.
-    pub fn new(target: RemoteTarget) -> Self {
+    pub fn new(transport: Arc<Transport>) -> Self {
         Self {
             active_operations: AtomicU32::new(0),
-            stream: Arc::new(Mutex::new(Stream::new(target))),
+            stream: Arc::new(Mutex::new(Stream::new(transport))),
             in_transaction: AtomicBool::new(false),
             closing: CancellationToken::new(),
         }

@@ -2,12 +2,12 @@
 
 use std::{borrow::Cow, time::SystemTime};
 
+use http::{HeaderMap, StatusCode};
 use moorline_core::{
     error::{Delivery, Failure, Kind},
     resilience::retry_after::retry_after,
     secret::{Secret, redact_text, redact_url},
 };
-use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value as Json;
 
 use crate::libsql::{error::SERVICE_ERROR_CODE, remote::pipeline::ServerError};
@@ -160,7 +160,7 @@ pub(in crate::libsql) fn missing_result() -> Failure {
 mod tests {
     use std::time::Duration;
 
-    use reqwest::header::HeaderValue;
+    use http::HeaderValue;
 
     use super::*;
 

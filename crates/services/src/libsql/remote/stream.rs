@@ -11,11 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use moorline_core::{
-    error::{Delivery, Failure, Kind, Outcome},
-    secret::Secret,
-};
-use reqwest::{Method, Request as HttpRequest, Response as HttpResponse, StatusCode, header};
+use http::StatusCode;
+use moorline_core::error::{Failure, Kind, Outcome};
 use url::{Host, Url};
 
 use crate::libsql::{
@@ -24,32 +21,18 @@ use crate::libsql::{
         Refusal, foreign_continuation, missing_result, refusal_failure, server_failure, unreadable,
     },
     remote::request::{Pipeline, Request},
+    remote::transport::Transport,
 };
-use moorline_net::http::{ApiClient, offload};
+use moorline_net::http::offload;
 
 /// The longest idle time after which a stream is continued; the server drops it after 10 s.
 const STREAM_IDLE: Duration = Duration::from_secs(8);
-/// The limit of a response body.
-const MAX_RESPONSE_BYTES: usize = 256 * 1024 * 1024;
-/// The limit of the body of an error response; the rest is not read.
-const MAX_REFUSAL_BYTES: usize = 64 * 1024;
 /// The time limit of the request that closes a stream.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The server and the credentials.
-#[derive(Clone)]
-pub struct RemoteTarget {
-    /// The server's base URL, `https://` or `http://`.
-    pub base: Url,
-    /// The token sent as `Authorization: Bearer`.
-    pub auth_token: Option<Secret>,
-    /// The transport.
-    pub http: Arc<ApiClient>,
-}
-
 /// One stream, continued from request to request.
 pub struct Stream {
-    target: RemoteTarget,
+    transport: Arc<Transport>,
     baton: Option<String>,
     base: Option<Url>,
     autocommit: bool,
@@ -58,9 +41,9 @@ pub struct Stream {
 
 impl Stream {
     /// A stream that begins with its first request.
-    pub fn new(target: RemoteTarget) -> Self {
+    pub fn new(transport: Arc<Transport>) -> Self {
         Self {
-            target,
+            transport,
             baton: None,
             base: None,
             autocommit: true,
@@ -129,26 +112,23 @@ impl Stream {
     ) -> Result<Outcome<StreamResponse>, Refusal> {
         let json = serialize(body).map_err(Refusal::Failed)?;
         let had_baton = body.baton.is_some();
-        let request = self.request(json).map_err(Refusal::Failed)?;
-        let response = self
-            .target
-            .http
-            .send(request)
-            .await
-            .map_err(Refusal::Failed)?;
-        if response.status() != StatusCode::OK {
-            return Err(self.read_refusal(response, had_baton).await);
+        let base = self.base.as_ref().unwrap_or(&self.transport.base);
+        let response = self.transport.post(base, json).await;
+        let response = response.map_err(Refusal::Failed)?;
+        if response.status != StatusCode::OK {
+            let body = response.body.unwrap_or_default();
+            let token = self.transport.auth_token.as_ref();
+            let (status, headers) = (response.status, &response.headers);
+            return Err(refusal_failure(status, headers, &body, had_baton, token));
         }
-        let bytes = ApiClient::read_body(response, MAX_RESPONSE_BYTES)
-            .await
-            .map_err(Refusal::Failed)?;
+        let bytes = response.body.map_err(Refusal::Failed)?;
         let length = bytes.len();
         let read = move || PipelineResponse::read(&bytes).map_err(unreadable);
         let answer = offload(length, read).await.map_err(Refusal::Failed)?;
         self.last_used = Instant::now();
         // Without a baton there is nothing to continue.
         if let Some(named) = answer.base_url.filter(|_| answer.baton.is_some()) {
-            let base = continuation_url(&self.target.base, &named);
+            let base = continuation_url(&self.transport.base, &named);
             self.base = Some(base.ok_or_else(|| Refusal::Failed(foreign_continuation(&named)))?);
         }
         self.baton = answer.baton;
@@ -162,43 +142,6 @@ impl Stream {
             self.autocommit = state;
         }
         Ok(first)
-    }
-
-    /// The failure for a response other than 200, also where its body cannot be read.
-    async fn read_refusal(&self, response: HttpResponse, had_baton: bool) -> Refusal {
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = ApiClient::read_body(response, MAX_REFUSAL_BYTES).await;
-        let body = body.unwrap_or_default();
-        let token = self.target.auth_token.as_ref();
-        refusal_failure(status, &headers, &body, had_baton, token)
-    }
-
-    fn request(&self, json: Vec<u8>) -> Outcome<HttpRequest> {
-        let base = self.base.as_ref().unwrap_or(&self.target.base);
-        let mut url = base.clone();
-        if let Ok(mut path) = url.path_segments_mut() {
-            path.pop_if_empty().extend(["v3", "pipeline"]);
-        }
-        let mut request = HttpRequest::new(Method::POST, url);
-        *request.body_mut() = Some(json.into());
-        let headers = request.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            header::HeaderValue::from_static("application/json"),
-        );
-        if let Some(token) = &self.target.auth_token {
-            let bearer = [b"Bearer ", token.expose()].concat();
-            let mut value = header::HeaderValue::from_bytes(&bearer).map_err(|_| {
-                Failure::new(
-                    Kind::Auth,
-                    "the auth token contains a character that is not allowed in a header",
-                )
-                .with_delivery(Delivery::None)
-            })?;
-            value.set_sensitive(true);
-            headers.insert(header::AUTHORIZATION, value);
-        }
-        Ok(request)
     }
 
     fn forget(&mut self) {

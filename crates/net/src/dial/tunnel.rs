@@ -1,0 +1,17 @@
+//! A way to targets through another host, given to a dialer at construction.
+
+use std::pin::Pin;
+
+use moorline_core::error::Outcome;
+
+use super::{target::Target, transport::ByteStream};
+
+/// The future of a stream through a tunnel.
+pub type TunnelFuture<'a> = Pin<Box<dyn Future<Output = Outcome<Box<dyn ByteStream>>> + Send + 'a>>;
+
+/// Opens byte streams to targets as they are seen from another host, which resolves their names.
+pub trait Tunnel: Send + Sync {
+    /// Opens a stream of its own to `target`; TLS is the caller's. Dropping the future leaves nothing open. The caller sets
+    /// the time limit.
+    fn open<'a>(&'a self, target: &'a Target) -> TunnelFuture<'a>;
+}

@@ -19,5 +19,6 @@ pub mod options;
 pub mod pool;
 pub mod resilience;
 pub mod secret;
+pub mod ssh;
 pub mod sync;
 pub mod webhook;

@@ -111,9 +111,7 @@ impl<S: ByteStream> Connection<S> {
 
     fn poll_io(&mut self, context: &mut Context<'_>) -> Poll<Result<(), SessionError>> {
         // A server may send while it does not read.
-        if let Poll::Ready(sent) = self.transport.poll_send(context) {
-            sent?;
-        }
+        let _ = self.transport.poll_send(context);
         self.transport.poll_fill(context)
     }
 

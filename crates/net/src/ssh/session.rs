@@ -60,10 +60,9 @@ impl Session {
         let target = target.into();
         let (sender, receiver) = oneshot::channel();
         let request = OpenRequest { target, sender };
-        let is_running = self.shared.command(|commands| commands.opens.push(request));
+        self.shared.command(|commands| commands.opens.push(request));
         match receiver.await {
             Ok(opened) => opened,
-            Err(_) if is_running => Err(Failure::defect()),
             Err(_) => Err(super::driver::lost_before_open(&self.closed().await)),
         }
     }

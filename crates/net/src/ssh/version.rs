@@ -32,9 +32,7 @@ pub(crate) async fn exchange_versions<S: ByteStream>(
         }
         let filled = poll_fn(|context| {
             // It may be written while we read, or not at all: the server's comes without it.
-            if let std::task::Poll::Ready(Err(error)) = transport.poll_send(context) {
-                return std::task::Poll::Ready(Err(error));
-            }
+            let _ = transport.poll_send(context);
             transport.poll_fill(context)
         });
         filled.await.map_err(|error| reader.explain(error))?;

@@ -136,9 +136,6 @@ impl Channels {
     pub(super) fn on_confirmation(&mut self, reader: &mut Reader<'_>) -> Result<(), SessionError> {
         let session = Arc::clone(&self.session);
         let (_, entry) = self.recipient(reader)?;
-        let Some((_, sender)) = entry.opening.take() else {
-            return Err(SessionError::violation("it opened a channel twice"));
-        };
         entry.remote_id = reader.uint32()?;
         entry.send_window = reader.uint32()?;
         entry.max_packet = reader.uint32()?.min(MAX_DATA_BYTES);
@@ -147,6 +144,9 @@ impl Channels {
                 "it opened a channel that takes no packets",
             ));
         }
+        let Some((_, sender)) = entry.opening.take() else {
+            return Err(SessionError::violation("it opened a channel twice"));
+        };
         let shared = Arc::clone(&entry.shared);
         // Who has given up drops it, and dropping closes it.
         drop(sender.send(Ok(Channel::new(shared, session))));
@@ -157,13 +157,15 @@ impl Channels {
 
     pub(super) fn on_open_failure(&mut self, reader: &mut Reader<'_>) -> Result<(), SessionError> {
         let (id, entry) = self.recipient(reader)?;
-        let Some((target, sender)) = entry.opening.take() else {
+        let Some((target, _)) = &entry.opening else {
             return Err(SessionError::violation(
                 "it refused a channel that it had opened",
             ));
         };
         let failure = target.refusal(reader)?;
-        let _ = sender.send(Err(failure));
+        if let Some((_, sender)) = entry.opening.take() {
+            let _ = sender.send(Err(failure));
+        }
         self.entries.remove(&id);
         self.opening -= 1;
         self.count();

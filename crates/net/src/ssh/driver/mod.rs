@@ -3,6 +3,8 @@
 mod channels;
 mod keep_alive;
 mod shared;
+#[cfg(test)]
+mod tests;
 
 use std::{
     future::Future,
@@ -97,7 +99,7 @@ impl<S: ByteStream> Driver<S> {
             }
             self.channels
                 .send(&mut self.connection, ENOUGH_UNSENT_BYTES)?;
-            let is_written = self.connection.transport.poll_send(context)?.is_ready();
+            let is_written = self.connection.transport.poll_send(context).is_ready();
             self.count();
             if self.is_abandoned && self.channels.is_empty() {
                 return Poll::Ready(Err(SessionError::Refused(closed_failure())));
@@ -279,9 +281,9 @@ impl<S: ByteStream> Driver<S> {
     fn poll_end(&mut self, context: &mut Context<'_>, has_message: bool) -> Poll<()> {
         let transport = &mut self.connection.transport;
         let is_done = match has_message.then(|| transport.poll_send(context)) {
-            Some(Poll::Ready(Ok(()))) => transport.poll_shutdown(context).is_ready(),
+            Some(Poll::Ready(())) => transport.poll_shutdown(context).is_ready(),
             Some(Poll::Pending) => false,
-            Some(Poll::Ready(Err(_))) | None => true,
+            None => true,
         };
         if !is_done && self.tick.as_mut().poll(context).is_pending() {
             return Poll::Pending;

@@ -27,6 +27,8 @@ pub(crate) struct Transport<S> {
     stream: S,
     pub(crate) reader: PacketReader,
     pub(crate) writer: PacketWriter,
+    /// Why nothing can be sent any more.
+    send_error: Option<io::Error>,
 }
 
 impl<S: ByteStream> Transport<S> {
@@ -35,16 +37,23 @@ impl<S: ByteStream> Transport<S> {
             stream,
             reader: PacketReader::new(),
             writer: PacketWriter::new(),
+            send_error: None,
         }
     }
 
-    /// Receives what there is.
+    /// Receives what there is. What the server said before it stopped to read is received first.
     pub(crate) fn poll_fill(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Result<(), SessionError>> {
         let mut buffer = ReadBuf::new(self.reader.spare());
-        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        let received = Pin::new(&mut self.stream).poll_read(context, &mut buffer);
+        if received.is_pending()
+            && let Some(error) = self.send_error.take()
+        {
+            return Poll::Ready(Err(error.into()));
+        }
+        ready!(received)?;
         let count = buffer.filled().len();
         if count == 0 {
             return Poll::Ready(Err(SessionError::closed()));
@@ -53,22 +62,25 @@ impl<S: ByteStream> Transport<S> {
         Poll::Ready(Ok(()))
     }
 
-    /// Sends what is to be sent.
-    pub(crate) fn poll_send(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<(), SessionError>> {
+    /// Sends what is to be sent. When that fails, [`Transport::poll_fill`] says so.
+    pub(crate) fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Err(error) = ready!(self.poll_write(context)) {
+            self.writer.discard();
+            self.send_error.get_or_insert(error);
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.writer.unsent().is_empty() {
             let stream = Pin::new(&mut self.stream);
             let count = ready!(stream.poll_write(context, self.writer.unsent()))?;
             if count == 0 {
-                return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into()));
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.writer.advance(count);
         }
-        Pin::new(&mut self.stream)
-            .poll_flush(context)
-            .map_err(SessionError::from)
+        Pin::new(&mut self.stream).poll_flush(context)
     }
 
     /// Ends the stream, best effort.

@@ -213,6 +213,12 @@ impl PacketWriter {
         }
     }
 
+    /// Drops what cannot be written.
+    pub(crate) fn discard(&mut self) {
+        self.start = 0;
+        self.buffer.clear();
+    }
+
     /// Appends bytes that are no packet: the version.
     pub(crate) fn put_raw(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);

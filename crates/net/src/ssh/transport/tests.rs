@@ -13,7 +13,10 @@ fn suites() -> Vec<(Cipher, Mac)> {
         .into_iter()
         .flat_map(|cipher| {
             let macs = if cipher.is_aead() { 1 } else { Mac::ALL.len() };
-            Mac::ALL.into_iter().take(macs).map(move |mac| (cipher, mac))
+            Mac::ALL
+                .into_iter()
+                .take(macs)
+                .map(move |mac| (cipher, mac))
         })
         .collect()
 }

@@ -13,7 +13,7 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 const KEEP_ALIVE_COUNT: u32 = 3;
 /// RFC 4253, section 9.
 const REKEY_BYTES: u64 = 1 << 30;
-const REKEY_INTERVAL: Duration = Duration::from_secs(3600);
+const REKEY_INTERVAL: Duration = Duration::from_hours(1);
 /// The window and the largest packet of a channel in OpenSSH.
 const WINDOW_BYTES: u32 = 2 * 1024 * 1024;
 

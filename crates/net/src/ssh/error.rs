@@ -5,10 +5,7 @@ use std::{borrow::Cow, io, time::Duration};
 use moorline_core::error::{Delivery, Failure, Kind};
 
 use super::{
-    message::{
-        DISCONNECT_NO_MORE_AUTH_METHODS, DISCONNECT_PROTOCOL_ERROR,
-        DISCONNECT_TOO_MANY_CONNECTIONS, Disconnect,
-    },
+    message::{DISCONNECT_NO_MORE_AUTH_METHODS, DISCONNECT_PROTOCOL_ERROR, Disconnect},
     wire::Malformed,
 };
 use crate::dial::{chain, classify};
@@ -165,7 +162,6 @@ fn disconnect_failure(disconnect: &Disconnect, phase: SessionPhase) -> Failure {
         );
     let kind = match *reason {
         _ if is_auth => Kind::Auth,
-        DISCONNECT_TOO_MANY_CONNECTIONS => Kind::Connect,
         DISCONNECT_PROTOCOL_ERROR => Kind::Protocol,
         _ => Kind::Connect,
     };

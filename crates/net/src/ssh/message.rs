@@ -40,7 +40,6 @@ pub(crate) const CHANNEL_FAILURE: u8 = 100;
 
 /// RFC 4253, section 11.1.
 pub(crate) const DISCONNECT_PROTOCOL_ERROR: u32 = 2;
-pub(crate) const DISCONNECT_TOO_MANY_CONNECTIONS: u32 = 12;
 pub(crate) const DISCONNECT_BY_APPLICATION: u32 = 11;
 pub(crate) const DISCONNECT_NO_MORE_AUTH_METHODS: u32 = 14;
 

@@ -61,9 +61,10 @@ impl VersionReader {
                     return Err(refusal(unread, "a line that is too long"));
                 }
                 // Nothing of binary data need be a line.
-                return match is_binary(unread) {
-                    true => Err(refusal(unread, "binary data")),
-                    false => Ok(None),
+                return if is_binary(unread) {
+                    Err(refusal(unread, "binary data"))
+                } else {
+                    Ok(None)
                 };
             };
             let line = unread.get(..end).unwrap_or_default();
@@ -108,9 +109,10 @@ fn checked(line: Vec<u8>) -> Result<Vec<u8>, SessionError> {
         return Err(refusal(&line, "a version that cannot be read"));
     }
     // 1.99 is a server that speaks 1.5, too (RFC 4253, section 5.1).
-    match line.starts_with(b"SSH-2.0-") || line.starts_with(b"SSH-1.99-") {
-        true => Ok(line),
-        false => Err(refusal(&line, "a version that is not 2.0")),
+    if line.starts_with(b"SSH-2.0-") || line.starts_with(b"SSH-1.99-") {
+        Ok(line)
+    } else {
+        Err(refusal(&line, "a version that is not 2.0"))
     }
 }
 

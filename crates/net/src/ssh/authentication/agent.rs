@@ -46,9 +46,10 @@ impl Agent {
     pub(super) async fn identities(&mut self) -> Outcome<Vec<PublicIdentity>> {
         let answer = self.request(&[REQUEST_IDENTITIES]).await?;
         let identities = parse_identities(&answer).map_err(|_| self.broken())?;
-        match identities.is_empty() {
-            true => Err(self.no_keys_failure()),
-            false => Ok(identities),
+        if identities.is_empty() {
+            Err(self.no_keys_failure())
+        } else {
+            Ok(identities)
         }
     }
 

@@ -121,18 +121,18 @@ impl<S: ByteStream> Authenticator<'_, S> {
             Reply::Method(_) => {}
         }
         let mut message = self.query(identity, &algorithm, true);
-        let mut signed = Vec::new();
-        put_string(&mut signed, self.connection.session_id());
-        signed.extend_from_slice(&message);
+        let mut to_sign = Vec::new();
+        put_string(&mut to_sign, self.connection.session_id());
+        to_sign.extend_from_slice(&message);
         let signature = match signer {
             Signer::Key(key) => {
                 let (key, name) = (Arc::clone(key), algorithm.clone());
                 // RSA takes milliseconds.
-                run_blocking(move || key.sign(&name, &signed))
+                run_blocking(move || key.sign(&name, &to_sign))
                     .await
                     .and_then(|signature| signature)
             }
-            Signer::Agent(agent) => agent.sign(identity, &algorithm, &signed).await,
+            Signer::Agent(agent) => agent.sign(identity, &algorithm, &to_sign).await,
         };
         let signature = match signature {
             Ok(signature) => signature,

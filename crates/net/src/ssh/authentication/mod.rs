@@ -259,9 +259,10 @@ impl<S: ByteStream> Authenticator<'_, S> {
             .with_delivery(Delivery::None)
             .with_detail("methods", methods)
             .with_detail("refused", self.refused.clone());
-        let failure = match self.banner.is_empty() {
-            true => failure,
-            false => failure.with_detail("banner", self.banner.as_str()),
+        let failure = if self.banner.is_empty() {
+            failure
+        } else {
+            failure.with_detail("banner", self.banner.as_str())
         };
         match self.local_failure.take() {
             Some(local) => {

@@ -147,9 +147,10 @@ impl PrivateKey {
     pub(super) fn sign(&self, algorithm: &str, message: &[u8]) -> Outcome<Vec<u8>> {
         let signature: Result<Signature, _> = match self.key.key_data() {
             KeypairData::Rsa(key) => {
-                let hash = match algorithm.starts_with("rsa-sha2-256") {
-                    true => HashAlg::Sha256,
-                    false => HashAlg::Sha512,
+                let hash = if algorithm.starts_with("rsa-sha2-256") {
+                    HashAlg::Sha256
+                } else {
+                    HashAlg::Sha512
                 };
                 (key, Some(hash)).try_sign(message)
             }

@@ -188,9 +188,10 @@ impl ChannelState {
     /// What is to be done now, after which it is not queued any more.
     pub(crate) fn take_due(&mut self) -> Due {
         self.is_queued = false;
-        let adjust = match self.consumed >= self.adjust_at && !self.is_eof && !self.is_dropped {
-            true => std::mem::take(&mut self.consumed),
-            false => 0,
+        let adjust = if self.consumed >= self.adjust_at && !self.is_eof && !self.is_dropped {
+            std::mem::take(&mut self.consumed)
+        } else {
+            0
         };
         Due {
             adjust,

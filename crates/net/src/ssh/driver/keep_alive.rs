@@ -50,9 +50,10 @@ impl KeepAlive {
             self.silent = 0;
         }
         self.received = received;
-        match self.silent > self.count {
-            true => KeepAliveAction::Lost,
-            false => KeepAliveAction::Send,
+        if self.silent > self.count {
+            KeepAliveAction::Lost
+        } else {
+            KeepAliveAction::Send
         }
     }
 
@@ -83,9 +84,10 @@ impl KeepAlive {
     /// The server does not know a message, which is an answer if it was the next request.
     pub(super) fn on_unimplemented(&mut self, sequence: u32, now: Instant) -> Option<Duration> {
         let next = self.pings.front()?;
-        match next.sequence_number == Some(sequence) {
-            true => self.on_reply(now),
-            false => None,
+        if next.sequence_number == Some(sequence) {
+            self.on_reply(now)
+        } else {
+            None
         }
     }
 }

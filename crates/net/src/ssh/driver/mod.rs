@@ -140,18 +140,20 @@ impl<S: ByteStream> Driver<S> {
         for sender in commands.pings {
             self.ping(Some(sender))?;
         }
-        match commands.disconnect {
-            true => Err(SessionError::Refused(closed_failure())),
-            false => Ok(()),
+        if commands.disconnect {
+            Err(SessionError::Refused(closed_failure()))
+        } else {
+            Ok(())
         }
     }
 
     fn on_tick(&mut self) -> Result<(), SessionError> {
         let interval = self.connection.config.keep_alive_interval;
         self.tick.as_mut().reset(Instant::now() + interval);
-        self.exchanging = match self.connection.is_exchanging() {
-            true => self.exchanging + 1,
-            false => 0,
+        self.exchanging = if self.connection.is_exchanging() {
+            self.exchanging + 1
+        } else {
+            0
         };
         let received = self.connection.transport.reader.bytes;
         let action = self.keep_alive.on_tick(received);
@@ -242,9 +244,10 @@ impl<S: ByteStream> Driver<S> {
 
     fn refuse_request(&mut self, reader: &mut Reader<'_>) -> Result<(), SessionError> {
         reader.string()?;
-        match reader.boolean()? {
-            true => self.connection.send(&[REQUEST_FAILURE]),
-            false => Ok(()),
+        if reader.boolean()? {
+            self.connection.send(&[REQUEST_FAILURE])
+        } else {
+            Ok(())
         }
     }
 
@@ -263,9 +266,10 @@ impl<S: ByteStream> Driver<S> {
             Some(message) => self.connection.send(&message).is_ok(),
             None => false,
         });
-        match is_ours {
-            true => self.closed_by_us = Some(failure),
-            false => self.end(failure),
+        if is_ours {
+            self.closed_by_us = Some(failure);
+        } else {
+            self.end(failure);
         }
     }
 

@@ -96,7 +96,7 @@ fn message(number: u8, numbers: &[u32], strings: &[&[u8]]) -> Vec<u8> {
 fn start() -> (Arc<SessionShared>, Server) {
     let (ours, theirs) = duplex(1 << 20);
     let mut config = SessionConfig::new(HostName::new("db", 22), HostKeyPolicy::Insecure, "me");
-    config.keep_alive_interval = Duration::from_secs(3600);
+    config.keep_alive_interval = Duration::from_hours(1);
     let versions = Versions {
         client: Vec::new(),
         server: Vec::new(),

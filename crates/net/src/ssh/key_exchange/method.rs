@@ -122,9 +122,10 @@ impl EphemeralKey {
         let secret = agree(&self.private, peer, Unspecified, |secret| {
             Ok(secret.to_vec())
         })?;
-        match secret.iter().all(|byte| *byte == 0) {
-            true => Err(Unspecified),
-            false => Ok(secret),
+        if secret.iter().all(|byte| *byte == 0) {
+            Err(Unspecified)
+        } else {
+            Ok(secret)
         }
     }
 }

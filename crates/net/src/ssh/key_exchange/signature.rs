@@ -63,9 +63,10 @@ impl<'a> VerifyingKey<'a> {
         let mut reader = Reader::new(encoded);
         let name = reader.text()?;
         let key = Self::read_fields(&mut reader, name)?;
-        match reader.is_empty() {
-            true => Ok(key),
-            false => Err(Malformed),
+        if reader.is_empty() {
+            Ok(key)
+        } else {
+            Err(Malformed)
         }
     }
 

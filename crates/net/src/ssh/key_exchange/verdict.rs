@@ -55,6 +55,10 @@ pub(super) fn refusal(host: &HostName, verdict: &Verdict) -> Option<Failure> {
     let failure = Failure::new(Kind::Auth, message)
         .with_code(code)
         .with_delivery(Delivery::None);
+    Some(with_facts(failure, verdict, key))
+}
+
+fn with_facts(failure: Failure, verdict: &Verdict, key: Option<&KeyDescription>) -> Failure {
     let failure = match verdict {
         Verdict::Unknown {
             line_to_add: Some(line),
@@ -62,12 +66,12 @@ pub(super) fn refusal(host: &HostName, verdict: &Verdict) -> Option<Failure> {
         } => failure.with_detail("lineToAdd", line.as_str()),
         _ => failure,
     };
-    Some(match key {
+    match key {
         Some(key) => failure
             .with_detail("keyType", key.key_type)
             .with_detail("fingerprint", key.fingerprint.to_string()),
         None => failure,
-    })
+    }
 }
 
 fn describe(key: &KeyDescription) -> String {

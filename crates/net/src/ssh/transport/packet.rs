@@ -139,9 +139,10 @@ impl PacketReader {
             .open_length(self.sequence_number, head)
             .map_err(|_| SessionError::violation("a packet is corrupt or forged"))?;
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let padded = match self.cipher.is_length_padded() {
-            true => length.saturating_add(LENGTH_BYTES),
-            false => length,
+        let padded = if self.cipher.is_length_padded() {
+            length.saturating_add(LENGTH_BYTES)
+        } else {
+            length
         };
         let is_block = padded.is_multiple_of(self.cipher.block_bytes());
         if length > MAX_PACKET_BYTES || length <= MIN_PADDING_BYTES || !is_block {
@@ -239,9 +240,10 @@ impl PacketWriter {
         self.buffer.extend_from_slice(&[0; LENGTH_BYTES + 1]);
         write(&mut self.buffer);
         let block = self.cipher.block_bytes();
-        let unpadded = match self.cipher.is_length_padded() {
-            true => self.buffer.len() - start,
-            false => self.buffer.len() - start - LENGTH_BYTES,
+        let unpadded = if self.cipher.is_length_padded() {
+            self.buffer.len() - start
+        } else {
+            self.buffer.len() - start - LENGTH_BYTES
         };
         let padding = block + MIN_PADDING_BYTES - 1 - (unpadded + MIN_PADDING_BYTES - 1) % block;
         self.put_padding(padding)?;

@@ -49,7 +49,7 @@ async fn a_hundred_channels_carry_random_data_without_mixing_it() {
                 writer.shutdown().await.unwrap();
             };
             let mut got = Vec::new();
-            let (_, read) = tokio::join!(write, reader.read_to_end(&mut got));
+            let ((), read) = tokio::join!(write, reader.read_to_end(&mut got));
             read.unwrap();
             assert!(got == data, "channel {seed}");
             let stats = reader.unsplit(writer).stats();

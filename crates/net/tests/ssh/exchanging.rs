@@ -6,7 +6,7 @@ use moorline_core::{
     error::Kind,
     ssh::{HostKeyPolicy, KnownHosts},
 };
-use moorline_net::ssh::{Cipher, KeyExchangeMethod, Mac, Session};
+use moorline_net::ssh::{Cipher, KeyExchangeMethod, Mac, Session, SessionConfig};
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg, PrivateKey, key::safe_rng};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
 
@@ -72,12 +72,8 @@ async fn every_method_cipher_and_mac_carries_data() {
     for kex in 0..KEX.len() {
         exchange(kex, 0, 0, &key, Algorithm::Ed25519).await;
     }
-    for cipher in 0..CIPHERS.len() {
-        let macs = if CIPHERS[cipher].0.name().ends_with("ctr") {
-            4
-        } else {
-            1
-        };
+    for (cipher, (name, _)) in CIPHERS.iter().enumerate() {
+        let macs = if name.name().ends_with("ctr") { 4 } else { 1 };
         for mac in 0..macs {
             exchange(1, cipher, mac, &key, Algorithm::Ed25519).await;
         }
@@ -140,14 +136,16 @@ async fn a_host_that_is_not_trusted_gets_no_credential() {
     }
 }
 
+type Change = fn(&mut SessionConfig);
+
 #[tokio::test]
 async fn what_both_do_not_have_is_named() {
-    let table: [(&str, fn(&mut moorline_net::ssh::SessionConfig)); 3] = [
+    let table: [(&str, Change); 3] = [
         ("key exchange method", |config| {
-            config.key_exchange_methods = vec![KeyExchangeMethod::NistP521]
+            config.key_exchange_methods = vec![KeyExchangeMethod::NistP521];
         }),
         ("cipher", |config| {
-            config.ciphers = vec![Cipher::ChaCha20Poly1305]
+            config.ciphers = vec![Cipher::ChaCha20Poly1305];
         }),
         ("MAC", |config| {
             config.ciphers = vec![Cipher::Aes128Ctr];
@@ -179,7 +177,7 @@ async fn carry_while_rekeying(session: &Session) {
             writer.shutdown().await.unwrap();
         };
         let mut got = Vec::new();
-        let (_, read) = tokio::join!(write, reader.read_to_end(&mut got));
+        let ((), read) = tokio::join!(write, reader.read_to_end(&mut got));
         read.unwrap();
         assert!(got == data);
     });

@@ -38,11 +38,11 @@ impl Relay {
 async fn relayed(config: SessionConfig) -> (Session, Relay) {
     let (client, mut relay) = duplex(64 * 1024);
     let mut server = start(server_config(), Rules::default());
-    let (hold, held) = oneshot::channel();
+    let (hold, on_hold) = oneshot::channel();
     let task = tokio::spawn(async move {
         tokio::select! {
             _ = copy_bidirectional(&mut relay, &mut server) => {}
-            _ = held => pending().await,
+            _ = on_hold => pending().await,
         }
     });
     let session = Session::connect(client, config, &[password()], deadline()).await;
@@ -113,7 +113,7 @@ async fn an_idle_session_stays_open_by_its_keep_alives() {
     let mut config = trusting(&host_key());
     config.keep_alive_interval = Duration::from_secs(1);
     let session = connected(config).await;
-    tokio::time::sleep(Duration::from_secs(600)).await;
+    tokio::time::sleep(Duration::from_mins(10)).await;
     assert!(session.is_open());
     assert!(session.stats().round_trip.is_some());
     round_trip(&mut opened(&session, "echo").await, b"after ten minutes").await;

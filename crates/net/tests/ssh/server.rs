@@ -116,7 +116,7 @@ impl Handler for TestHandler {
             "prohibited" => {
                 reply
                     .reject(ChannelOpenFailure::AdministrativelyProhibited)
-                    .await
+                    .await;
             }
             "unknown" => reply.reject(ChannelOpenFailure::UnknownChannelType).await,
             "shortage" => reply.reject(ChannelOpenFailure::ResourceShortage).await,

@@ -7,6 +7,8 @@
     reason = "a test says what it expects"
 )]
 
+#[cfg(unix)]
+mod agent;
 mod authenticating;
 mod channels;
 mod exchanging;

@@ -8,16 +8,13 @@ mod reply;
 
 use std::{fmt, path::PathBuf, sync::Arc};
 
-use moorline_core::{
-    error::{Delivery, Failure, Kind},
-    secret::Secret,
-};
+use moorline_core::{error::Failure, secret::Secret};
 
-use self::reply::Reply;
 pub use self::{
     keyboard_interactive::{AnswerFuture, Prompt, PromptRequest, Prompter},
     private_key::{PrivateKey, PrivateKeyError},
 };
+use self::{private_key::auth_failure, reply::Reply};
 use super::{
     connection::Connection,
     error::SessionError,
@@ -79,8 +76,10 @@ pub(crate) async fn authenticate<S: ByteStream>(
         local_failure: None,
     };
     authenticator.request_service().await?;
-    authenticator.run(credentials).await?;
-    Ok(authenticator.banner)
+    match authenticator.run(credentials).await {
+        Ok(()) => Ok(authenticator.banner),
+        Err(error) => Err(authenticator.explain(error)),
+    }
 }
 
 struct Authenticator<'c, S> {
@@ -185,14 +184,10 @@ impl<S: ByteStream> Authenticator<'_, S> {
                 methods,
                 is_partial,
             } => Ok(self.refused("password", methods, is_partial)),
-            Reply::Method(_) => Ok(Attempt::Unusable(
-                Failure::new(
-                    Kind::Auth,
-                    "the SSH server wants the password to be changed",
-                )
-                .with_code("ERR_SSH_PASSWORD_EXPIRED")
-                .with_delivery(Delivery::None),
-            )),
+            Reply::Method(_) => Ok(Attempt::Unusable(auth_failure(
+                "ERR_SSH_PASSWORD_EXPIRED",
+                "the SSH server wants the password to be changed".to_owned(),
+            ))),
         }
     }
 
@@ -235,6 +230,25 @@ impl<S: ByteStream> Authenticator<'_, S> {
         }
     }
 
+    /// What was refused before a server that had enough of it ended the connection, as sshd does after `MaxAuthTries`.
+    fn explain(&self, error: SessionError) -> SessionError {
+        match error {
+            SessionError::Disconnected(disconnect) if !self.refused.is_empty() => {
+                let message = format!(
+                    "the SSH server ended the connection: {} ({}), after it had refused {}",
+                    disconnect.description,
+                    disconnect.reason,
+                    self.refused.join(", ")
+                );
+                let failure = auth_failure("ERR_SSH_AUTH_REFUSED", message)
+                    .with_detail("reason", disconnect.reason)
+                    .with_detail("refused", self.refused.clone());
+                failure.into()
+            }
+            error => error,
+        }
+    }
+
     /// The failure once no credential is left.
     fn refusal(&mut self, methods: &[String]) -> Failure {
         if self.refused.is_empty()
@@ -254,9 +268,7 @@ impl<S: ByteStream> Authenticator<'_, S> {
                 methods => methods.join(", "),
             }
         );
-        let failure = Failure::new(Kind::Auth, message)
-            .with_code("ERR_SSH_AUTH_REFUSED")
-            .with_delivery(Delivery::None)
+        let failure = auth_failure("ERR_SSH_AUTH_REFUSED", message)
             .with_detail("methods", methods)
             .with_detail("refused", self.refused.clone());
         let failure = if self.banner.is_empty() {

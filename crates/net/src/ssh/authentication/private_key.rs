@@ -25,6 +25,8 @@ pub enum PrivateKeyError {
     PassphraseMissing,
     /// It is encrypted with another passphrase.
     PassphraseWrong,
+    /// It is encrypted with a cipher that is not known; of the old PEM files only those with AES-128 are read.
+    UnsupportedCipher,
     /// Its type cannot sign here: DSA, or a key that is on a security key.
     UnsupportedType,
     /// The certificate cannot be read.
@@ -39,6 +41,7 @@ impl PrivateKeyError {
             Self::NotAKey => "ERR_SSH_KEY_INVALID",
             Self::PassphraseMissing => "ERR_SSH_KEY_PASSPHRASE_MISSING",
             Self::PassphraseWrong => "ERR_SSH_KEY_PASSPHRASE_WRONG",
+            Self::UnsupportedCipher => "ERR_SSH_KEY_CIPHER",
             Self::UnsupportedType => "ERR_SSH_KEY_TYPE",
             Self::NotACertificate => "ERR_SSH_CERTIFICATE_INVALID",
             Self::OtherCertificate => "ERR_SSH_CERTIFICATE_MISMATCH",
@@ -52,6 +55,7 @@ impl fmt::Display for PrivateKeyError {
             Self::NotAKey => "the SSH key is no private key of a known format",
             Self::PassphraseMissing => "the SSH key is encrypted, and there is no passphrase",
             Self::PassphraseWrong => "the passphrase of the SSH key is wrong",
+            Self::UnsupportedCipher => "the SSH key is encrypted with a cipher that cannot be used",
             Self::UnsupportedType => "the SSH key is of a type that cannot be used",
             Self::NotACertificate => "the SSH certificate cannot be read",
             Self::OtherCertificate => "the SSH certificate is not that of the key",
@@ -110,6 +114,9 @@ impl PrivateKey {
             }
             None => None,
         };
+        if text.contains("DEK-Info: ") && !text.contains("DEK-Info: AES-128-CBC,") {
+            return Err(PrivateKeyError::UnsupportedCipher);
+        }
         let is_encrypted = is_encrypted(text);
         let key = decode_secret_key(text, phrase).map_err(|_| match (is_encrypted, phrase) {
             (true, None) => PrivateKeyError::PassphraseMissing,

@@ -50,7 +50,7 @@ impl KeepAlive {
             self.silent = 0;
         }
         self.received = received;
-        if self.silent > self.count {
+        if self.silent >= self.count {
             KeepAliveAction::Lost
         } else {
             KeepAliveAction::Send
@@ -102,8 +102,8 @@ mod tests {
         let mut ticks = |received: u64, count: usize| -> Vec<_> {
             (0..count).map(|_| keep_alive.on_tick(received)).collect()
         };
-        assert_eq!(ticks(10, 4), [KeepAliveAction::Send; 4]);
-        assert_eq!(ticks(11, 4), [KeepAliveAction::Send; 4]);
+        assert_eq!(ticks(10, 3), [KeepAliveAction::Send; 3]);
+        assert_eq!(ticks(11, 3), [KeepAliveAction::Send; 3]);
         assert_eq!(ticks(11, 1), [KeepAliveAction::Lost]);
     }
 

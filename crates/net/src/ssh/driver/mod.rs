@@ -51,6 +51,8 @@ const MAX_UNSENT_BYTES: usize = 1 << 20;
 const MAX_READS: usize = 8;
 /// The time for a DISCONNECT to be written.
 const DISCONNECT_TIME: Duration = Duration::from_secs(1);
+/// A shorter interval of keep-alives is taken for this.
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
 /// RFC 4254, section 5.1.
 const OPEN_ADMINISTRATIVELY_PROHIBITED: u32 = 1;
 
@@ -148,7 +150,7 @@ impl<S: ByteStream> Driver<S> {
     }
 
     fn on_tick(&mut self) -> Result<(), SessionError> {
-        let interval = self.connection.config.keep_alive_interval;
+        let interval = self.connection.config.keep_alive_interval.max(MIN_INTERVAL);
         self.tick.as_mut().reset(Instant::now() + interval);
         self.exchanging = if self.connection.is_exchanging() {
             self.exchanging + 1

@@ -7,7 +7,7 @@ use moorline_net::ssh::Session;
 use tokio::{io::DuplexStream, time::Instant};
 
 use crate::{
-    raw::{Fault, faulty, saying},
+    raw::{Fault, faulty, inserting, saying},
     server::{Rules, failure, host_key, password, server_config, start, trusting},
 };
 
@@ -151,5 +151,21 @@ async fn a_server_that_sends_garbage_anywhere_in_the_handshake_is_an_error() {
             matches!(failed.kind, Kind::Protocol | Kind::Connect | Kind::Auth),
             "{after}: {failed:?}"
         );
+    }
+}
+
+/// Truncation by packets that are put in before the keys (CVE-2023-48795): they would shift the numbers of those after.
+#[tokio::test]
+async fn a_packet_that_is_put_in_before_the_keys_is_refused_with_strict_key_exchange() {
+    // IGNORE, and DEBUG, without encryption.
+    let ignore = [0, 0, 0, 12, 6, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let debug = [
+        0, 0, 0, 20, 9, 4, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+    ];
+    for packet in [ignore.as_slice(), &debug] {
+        let server = start(server_config(), Rules::default());
+        let failed = refused(inserting(server, packet.to_vec())).await;
+        assert_eq!(failed.kind, Kind::Protocol, "{failed:?}");
+        assert!(failed.message.contains("strict key exchange"), "{failed:?}");
     }
 }

@@ -120,3 +120,23 @@ pub(crate) fn saying(bytes: Vec<u8>, closes: bool) -> DuplexStream {
     });
     ours
 }
+
+/// A stream to the server behind `server`, with a packet put in after its version.
+pub(crate) fn inserting(server: DuplexStream, packet: Vec<u8>) -> DuplexStream {
+    let (ours, relay) = duplex(256 * 1024);
+    tokio::spawn(async move {
+        let (mut from_client, mut to_client) = split(relay);
+        let (mut from_server, mut to_server) = split(server);
+        let down = async move {
+            let mut byte = [0];
+            while byte != *b"\n" {
+                from_server.read_exact(&mut byte).await?;
+                to_client.write_all(&byte).await?;
+            }
+            to_client.write_all(&packet).await?;
+            copy(&mut from_server, &mut to_client).await
+        };
+        let _ = tokio::join!(down, copy(&mut from_client, &mut to_server));
+    });
+    ours
+}

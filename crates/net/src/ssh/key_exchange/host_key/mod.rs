@@ -190,30 +190,4 @@ fn read_principals(encoded: &[u8]) -> Result<Vec<String>, Malformed> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn every_algorithm_has_its_type_and_its_signature() {
-        for algorithm in HOST_KEY_ALGORITHMS {
-            let (plain, is_certificate) = key_type(algorithm);
-            assert_eq!(is_certificate, algorithm.contains("-cert-"));
-            assert!(!plain.contains("rsa-sha2"));
-            assert!(!algorithm_of_signature(algorithm).unwrap().contains('@'));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn any_bytes_are_read_or_refused(bytes: Vec<u8>, rest: Vec<u8>) {
-            let _ = Certificate::parse(&bytes);
-            let mut encoded = Vec::new();
-            crate::ssh::wire::put_string(&mut encoded, b"ssh-ed25519-cert-v01@openssh.com");
-            encoded.extend(rest);
-            let _ = Certificate::parse(&encoded);
-            let _ = read_principals(&bytes);
-        }
-    }
-}
+mod tests;

@@ -20,5 +20,6 @@ pub mod pool;
 pub mod resilience;
 pub mod resolve;
 pub mod secret;
+pub mod ssh;
 pub mod sync;
 pub mod webhook;

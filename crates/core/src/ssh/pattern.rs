@@ -153,18 +153,23 @@ mod tests {
 
     #[test]
     fn a_hashed_name_is_one_name_in_canonical_base64() {
-        // By `ssh-keygen -H`.
-        let line = b"|1|dmhNHyQIsdHoVkzwyrApnkZUCVM=|HYxs3TuyqsbRcUgDPzbLaqTGU6w=";
-        assert!(HostNames::parse(line).is_some());
+        // By `ssh-keygen -H`, of a line for db.test.
+        const SALT: &str = "HqXnGppR81k2Fsyuh8X3Ob1HDlk=";
+        const HASH: &str = "GVKthwJLQvT4mj3JFPrZaeQbu5o=";
+        let names = HostNames::parse(format!("|1|{SALT}|{HASH}").as_bytes()).unwrap();
+        assert!(names.matches(b"db.test"));
+        assert!(!names.matches(b"db.tesu"));
         for broken in [
-            b"|1|dmhNHyQIsdHoVkzwyrApnkZUCVM=".as_slice(),
-            b"|2|dmhNHyQIsdHoVkzwyrApnkZUCVM=|HYxs3TuyqsbRcUgDPzbLaqTGU6w=",
-            b"|1|dmhNHyQIsdHoVkzwyrApnkZUCVN=|HYxs3TuyqsbRcUgDPzbLaqTGU6w=",
-            b"|1|dmhNHyQIsdHoVkzwyrApnkZUCV=|HYxs3TuyqsbRcUgDPzbLaqTGU6w=",
-            b"|1|dmhNHyQIsdHoVkzwyrApnkZUCVM=|HYxs3TuyqsbRcUgDPzbLaqTGU6w=,db",
-            b"|",
+            format!("|1|{SALT}"),
+            format!("|2|{SALT}|{HASH}"),
+            format!("|1|HqXnGppR81k2Fsyuh8X3Ob1HDll=|{HASH}"),
+            format!("|1|{SALT}|GVKthwJLQvT4mj3JFPrZaeQbu5p="),
+            format!("|1|{}|{HASH}", SALT.trim_end_matches('=')),
+            format!("|1|{SALT}|{HASH},db"),
+            "|1|AAAA|AAAA".to_owned(),
+            "|".to_owned(),
         ] {
-            assert!(HostNames::parse(broken).is_none());
+            assert!(HostNames::parse(broken.as_bytes()).is_none(), "{broken}");
         }
     }
 }

@@ -173,27 +173,35 @@ impl<'k> Lookup<'k> {
     }
 
     /// Judges the certificate, if there is one, and then its key like any other. What is unknown under the name with its
-    /// port may be accepted, and only that, under the bare one.
+    /// port may be accepted under the bare one, or revoked; another key there says nothing of this port.
     fn find(
         &self,
         lines: &HostLines<'k>,
         fallback: Option<&HostLines<'k>>,
         certificate: Option<&Certificate>,
     ) -> Finding<'k> {
-        if let Some(certificate) = certificate {
-            if let Some(entry) = self.key.revocation(lines) {
-                return Finding::Revoked(entry);
-            }
-            if let Some(entry) = lines.authority(&certificate.authority) {
-                if certificate.contents.check(self.host, self.now_s).is_ok() {
-                    return Finding::Trusted(Trust::Authority(entry.line.clone()));
-                }
-            } else if let Some(bare) = fallback
-                && let found @ Finding::Trusted(_) = self.find(bare, None, Some(certificate))
-            {
-                return found;
-            }
+        let Some(certificate) = certificate else {
+            return self.find_plain(lines, fallback);
+        };
+        if let Some(entry) = self.key.revocation(lines) {
+            return Finding::Revoked(entry);
         }
+        let mut under_bare_name = Finding::Unknown;
+        if let Some(entry) = lines.authority(&certificate.authority) {
+            if certificate.contents.check(self.host, self.now_s).is_ok() {
+                return Finding::Trusted(Trust::Authority(entry.line.clone()));
+            }
+        } else if let Some(bare) = fallback {
+            under_bare_name = self.find(bare, None, Some(certificate));
+        }
+        match (under_bare_name, self.find_plain(lines, fallback)) {
+            (found @ Finding::Trusted(_), _)
+            | (found @ Finding::Revoked(_), Finding::Changed | Finding::Unknown)
+            | (_, found) => found,
+        }
+    }
+
+    fn find_plain(&self, lines: &HostLines<'k>, fallback: Option<&HostLines<'k>>) -> Finding<'k> {
         if let Some(entry) = lines.revocation(&self.key.plain) {
             return Finding::Revoked(entry);
         }
@@ -203,13 +211,9 @@ impl<'k> Lookup<'k> {
         if lines.host_keys().next().is_some() {
             return Finding::Changed;
         }
-        let Some(bare) = fallback else {
-            return Finding::Unknown;
-        };
-        match (self.find(bare, None, None), self.key.revocation(bare)) {
-            (found @ Finding::Trusted(_), _) => found,
-            (_, Some(entry)) => Finding::Revoked(entry),
-            _ => Finding::Unknown,
+        match fallback.map(|bare| self.find_plain(bare, None)) {
+            Some(found @ (Finding::Trusted(_) | Finding::Revoked(_))) => found,
+            Some(Finding::Changed | Finding::Unknown) | None => Finding::Unknown,
         }
     }
 

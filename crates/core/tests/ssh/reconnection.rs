@@ -157,7 +157,7 @@ proptest! {
         let mut machine = Reconnection::new(POLICY);
         let (mut now, mut rng) = (Instant::now(), rng());
         let mut under_way = false;
-        let mut begin = |under_way: &mut bool| {
+        let begin = |under_way: &mut bool| {
             assert!(!*under_way, "two attempts at once");
             *under_way = true;
         };

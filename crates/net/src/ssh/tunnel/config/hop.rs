@@ -106,10 +106,7 @@ impl HopConfig {
     }
 
     const fn has_credential(&self) -> bool {
-        self.key.is_some()
-            || self.agent.is_some()
-            || self.password.is_some()
-            || self.is_interactive
+        self.key.is_some() || self.agent.is_some() || self.password.is_some() || self.is_interactive
     }
 
     /// The host, as its key is looked up.
@@ -231,5 +228,7 @@ pub(super) fn expand_home(path: &str) -> PathBuf {
 
 fn home() -> Option<PathBuf> {
     let name = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
-    env::var_os(name).filter(|home| !home.is_empty()).map(PathBuf::from)
+    env::var_os(name)
+        .filter(|home| !home.is_empty())
+        .map(PathBuf::from)
 }

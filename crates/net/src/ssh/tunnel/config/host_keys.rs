@@ -38,9 +38,7 @@ impl HostKeySource {
         match (files, fingerprints, is_insecure) {
             (Some(_), Some(_), _) => clash("hostKeyFingerprint", "knownHosts"),
             (Some(_), None, true) => clash("knownHosts", "hostKeyVerification: 'insecure'"),
-            (None, Some(_), true) => {
-                clash("hostKeyFingerprint", "hostKeyVerification: 'insecure'")
-            }
+            (None, Some(_), true) => clash("hostKeyFingerprint", "hostKeyVerification: 'insecure'"),
             (None, None, true) => Ok(Self::Insecure),
             (None, None, false) => Ok(Self::Files(vec![expand_home(USER_FILE), system_file()])),
             (Some(files), None, false) => {
@@ -50,7 +48,8 @@ impl HostKeySource {
             (None, Some(fingerprints), false) => {
                 let parse = |(path, text): (String, &str)| {
                     Fingerprint::parse(text).ok_or_else(|| {
-                        let reason = "must be 'SHA256:' and 43 characters, as ssh-keygen -lf prints it";
+                        let reason =
+                            "must be 'SHA256:' and 43 characters, as ssh-keygen -lf prints it";
                         OptionError::bad_value(&path, reason)
                     })
                 };

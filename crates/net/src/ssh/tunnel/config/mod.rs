@@ -90,14 +90,21 @@ impl TunnelConfig {
 
     /// The server that opens the channels.
     pub(super) fn server(&self) -> String {
-        self.hops.last().map_or_else(String::new, HopConfig::authority)
+        self.hops
+            .last()
+            .map_or_else(String::new, HopConfig::authority)
     }
 }
 
 fn read_jump_hosts(options: &Options<'_>, target: &HopConfig) -> Read<Vec<HopConfig>> {
     let path = options.path_of("jumpHosts");
     let mut hops = Vec::new();
-    for (index, item) in options.list("jumpHosts")?.unwrap_or_default().iter().enumerate() {
+    for (index, item) in options
+        .list("jumpHosts")?
+        .unwrap_or_default()
+        .iter()
+        .enumerate()
+    {
         let path = format!("{path}[{index}]");
         let options = Options::new(&path, item)?;
         let hop = HopConfig::read(&options)?;

@@ -6,7 +6,11 @@ fn text(value: &str) -> PlainValue {
 
 fn map(entries: Vec<(&str, PlainValue)>) -> PlainValue {
     let entries = entries.into_iter();
-    PlainValue::Map(entries.map(|(key, value)| (key.to_owned(), value)).collect())
+    PlainValue::Map(
+        entries
+            .map(|(key, value)| (key.to_owned(), value))
+            .collect(),
+    )
 }
 
 /// What every tunnel has.
@@ -58,23 +62,75 @@ fn nothing_else_given_is_the_documented_defaults() {
 fn each_mistake_is_named() {
     let number = PlainValue::Number;
     let table: Vec<(&'static str, PlainValue, &str)> = vec![
-        ("sshPort", number(0.0), "options.sshPort must be between 1 and 65535, got 0"),
+        (
+            "sshPort",
+            number(0.0),
+            "options.sshPort must be between 1 and 65535, got 0",
+        ),
         ("sshPort", number(70_000.0), "got 70000"),
         ("sshHost", text(""), "options.sshHost must not be empty"),
-        ("sshHost", PlainValue::Undefined, "options.sshHost must be a string"),
-        ("password", PlainValue::Undefined, "another credential must be given"),
-        ("password", number(1.0), "options.password must be a string, bytes or a function"),
-        ("passphrase", text("x"), "options.passphrase needs sshKeyPath"),
+        (
+            "sshHost",
+            PlainValue::Undefined,
+            "options.sshHost must be a string",
+        ),
+        (
+            "password",
+            PlainValue::Undefined,
+            "another credential must be given",
+        ),
+        (
+            "password",
+            number(1.0),
+            "options.password must be a string, bytes or a function",
+        ),
+        (
+            "passphrase",
+            text("x"),
+            "options.passphrase needs sshKeyPath",
+        ),
         ("keyboardInteractive", text("x"), "must be a function"),
-        ("localPort", number(0.0), "options.localPort needs remotePort"),
-        ("remoteHost", text("db"), "options.remoteHost needs remotePort"),
-        ("hostKeyVerification", text("no"), "must be 'strict' or 'insecure'"),
-        ("hostKeyFingerprint", text("MD5:aa"), "options.hostKeyFingerprint must be 'SHA256:'"),
-        ("knownHosts", PlainValue::List(vec![]), "options.knownHosts must not be empty"),
-        ("maxPoolSize", number(0.0), "options.maxPoolSize must be between 1"),
+        (
+            "localPort",
+            number(0.0),
+            "options.localPort needs remotePort",
+        ),
+        (
+            "remoteHost",
+            text("db"),
+            "options.remoteHost needs remotePort",
+        ),
+        (
+            "hostKeyVerification",
+            text("no"),
+            "must be 'strict' or 'insecure'",
+        ),
+        (
+            "hostKeyFingerprint",
+            text("MD5:aa"),
+            "options.hostKeyFingerprint must be 'SHA256:'",
+        ),
+        (
+            "knownHosts",
+            PlainValue::List(vec![]),
+            "options.knownHosts must not be empty",
+        ),
+        (
+            "maxPoolSize",
+            number(0.0),
+            "options.maxPoolSize must be between 1",
+        ),
         ("connectTimeoutMs", number(f64::INFINITY), "finite"),
-        ("healthCheckIntervall", number(1.0), "did you mean 'healthCheckInterval'?"),
-        ("readyTimeout", number(1.0), "did you mean 'connectTimeoutMs'?"),
+        (
+            "healthCheckIntervall",
+            number(1.0),
+            "did you mean 'healthCheckInterval'?",
+        ),
+        (
+            "readyTimeout",
+            number(1.0),
+            "did you mean 'connectTimeoutMs'?",
+        ),
         ("host", text("a"), "did you mean 'sshHost'?"),
     ];
     for (key, value, message) in table {
@@ -94,10 +150,25 @@ fn a_jump_host_is_read_as_the_target_is_and_is_not_the_target() {
     let config = with("jumpHosts", PlainValue::List(vec![jump("a"), jump("b")])).unwrap();
     let hosts: Vec<_> = config.hops.iter().map(|hop| hop.host.as_str()).collect();
     assert_eq!(hosts, ["a", "b", "bastion"]);
-    let error = with("jumpHosts", PlainValue::List(vec![jump("a"), jump("Bastion")])).unwrap_err();
-    assert_eq!(error.message, "options.jumpHosts[1] is the target itself (bastion:22)");
-    let error = with("jumpHosts", PlainValue::List(vec![map(vec![("sshHost", text("a"))])]));
-    assert!(error.unwrap_err().message.starts_with("options.jumpHosts[0].sshUsername"));
+    let error = with(
+        "jumpHosts",
+        PlainValue::List(vec![jump("a"), jump("Bastion")]),
+    )
+    .unwrap_err();
+    assert_eq!(
+        error.message,
+        "options.jumpHosts[1] is the target itself (bastion:22)"
+    );
+    let error = with(
+        "jumpHosts",
+        PlainValue::List(vec![map(vec![("sshHost", text("a"))])]),
+    );
+    assert!(
+        error
+            .unwrap_err()
+            .message
+            .starts_with("options.jumpHosts[0].sshUsername")
+    );
 }
 
 #[test]
@@ -135,7 +206,10 @@ fn the_far_end_is_a_host_and_port_or_a_socket() {
     entries.push(("remoteHost", text("db")));
     entries.push(("localPort", PlainValue::Number(0.0)));
     let config = read(entries.clone()).unwrap();
-    assert_eq!((config.remote, config.local_port), (Some(tcp("db")), Some(0)));
+    assert_eq!(
+        (config.remote, config.local_port),
+        (Some(tcp("db")), Some(0))
+    );
     entries.push(("remoteSocketPath", text("/run/pg")));
     assert!(read(entries).is_err());
     let config = with("remoteSocketPath", text("/run/pg")).unwrap();

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use moorline_net::ssh::Session;
-use tokio::{io::AsyncReadExt, time::Instant};
+use tokio::{
+    io::AsyncReadExt,
+    time::{Instant, timeout_at},
+};
 
 use crate::server::{
     Rules, deadline, host_key, opened, password, round_trip, server_config, start, tcp, trusting,
@@ -56,7 +59,8 @@ async fn a_download_that_nobody_reads_holds_no_other_channel_up() {
     // It goes on once it is read.
     let mut buffer = vec![0; 1 << 20];
     for _ in 0..8 {
-        unread.read_exact(&mut buffer).await.unwrap();
+        let read = timeout_at(deadline(), unread.read_exact(&mut buffer)).await;
+        read.unwrap().unwrap();
         let is_right = buffer
             .iter()
             .enumerate()

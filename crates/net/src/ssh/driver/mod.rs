@@ -8,6 +8,7 @@ mod tests;
 
 use std::{
     future::Future,
+    mem,
     pin::Pin,
     sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
@@ -66,6 +67,8 @@ pub(crate) struct Driver<S: ByteStream> {
     /// Intervals for which a key exchange has been under way.
     exchanging: u32,
     is_abandoned: bool,
+    /// Whether others have had their turn since something was to be sent.
+    has_yielded: bool,
     /// Whether a DISCONNECT is to be written, once nothing else is.
     ending: Option<bool>,
     /// What is told once it is written.
@@ -81,6 +84,7 @@ impl<S: ByteStream> Driver<S> {
             tick: Box::pin(sleep(config.keep_alive_interval)),
             exchanging: 0,
             is_abandoned: false,
+            has_yielded: false,
             ending: None,
             closed_by_us: None,
             shared,
@@ -92,6 +96,12 @@ impl<S: ByteStream> Driver<S> {
         self.shared.register(context.waker());
         for _ in 0..MAX_READS {
             self.run_commands()?;
+            // Those who are about to write have their turn first, so that one system call takes all of it.
+            if self.channels.has_ready() && !mem::replace(&mut self.has_yielded, true) {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            self.has_yielded = false;
             while self.tick.as_mut().poll(context).is_ready() {
                 self.on_tick()?;
             }

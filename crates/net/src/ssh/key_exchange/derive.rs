@@ -4,6 +4,7 @@ use aws_lc_rs::{
     digest::{self, Algorithm},
     error::Unspecified,
 };
+use moorline_core::secret::Secret;
 
 use super::negotiation::DirectionAlgorithms;
 use crate::ssh::{transport::PacketCipher, wire::put_string};
@@ -77,20 +78,20 @@ impl KeyMaterial<'_> {
         PacketCipher::new(
             cipher,
             mac,
-            &self.derive(key, cipher.key_bytes()),
-            &self.derive(iv, cipher.iv_bytes()),
-            &self.derive(mac_key, mac.tag_bytes()),
+            self.derive(key, cipher.key_bytes()).expose(),
+            self.derive(iv, cipher.iv_bytes()).expose(),
+            self.derive(mac_key, mac.tag_bytes()).expose(),
         )
     }
 
-    fn derive(&self, letter: u8, length: usize) -> Vec<u8> {
+    fn derive(&self, letter: u8, length: usize) -> Secret {
         let mut key = self.hash(&[&[letter], self.session_id]);
         while key.len() < length {
             let more = self.hash(&[&key]);
             key.extend_from_slice(&more);
         }
         key.truncate(length);
-        key
+        Secret::new(key)
     }
 
     fn hash(&self, rest: &[&[u8]]) -> Vec<u8> {

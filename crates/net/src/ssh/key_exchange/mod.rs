@@ -8,7 +8,7 @@ mod signature;
 mod verdict;
 
 use aws_lc_rs::error::Unspecified;
-use moorline_core::error::Failure;
+use moorline_core::{error::Failure, secret::Secret};
 
 pub use self::method::KeyExchangeMethod;
 use self::{
@@ -95,6 +95,7 @@ impl Agreement {
         let secret = self
             .key
             .agree(reply)
+            .map(Secret::new)
             .map_err(|_| SessionError::violation("its ephemeral key is invalid"))?;
         let exchange_hash = ExchangeTranscript {
             client_version: &context.versions.client,
@@ -104,7 +105,7 @@ impl Agreement {
             host_key,
             client_public: &self.key.public,
             server_public: reply,
-            secret: &secret,
+            secret: secret.expose(),
         }
         .hash(self.negotiated.method.hash());
         let algorithm = self.negotiated.host_key;
@@ -125,7 +126,7 @@ impl Agreement {
             host_key: host_key.to_vec(),
             is_strict: self.negotiated.is_strict,
         });
-        self.derive_keys(&secret, &exchange_hash, identity)
+        self.derive_keys(secret.expose(), &exchange_hash, identity)
             .map_err(|_| SessionError::Refused(Failure::defect()))
     }
 

@@ -133,7 +133,7 @@ impl Credentials {
     async fn secret(&self, source: &SecretSource, kind: SecretKind) -> Outcome<Secret> {
         match source {
             SecretSource::Given(secret) => Ok(secret.clone()),
-            SecretSource::Asked => self.source()?.secret(&self.request, kind).await,
+            SecretSource::Function => self.source()?.secret(&self.request, kind).await,
         }
     }
 
@@ -141,7 +141,7 @@ impl Credentials {
     async fn key(&self, source: &KeySource, config: &HopConfig) -> Outcome<Arc<PrivateKey>> {
         let certificate = config.certificate.clone();
         let source = source.clone();
-        let is_asked = config.passphrase == Some(SecretSource::Asked);
+        let is_asked = config.passphrase == Some(SecretSource::Function);
         let files = KeyFiles {
             source,
             certificate,

@@ -24,7 +24,7 @@ use crate::blocking::run_blocking;
 const UNKNOWN: &str = "ERR_SSH_HOST_KEY_UNKNOWN";
 
 /// What the files held when they were read.
-struct Contents {
+struct ParsedFiles {
     stamps: Stamps,
     policy: HostKeyPolicy,
     /// Why a file was not read, in a message.
@@ -36,7 +36,7 @@ struct Contents {
 /// How a host's key is verified.
 pub(super) struct HostKeys {
     source: HostKeySource,
-    contents: Mutex<Option<Arc<Contents>>>,
+    files: Mutex<Option<Arc<ParsedFiles>>>,
     warned: Mutex<HashSet<String>>,
 }
 
@@ -52,7 +52,7 @@ impl HostKeys {
     pub(super) fn new(source: HostKeySource) -> Self {
         Self {
             source,
-            contents: Mutex::default(),
+            files: Mutex::default(),
             warned: Mutex::default(),
         }
     }
@@ -68,9 +68,9 @@ impl HostKeys {
             HostKeySource::Insecure => return Ok(CurrentPolicy::of(HostKeyPolicy::Insecure)),
             HostKeySource::Files(files) => files.clone(),
         };
-        let known = lock(&self.contents).clone();
+        let known = lock(&self.files).clone();
         let contents = run_blocking(move || read_anew(&files, known)).await?;
-        *lock(&self.contents) = Some(Arc::clone(&contents));
+        *lock(&self.files) = Some(Arc::clone(&contents));
         let mut warned = lock(&self.warned);
         let is_new = |line: &&String| warned.insert((*line).clone());
         Ok(CurrentPolicy {
@@ -103,7 +103,7 @@ impl CurrentPolicy {
 }
 
 /// What the files hold, read only when they have changed.
-fn read_anew(files: &[PathBuf], known: Option<Arc<Contents>>) -> Arc<Contents> {
+fn read_anew(files: &[PathBuf], known: Option<Arc<ParsedFiles>>) -> Arc<ParsedFiles> {
     let stamps = file::stamps_of(files);
     if let Some(known) = known.filter(|known| known.stamps == stamps) {
         return known;
@@ -127,7 +127,7 @@ fn read_anew(files: &[PathBuf], known: Option<Arc<Contents>>) -> Arc<Contents> {
     let hosts = KnownHosts::parse(&named);
     let skipped = hosts.skipped_lines().iter();
     let unmarked = skipped.filter(|line| line.reason == SkipReason::Marker);
-    Arc::new(Contents {
+    Arc::new(ParsedFiles {
         stamps,
         unmarked: unmarked.map(|skipped| skipped.line.to_string()).collect(),
         policy: HostKeyPolicy::KnownHosts(hosts),

@@ -205,9 +205,10 @@ async fn run_attempt(inner: Arc<TunnelInner>, attempt: Attempt) {
         let emit = |event| inner.emit(event);
         let session = inner.connector.open(&emit).await?;
         let is_outage = inner.read(|state| state.reconnection.attempt() > 0);
-        let local = match attempt.is_first {
-            false => Ok(None),
-            true => inner.open_local().await,
+        let local = if attempt.is_first {
+            inner.open_local().await
+        } else {
+            Ok(None)
         };
         match local {
             Ok(local) => Ok((session, local)),

@@ -40,7 +40,7 @@ pub struct TunnelStats {
 impl TunnelStats {
     pub(super) fn of(state: &State) -> Self {
         let counts = state.ledger.counts();
-        let mut stats = Self {
+        let mut sum = Self {
             sessions: counts.open,
             opening_sessions: counts.opening,
             waiting: counts.waiting,
@@ -50,13 +50,13 @@ impl TunnelStats {
             ..Self::default()
         };
         for session in state.sessions.values().map(|session| session.stats()) {
-            stats.open_channels += session.open_channels;
-            stats.opening_channels += session.opening_channels;
-            stats.received_bytes += session.received_bytes;
-            stats.sent_bytes += session.sent_bytes;
-            stats.round_trip = stats.round_trip.max(session.round_trip);
+            sum.open_channels += session.open_channels;
+            sum.opening_channels += session.opening_channels;
+            sum.received_bytes += session.received_bytes;
+            sum.sent_bytes += session.sent_bytes;
+            sum.round_trip = sum.round_trip.max(session.round_trip);
         }
-        stats
+        sum
     }
 }
 

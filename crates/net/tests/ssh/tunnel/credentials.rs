@@ -154,7 +154,7 @@ fn asking(network: &Arc<Network>, config: TunnelConfig) -> (SshTunnel, Arc<Funct
 async fn functions_are_asked_before_each_attempt() {
     let network = Network::new();
     let mut config = config();
-    config.hops[0].password = Some(SecretSource::Asked);
+    config.hops[0].password = Some(SecretSource::Function);
     let (tunnel, functions) = asking(&network, config);
     let unavailable = Failure::new(Kind::Connector, "the vault is closed");
     *functions.failure.lock().unwrap() = Some(unavailable.clone());

@@ -55,7 +55,7 @@ async fn one_side_of_a_socket_may_end_before_the_other() {
     let network = Network::new();
     let (tunnel, _) = connected(&network, with_port("counter")).await;
     let mut socket = socket(&tunnel).await;
-    socket.write_all(&[1; 100_000]).await.unwrap();
+    socket.write_all(&vec![1; 100_000]).await.unwrap();
     socket.shutdown().await.unwrap();
     let mut told = String::new();
     socket.read_to_string(&mut told).await.unwrap();

@@ -176,7 +176,7 @@ async fn half_a_stream_ends_before_the_other_and_whoever_dials_gets_one() {
     let (tunnel, _) = connected(&network, config()).await;
     let target = Target::new("counter", 1, false);
     let mut stream = Tunnel::open(&tunnel, &target).await.unwrap();
-    stream.write_all(&[1; 70_000]).await.unwrap();
+    stream.write_all(&vec![1; 70_000]).await.unwrap();
     stream.shutdown().await.unwrap();
     let mut told = String::new();
     stream.read_to_string(&mut told).await.unwrap();

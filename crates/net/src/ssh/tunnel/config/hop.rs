@@ -45,7 +45,7 @@ pub enum SecretSource {
     /// The secret itself.
     Given(Secret),
     /// A function, asked before each attempt.
-    Asked,
+    Function,
 }
 
 /// The configuration of one hop.
@@ -151,7 +151,7 @@ fn read_secret(options: &Options<'_>, key: &'static str) -> Read<Option<SecretSo
         None => return Ok(None),
         Some(PlainValue::Text(text)) => SecretSource::Given(Secret::new(text.as_str())),
         Some(PlainValue::Bytes(bytes)) => SecretSource::Given(Secret::new(bytes.as_slice())),
-        Some(value) if is_function(value) => SecretSource::Asked,
+        Some(value) if is_function(value) => SecretSource::Function,
         Some(other) => {
             let path = options.path_of(key);
             let expected = "a string, bytes or a function";

@@ -58,10 +58,21 @@ fn nothing_else_given_is_the_documented_defaults() {
     assert!(!format!("{config:?}").contains("hunter2"));
 }
 
+/// A key, its value, and a part of the message about it.
+type Mistake = (&'static str, PlainValue, &'static str);
+
+fn assert_named(mistakes: Vec<Mistake>) {
+    for (key, value, message) in mistakes {
+        let error = with(key, value).unwrap_err();
+        assert!(error.message.contains(message), "{error}");
+        assert!(!error.message.contains("hunter2"), "{error}");
+    }
+}
+
 #[test]
-fn each_mistake_is_named() {
+fn each_mistake_of_a_hop_is_named() {
     let number = PlainValue::Number;
-    let table: Vec<(&'static str, PlainValue, &str)> = vec![
+    assert_named(vec![
         (
             "sshPort",
             number(0.0),
@@ -91,16 +102,6 @@ fn each_mistake_is_named() {
         ),
         ("keyboardInteractive", text("x"), "must be a function"),
         (
-            "localPort",
-            number(0.0),
-            "options.localPort needs remotePort",
-        ),
-        (
-            "remoteHost",
-            text("db"),
-            "options.remoteHost needs remotePort",
-        ),
-        (
             "hostKeyVerification",
             text("no"),
             "must be 'strict' or 'insecure'",
@@ -114,6 +115,23 @@ fn each_mistake_is_named() {
             "knownHosts",
             PlainValue::List(vec![]),
             "options.knownHosts must not be empty",
+        ),
+    ]);
+}
+
+#[test]
+fn each_mistake_of_a_tunnel_is_named() {
+    let number = PlainValue::Number;
+    assert_named(vec![
+        (
+            "localPort",
+            number(0.0),
+            "options.localPort needs remotePort",
+        ),
+        (
+            "remoteHost",
+            text("db"),
+            "options.remoteHost needs remotePort",
         ),
         (
             "maxPoolSize",
@@ -132,12 +150,7 @@ fn each_mistake_is_named() {
             "did you mean 'connectTimeoutMs'?",
         ),
         ("host", text("a"), "did you mean 'sshHost'?"),
-    ];
-    for (key, value, message) in table {
-        let error = with(key, value).unwrap_err();
-        assert!(error.message.contains(message), "{error}");
-        assert!(!error.message.contains("hunter2"), "{error}");
-    }
+    ]);
 }
 
 #[test]
@@ -175,7 +188,7 @@ fn a_jump_host_is_read_as_the_target_is_and_is_not_the_target() {
 fn credentials_may_be_functions_and_a_certificate_a_text_or_a_path() {
     let asked = || PlainValue::Other("a function");
     let config = with("password", asked()).unwrap();
-    assert_eq!(config.hops[0].password, Some(SecretSource::Asked));
+    assert_eq!(config.hops[0].password, Some(SecretSource::Function));
     assert!(with("keyboardInteractive", asked()).unwrap().hops[0].is_interactive);
     let key = |certificate: &str| {
         let mut entries = base();

@@ -23,6 +23,7 @@ mod object_pool;
 mod options;
 mod resilience;
 mod sse;
+mod ssh;
 #[cfg(feature = "test-hooks")]
 mod test_hooks;
 mod webhook;

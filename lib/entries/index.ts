@@ -5,6 +5,7 @@ export * from '../libsql';
 export * from '../nixtla';
 export * from '../resilience';
 export * from '../sse';
+export * from '../ssh';
 export * from '../webhook';
 export { CircuitBreakerError, MoorlineError, RetryError } from '../runtime/error';
 export type { Delivery, ErrorDetail, ErrorFields, ErrorKind } from '../runtime/error';

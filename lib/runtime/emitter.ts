@@ -48,42 +48,69 @@ function channelsOf(service: string): Map<EventName, Channel> {
   return known;
 }
 
+/** @internal What the events of an object are published as. */
+export interface EventSource {
+  readonly service: string;
+  readonly name: string;
+  readonly channels: Map<EventName, Channel>;
+}
+
+/** @internal */
+export function eventSource(service: string, name: string): EventSource {
+  return { service, name, channels: channelsOf(service) };
+}
+
+/**
+ * @internal Emits `event` with its facts, which are made only when there are listeners. They receive the whole event, or what
+ * `argumentOf` makes of it.
+ */
+export function publishEvent(
+  emitter: EventEmitter,
+  source: EventSource,
+  event: EventName,
+  facts?: () => object,
+  argumentOf?: (payload: MoorlineEvent) => unknown,
+): void {
+  const { service, name, channels } = source;
+  let diagnostics = channels.get(event);
+  if (!diagnostics) {
+    diagnostics = channel(`moorline:${service}:${event}`);
+    channels.set(event, diagnostics);
+  }
+  const hasListeners = emitter.listenerCount(event) > 0;
+  if (!hasListeners && !diagnostics.hasSubscribers) return;
+  const payload: MoorlineEvent = { timestamp: Date.now(), service, name, ...facts?.() };
+  diagnostics.publish(payload);
+  if (hasListeners) emitGuarded(emitter, event, argumentOf ? argumentOf(payload) : payload);
+}
+
+/** @internal Emits an event. What a listener throws becomes an uncaught exception, outside of this call. */
+export function emitGuarded(emitter: EventEmitter, event: string, ...args: unknown[]): void {
+  try {
+    emitter.emit(event, ...args);
+  } catch (error) {
+    // As for subscribers of the channel.
+    process.nextTick(() => {
+      throw error;
+    });
+  }
+}
+
 /**
  * An event emitter that also publishes each event on the `diagnostics_channel` `moorline:<service>:<event>`. An event without
  * listeners and subscribers costs nothing, and an `error` event without listeners is not thrown. An error that a listener
  * throws becomes an uncaught exception and does not affect the object.
  */
 export class Emitter<Facts extends EventFacts = EventFacts> extends EventEmitter<EventMap<Facts>> {
-  readonly #service: string;
-  readonly #name: string;
-  readonly #channels: Map<EventName, Channel>;
+  readonly #source: EventSource;
 
   constructor(service: string, name: string) {
     super();
-    this.#service = service;
-    this.#name = name;
-    this.#channels = channelsOf(service);
+    this.#source = eventSource(service, name);
   }
 
   /** @internal Emits `event` with its facts, which are made only when there are listeners. */
   protected publish(event: EventName, facts?: () => object): void {
-    let diagnostics = this.#channels.get(event);
-    if (!diagnostics) {
-      diagnostics = channel(`moorline:${this.#service}:${event}`);
-      this.#channels.set(event, diagnostics);
-    }
-    const hasListeners = this.listenerCount(event) > 0;
-    if (!hasListeners && !diagnostics.hasSubscribers) return;
-    const payload: MoorlineEvent = { timestamp: Date.now(), service: this.#service, name: this.#name, ...facts?.() };
-    diagnostics.publish(payload);
-    if (!hasListeners) return;
-    try {
-      (this as EventEmitter).emit(event, payload);
-    } catch (error) {
-      // As for subscribers of the channel: an uncaught exception, outside of this call.
-      process.nextTick(() => {
-        throw error;
-      });
-    }
+    publishEvent(this as EventEmitter, this.#source, event, facts);
   }
 }

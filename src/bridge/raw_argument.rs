@@ -2,14 +2,17 @@
 
 use std::ptr;
 
-use moorline_core::options::{CopyBudget, Excess, PlainValue};
+use moorline_core::options::{CopyBudget, Excess, NativeObject, PlainValue};
 use napi::{
     Error, Result, ValueType,
     bindgen_prelude::{FromNapiValue, TypeName, ValidateNapiValue},
     check_status, sys,
 };
 
-use super::view::{copy_bytes, read_text, view_bytes};
+use super::{
+    handle::Handle,
+    view::{copy_bytes, read_text, view_bytes},
+};
 
 /// The most elements that memory is allocated for in advance, since a length alone proves nothing.
 const EXPECTED_ELEMENTS: usize = 1024;
@@ -116,7 +119,10 @@ impl Reader {
                 sys::ValueType::napi_object => self.object(value, depth)?,
                 sys::ValueType::napi_function => PlainValue::Other("a function"),
                 sys::ValueType::napi_symbol => PlainValue::Other("a symbol"),
-                _ => PlainValue::Other("an external value"),
+                _ => match Handle::<NativeObject>::borrow(env, value) {
+                    Some(object) => PlainValue::Native(NativeObject::clone(object)),
+                    None => PlainValue::Other("an external value"),
+                },
             })
         }
     }

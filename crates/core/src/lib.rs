@@ -17,6 +17,7 @@ pub mod limit;
 pub mod metrics;
 pub mod options;
 pub mod pool;
+pub mod profile;
 pub mod resilience;
 pub mod resolve;
 pub mod secret;

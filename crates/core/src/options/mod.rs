@@ -14,7 +14,7 @@ use std::{cell::RefCell, fmt, ops::RangeInclusive, time::Duration};
 pub use self::{
     bounds::{CopyBudget, Excess},
     nearest::{nearest, shown},
-    plain_value::PlainValue,
+    plain_value::{NativeObject, PlainValue},
 };
 use crate::limit::Limit;
 

@@ -1,6 +1,36 @@
 //! Plain JavaScript values.
 
+use std::{any::Any, fmt, sync::Arc};
+
 use super::Excess;
+
+/// An object of native code among the values: an option takes it back by its type. Equal to itself alone.
+#[derive(Clone)]
+pub struct NativeObject(Arc<dyn Any + Send + Sync>);
+
+impl NativeObject {
+    /// Takes an object over.
+    pub fn new(object: impl Any + Send + Sync) -> Self {
+        Self(Arc::new(object))
+    }
+
+    /// The object, if it is a `T`.
+    pub fn get<T: Any>(&self) -> Option<&T> {
+        self.0.downcast_ref()
+    }
+}
+
+impl PartialEq for NativeObject {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Debug for NativeObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NativeObject(…)")
+    }
+}
 
 /// A plain JavaScript value, copied. `undefined` members are absent.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +57,8 @@ pub enum PlainValue {
     List(Vec<PlainValue>),
     /// An object's own enumerable members.
     Map(Vec<(String, PlainValue)>),
+    /// An object of native code, which JavaScript passes on.
+    Native(NativeObject),
     /// A value that cannot be copied, by its type name (`function`, `symbol`).
     Other(&'static str),
     /// A value with a part that is too large to be copied.
@@ -47,6 +79,7 @@ impl PlainValue {
             Self::Date(_) => "a Date",
             Self::List(_) => "an array",
             Self::Map(_) => "an object",
+            Self::Native(_) => "a native object",
             Self::Other(name) => name,
             Self::Excess(_) => "a value that is too large",
         }

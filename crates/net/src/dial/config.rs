@@ -5,7 +5,7 @@ use std::time::Duration;
 use moorline_core::{
     connection::security::{SecurityRequirements, TlsFloor},
     limit::Limit,
-    options::{OptionError, Options, Read},
+    options::{OptionError, Options, PlainValue, Read},
     resolve::Resolve,
 };
 use url::Url;
@@ -53,7 +53,7 @@ pub struct DialConfig {
     pub https_stays: bool,
     /// What resolves names (default: the system).
     pub resolver: Shared<dyn Resolve>,
-    /// The tunnel through which all targets are reached (default: none). It resolves their names.
+    /// `tunnel`: the tunnel through which all targets are reached (default: none). It resolves their names.
     pub tunnel: Option<Shared<dyn Tunnel>>,
 }
 
@@ -84,7 +84,7 @@ impl DialConfig {
         }
     }
 
-    /// Reads `connectTimeoutMs`, `tls`, `proxy`, `publicAddressesOnly`, `httpsOnlyRedirects` and `allowedHosts`.
+    /// Reads `connectTimeoutMs`, `tls`, `proxy`, `tunnel`, `publicAddressesOnly`, `httpsOnlyRedirects` and `allowedHosts`.
     ///
     /// A `securityLevel`, with `encryption`, changes the defaults, and refuses what is weaker.
     pub fn read(options: &Options<'_>) -> Read<Self> {
@@ -107,8 +107,28 @@ impl DialConfig {
                     .unwrap_or_default(),
             )?,
             https_stays: options.flag("httpsOnlyRedirects", https_stays)?,
+            tunnel: Self::read_tunnel(options)?,
             ..Self::default()
         })
+    }
+
+    /// Reads `tunnel`, which excludes `proxy`.
+    pub fn read_tunnel(options: &Options<'_>) -> Read<Option<Shared<dyn Tunnel>>> {
+        let Some(given) = options.value("tunnel") else {
+            return Ok(None);
+        };
+        let tunnel = match given {
+            PlainValue::Native(object) => object.get::<Shared<dyn Tunnel>>(),
+            _ => None,
+        };
+        let path = options.path_of("tunnel");
+        let Some(tunnel) = tunnel else {
+            return Err(OptionError::wrong_type(&path, "an SSHTunnel", given));
+        };
+        if options.value("proxy").is_some() {
+            return Err(OptionError::bad_value(&path, "cannot be given with proxy"));
+        }
+        Ok(Some(tunnel.clone()))
     }
 }
 
@@ -173,8 +193,6 @@ fn read_proxy(options: &Options<'_>) -> Read<Proxy> {
 
 #[cfg(test)]
 mod tests {
-    use moorline_core::options::PlainValue;
-
     use super::*;
 
     fn read(key: &str, value: PlainValue) -> Read<DialConfig> {

@@ -41,6 +41,11 @@ pub enum TunnelEvent {
     },
     /// The host, or the user, was refused while connecting again; no more attempts are made until the user connects.
     Refused(Failure),
+    /// A check has measured a round trip; none, when nothing answered within its interval.
+    Checked {
+        /// The last round trip.
+        round_trip: Option<Duration>,
+    },
     /// A further session could not be opened; who waits for a channel waits on.
     SessionFailed(Failure),
     /// The local port could not be opened again; it is tried at each check.

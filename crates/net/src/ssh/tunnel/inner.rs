@@ -276,7 +276,11 @@ async fn check(inner: Arc<TunnelInner>) {
     let limit = inner.config.reconnect.check_interval.get();
     let pings = join_all(sessions.iter().map(|session| session.ping()));
     // One that does not answer is found out by its keep-alives.
-    let _ = timeout(limit.unwrap_or(NO_TIMEOUT), pings).await;
+    let answered = timeout(limit.unwrap_or(NO_TIMEOUT), pings).await;
+    let measured = answered.ok().into_iter().flatten().filter_map(Outcome::ok);
+    inner.emit(TunnelEvent::Checked {
+        round_trip: measured.max(),
+    });
     match inner.open_local().await {
         Ok(None) => {}
         Ok(Some(forward)) => inner.update(|state, _, _| {

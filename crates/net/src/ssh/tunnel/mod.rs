@@ -16,9 +16,9 @@ mod metrics;
 mod state;
 mod stream;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
-use moorline_core::error::{Failure, Outcome};
+use moorline_core::error::{Failure, Kind, Outcome};
 use tokio::runtime::Handle;
 
 pub use self::{
@@ -29,7 +29,7 @@ pub use self::{
     stream::TunnelStream,
 };
 use self::{connector::SessionConnector, inner::TunnelInner};
-use super::ChannelTarget;
+use super::{ChannelTarget, Session};
 use crate::dial::{ByteStream, DialConfig, Dialer, Target, Tunnel, TunnelFuture};
 
 /// What a tunnel is given at construction.
@@ -101,6 +101,21 @@ impl SshTunnel {
     pub fn is_connected(&self) -> bool {
         self.inner
             .read(|state| state.sessions.values().any(|session| session.is_open()))
+    }
+
+    /// Measures a round trip to the server, of a session that is open.
+    pub async fn ping(&self) -> Outcome<Duration> {
+        let open = |session: &&Arc<Session>| session.is_open();
+        let session = self
+            .inner
+            .read(|state| state.sessions.values().find(open).cloned());
+        match session {
+            Some(session) => session.ping().await,
+            None => Err(Failure::new(
+                Kind::Closed,
+                "the SSH tunnel is not connected",
+            )),
+        }
     }
 
     /// What it has and has done.

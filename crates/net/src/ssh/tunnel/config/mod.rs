@@ -1,5 +1,6 @@
 //! The configuration of a tunnel, read from a user's options, and the defaults.
 
+mod environment;
 mod hop;
 mod host_keys;
 

@@ -1,0 +1,16 @@
+export { SSHTunnel } from './tunnel';
+export type { TunnelEvents, TunnelFacts, TunnelState, TunnelStats } from './tunnel';
+export { postgresProfiles } from './profiles';
+export type { PostgresProfiles } from './profiles';
+export type {
+  CredentialRequest,
+  PromptFunction,
+  ResolvedSSHHost,
+  ResolvedTunnelConfig,
+  SecretFunction,
+  SSHHost,
+  SSHPrompt,
+  SSHPromptRequest,
+  TunnelConfig,
+  TunnelEnvironmentOptions,
+} from './options';

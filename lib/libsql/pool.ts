@@ -21,6 +21,7 @@ import { log } from '../runtime/logger';
 import { type Handle, type LibsqlPool, native } from '../runtime/native';
 import type { InArgs, InStatement, IntMode, ResultSet, Row } from './result-set';
 import { singleton } from '../runtime/singleton';
+import { type SSHTunnel, withTunnel } from '../ssh/tunnel';
 
 /** Options of a {@link TursoPool}. Every wait has a time limit, which `Infinity` switches off. */
 export interface TursoPoolConfig {
@@ -79,6 +80,8 @@ export interface TursoPoolConfig {
   leakAfterMs?: number | undefined;
   /** How SQLite integers reach JavaScript. Default: `number`, which refuses one it cannot represent. */
   intMode?: IntMode | undefined;
+  /** The tunnel through which the database of a server is reached, as its SSH server sees it. Default: none. */
+  tunnel?: SSHTunnel | undefined;
 }
 
 /** The numbers of connections of a pool. */
@@ -149,6 +152,8 @@ export class TursoPool extends Emitter<TursoFacts> {
   readonly #protocol: string;
   readonly #url: string;
   readonly #leakTracker: LeakTracker | undefined;
+  /** It gives its credentials for as long as the pool needs it. */
+  readonly #tunnel: SSHTunnel | undefined;
 
   /**
    * Creates the pool without connecting.
@@ -159,7 +164,8 @@ export class TursoPool extends Emitter<TursoFacts> {
     super('libsql', 'pool');
     const optionStyle = (config as unknown) instanceof EnvironmentConfig ? 'environment' : 'pool';
     const listener = weakListener(this, TursoPool.#onNativeEvent);
-    this.#handle = native.libsqlOpen(config, optionStyle, deployment(), listener);
+    this.#handle = native.libsqlOpen(withTunnel(config), optionStyle, deployment(), listener);
+    this.#tunnel = config.tunnel;
     const [protocol, url, intMode] = native.libsqlDescribe(this.#handle);
     this.#protocol = protocol;
     this.#url = url;
@@ -349,7 +355,8 @@ export class TursoPool extends Emitter<TursoFacts> {
 
   /** @internal */
   [inspect.custom](_depth: number, options: InspectOptions): string {
-    const printable = { url: this.#url, protocol: this.#protocol, ...this.getStats() };
+    const tunnel = this.#tunnel && { tunnel: this.#tunnel };
+    const printable = { url: this.#url, protocol: this.#protocol, ...this.getStats(), ...tunnel };
     return `${this.constructor.name} ${inspect(printable, options)}`;
   }
 

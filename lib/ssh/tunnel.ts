@@ -189,7 +189,10 @@ export class SSHTunnel extends EventEmitter<TunnelEvents> {
 
   /** Forgets the shared tunnel. If it is connected, it is closed in the background. */
   static resetInstance(): void {
-    void shared.reset()?.disconnect();
+    shared
+      .reset()
+      ?.disconnect()
+      .catch(() => undefined);
   }
 
   /**
@@ -254,6 +257,11 @@ export class SSHTunnel extends EventEmitter<TunnelEvents> {
   /** The same as `disconnect`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.disconnect();
+  }
+
+  /** The options in force, for JSON. Secrets are `[redacted]`. */
+  toJSON(): ResolvedTunnelConfig {
+    return this.options();
   }
 
   /** @internal */
@@ -348,7 +356,7 @@ export class SSHTunnel extends EventEmitter<TunnelEvents> {
   }
 
   static #onRequest(tunnel: SSHTunnel, text: string): void {
-    void tunnel.#answer(JSON.parse(text) as NativeRequest);
+    tunnel.#answer(JSON.parse(text) as NativeRequest).catch(() => undefined);
   }
 }
 
@@ -379,6 +387,6 @@ const shared = singleton('ssh', (given?: { config?: TunnelConfig; environment?: 
 
 /** @internal Options whose `tunnel`, if it is one, is as the addon takes it. */
 export function withTunnel<Options extends { tunnel?: unknown }>(options: Options): Options {
-  const { tunnel } = options;
+  const tunnel = (options as Options | null | undefined)?.tunnel;
   return tunnel instanceof SSHTunnel ? { ...options, tunnel: optionOf(tunnel) } : options;
 }

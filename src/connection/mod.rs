@@ -52,7 +52,8 @@ pub fn connection_read_options(
     let resolve = || -> Read<ResolvedConnectionConfig> {
         let config = config?;
         let dial = config.dial_options();
-        let dial = DialConfig::read(&Options::new("options", &dial)?)?;
+        let dial = Options::new("options", &dial)?;
+        let dial = DialConfig::read(&dial)?.with_tunnel(&dial)?;
         let type_name = connection_type.text().unwrap_or_default();
         Ok(ResolvedConnectionConfig {
             name: config.name.clone().unwrap_or_else(|| type_name.to_owned()),

@@ -10,15 +10,12 @@ use std::sync::Arc;
 use moorline_core::{options::NativeObject, profile::Profile};
 use moorline_net::{
     dial::{Shared, Tunnel},
-    ssh::{SshTunnel, TunnelConfig, TunnelParts},
+    ssh::{CredentialRequests, SshTunnel, TunnelConfig, TunnelParts},
 };
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use self::{
-    credentials::CredentialRequests,
-    encode::{TunnelEvents, encode_config, encode_stats},
-};
+use self::encode::{TunnelEvents, encode_config, encode_stats};
 use crate::bridge::{
     Callback, Handle, OrThrow, PromiseValue, RawArgument, Value, promise, runtime,
 };

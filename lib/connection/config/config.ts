@@ -4,6 +4,7 @@ import type { LogLevel } from '../../runtime/logger';
 import { invalidType, invalidValue } from '../../runtime/argument-error';
 import { type ResolvedConnectionConfig as NativeConnectionConfig, native, type Handle } from '../../runtime/native';
 import { isObject, isPlainObject } from '../../runtime/shape';
+import { type SSHTunnel, withTunnel } from '../../ssh/tunnel';
 import { withRedaction } from './redaction';
 import { ConnectionType, type RecoveryStrategy, type SecurityLevel } from '../model';
 
@@ -130,6 +131,11 @@ export interface ConnectionConfig {
   tls?: ConnectionTls | undefined;
   /** `'environment'`, or the URL of an HTTP or SOCKS5 proxy. Default: none. */
   proxy?: string | undefined;
+  /**
+   * The tunnel through which the service is reached, as its SSH server sees it: the server resolves the name, and no address is
+   * refused. TLS is spoken with the service itself. Excludes `proxy`. Default: none.
+   */
+  tunnel?: SSHTunnel | undefined;
 }
 
 /** Options that only the transport reads: their defaults are not known here. */
@@ -145,7 +151,8 @@ const TRANSPORT_OPTIONS = [
 type TransportOption = (typeof TRANSPORT_OPTIONS)[number];
 
 /** The keys that have no default. */
-type Unset = 'name' | 'connectionType' | 'url' | 'fallbackUrl' | 'encryption' | 'tls' | 'proxy' | TransportOption;
+type Unset =
+  'name' | 'connectionType' | 'url' | 'fallbackUrl' | 'encryption' | 'tls' | 'proxy' | 'tunnel' | TransportOption;
 
 /** The options in force, with every default. Printed or converted to JSON, they show no credentials. */
 export type ResolvedConnectionConfig = Required<{
@@ -215,7 +222,8 @@ function resolve(
   checkObject('options', given);
   // A copy, whose members can be read again; those that are inherited are found behind it.
   const ownOptions = Object.setPrototypeOf({ ...given }, given) as ConnectionConfig;
-  const { name, connectionType, tls, proxy, customOptions, customHeaders, customSecurityOptions, ...rest } = ownOptions;
+  const { name, connectionType, tls, proxy, tunnel, customOptions, customHeaders, customSecurityOptions, ...rest } =
+    ownOptions;
   const type = typeOf(connectionType);
   for (const [key, value] of Object.entries({ tls, customOptions })) {
     if (value !== undefined) checkObject(`options.${key}`, value);
@@ -223,7 +231,7 @@ function resolve(
   if (proxy !== undefined && typeof proxy !== 'string') throw invalidType('options.proxy', 'a string', proxy);
   const headers = copy(customHeaders);
   const security = copy(customSecurityOptions);
-  const data = { ...rest, name, connectionType, tls, proxy, customSecurityOptions: security };
+  const data = withTunnel({ ...rest, name, connectionType, tls, proxy, tunnel, customSecurityOptions: security });
   // What only other code reads stays here: functions, data of the user's own.
   const handle = native.connectionReadOptions(
     typeof headers === 'function' ? data : { ...data, customHeaders: headers },
@@ -246,6 +254,7 @@ function resolve(
     customSecurityOptions: { ...security },
     tls,
     proxy,
+    tunnel,
   } as unknown as NamedConnectionConfig);
   handles.set(config, handle);
   return config;

@@ -67,7 +67,7 @@ pub(super) fn check_transport(options: &Options<'_>, kind: Option<&str>) -> Read
 }
 
 /// The options that every transport has, and that are read by it alone.
-const PASSED_ON: [&str; 2] = ["proxy", "tls"];
+const PASSED_ON: [&str; 3] = ["proxy", "tls", "tunnel"];
 const ALLOWED_HOSTS: &str = "allowedHosts";
 
 /// The options that only a transport reads, as given: they may hold keys and passwords, which are not shown.
@@ -115,7 +115,7 @@ pub enum Transport {
 }
 
 impl ConnectionConfig {
-    /// The options by which a server is reached: those of TLS, the proxy and the security level.
+    /// The options by which a server is reached: those of TLS, the proxy, the tunnel and the security level.
     pub fn dial_options(&self) -> PlainValue {
         let given = self.transport.get(&PASSED_ON);
         map(given.chain([self.level()]))

@@ -84,7 +84,7 @@ impl DialConfig {
         }
     }
 
-    /// Reads `connectTimeoutMs`, `tls`, `proxy`, `tunnel`, `publicAddressesOnly`, `httpsOnlyRedirects` and `allowedHosts`.
+    /// Reads `connectTimeoutMs`, `tls`, `proxy`, `publicAddressesOnly`, `httpsOnlyRedirects` and `allowedHosts`.
     ///
     /// A `securityLevel`, with `encryption`, changes the defaults, and refuses what is weaker.
     pub fn read(options: &Options<'_>) -> Read<Self> {
@@ -107,28 +107,30 @@ impl DialConfig {
                     .unwrap_or_default(),
             )?,
             https_stays: options.flag("httpsOnlyRedirects", https_stays)?,
-            tunnel: Self::read_tunnel(options)?,
             ..Self::default()
         })
     }
 
-    /// Reads `tunnel`, which excludes `proxy`.
-    pub fn read_tunnel(options: &Options<'_>) -> Read<Option<Shared<dyn Tunnel>>> {
+    /// The same through the option `tunnel`, which excludes `proxy`.
+    pub fn with_tunnel(self, options: &Options<'_>) -> Read<Self> {
         let Some(given) = options.value("tunnel") else {
-            return Ok(None);
+            return Ok(self);
         };
+        let path = options.path_of("tunnel");
         let tunnel = match given {
             PlainValue::Native(object) => object.get::<Shared<dyn Tunnel>>(),
             _ => None,
         };
-        let path = options.path_of("tunnel");
-        let Some(tunnel) = tunnel else {
+        if tunnel.is_none() {
             return Err(OptionError::wrong_type(&path, "an SSHTunnel", given));
-        };
-        if options.value("proxy").is_some() {
+        }
+        if self.proxy != Proxy::None {
             return Err(OptionError::bad_value(&path, "cannot be given with proxy"));
         }
-        Ok(Some(tunnel.clone()))
+        Ok(Self {
+            tunnel: tunnel.cloned(),
+            ..self
+        })
     }
 }
 
@@ -193,7 +195,12 @@ fn read_proxy(options: &Options<'_>) -> Read<Proxy> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use moorline_core::options::NativeObject;
+
     use super::*;
+    use crate::dial::{Target, TunnelFuture};
 
     fn read(key: &str, value: PlainValue) -> Read<DialConfig> {
         let map = PlainValue::Map(vec![(key.to_owned(), value)]);
@@ -222,6 +229,43 @@ mod tests {
         }
         let environment = read("proxy", PlainValue::Text("environment".to_owned())).unwrap();
         assert_eq!(environment.proxy, Proxy::Environment);
+    }
+
+    struct AnyTunnel;
+
+    impl Tunnel for AnyTunnel {
+        fn open<'a>(&'a self, _: &'a Target) -> TunnelFuture<'a> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[test]
+    fn a_tunnel_is_one_and_excludes_a_proxy() {
+        let read = |entries: Vec<(&str, PlainValue)>| {
+            let entries = entries.into_iter();
+            let entries = entries.map(|(key, value)| (key.to_owned(), value));
+            let map = PlainValue::Map(entries.collect());
+            let options = Options::new("options", &map).unwrap();
+            let read = DialConfig::read(&options).unwrap().with_tunnel(&options)?;
+            options.finish().map(|()| read)
+        };
+        let shared: Shared<dyn Tunnel> = Shared(Arc::new(AnyTunnel));
+        let tunnel = (
+            "tunnel",
+            PlainValue::Native(NativeObject::new(shared.clone())),
+        );
+        let proxy = ("proxy", PlainValue::Text("http://p:1".to_owned()));
+        assert_eq!(read(vec![tunnel.clone()]).unwrap().tunnel, Some(shared));
+        assert_eq!(read(Vec::new()).unwrap().tunnel, None);
+        let error = read(vec![proxy, tunnel]).unwrap_err();
+        assert_eq!(error.message, "options.tunnel cannot be given with proxy");
+        for other in [
+            PlainValue::Map(Vec::new()),
+            PlainValue::Native(NativeObject::new(7)),
+        ] {
+            let error = read(vec![("tunnel", other)]).unwrap_err();
+            assert!(error.message.contains("must be an SSHTunnel"), "{error}");
+        }
     }
 
     #[test]

@@ -100,7 +100,7 @@ impl HttpConfig {
     /// Reads an options object; unknown keys are refused.
     pub fn read(options: Options<'_>) -> Read<Self> {
         let call = CallConfig::default().with_options(&options)?;
-        let mut dial = DialConfig::read(&options)?;
+        let mut dial = DialConfig::read(&options)?.with_tunnel(&options)?;
         if call.attempt_timeout_name == CONNECTIONS_TIMEOUT {
             // A connection has one option for both.
             dial = dial.with_connect_option(CONNECTIONS_TIMEOUT);

@@ -42,8 +42,9 @@ pub use self::{
     session::{Session, SessionStats},
     transport::{Cipher, Mac},
     tunnel::{
-        CertificateSource, CredentialRequest, CredentialSource, HopConfig, HostKeySource,
-        KeySource, SecretFuture, SecretKind, SecretSource, SshTunnel, TunnelConfig, TunnelEvent,
-        TunnelListener, TunnelParts, TunnelStats, TunnelStream, TunnelWarning,
+        AskCredential, CertificateSource, CredentialQuestion, CredentialRequest,
+        CredentialRequests, CredentialSource, HopConfig, HostKeySource, KeySource, SecretFuture,
+        SecretKind, SecretSource, SshTunnel, TunnelConfig, TunnelEvent, TunnelListener,
+        TunnelParts, TunnelStats, TunnelStream, TunnelWarning,
     },
 };

@@ -14,7 +14,7 @@ use crate::libsql::{
     result::IntMode,
     target::{Target, TargetOptions},
 };
-use moorline_net::pool::PoolConfig;
+use moorline_net::{dial::DialConfig, pool::PoolConfig};
 
 /// Connections at most, as the specification has it.
 const POOL_SIZE: u32 = 5;
@@ -258,6 +258,15 @@ impl Config {
                 ));
             }
         };
+        let dial = DialConfig {
+            connect_timeout: pool.connect_timeout,
+            ..DialConfig::default()
+        };
+        let dial = match style {
+            OptionStyle::Pool => dial.with_tunnel(&options)?,
+            // It has no such option.
+            OptionStyle::Client | OptionStyle::Environment => dial,
+        };
         let given = TargetOptions {
             url,
             path: options.path_of("url"),
@@ -266,10 +275,16 @@ impl Config {
             tls,
             busy_timeout,
             inline,
-            connect_timeout: pool.connect_timeout,
+            dial,
             origin: fallbacks.first().map(|url| url.name.clone()),
         };
+        let is_tunnelled = given.dial.tunnel.is_some();
         let target = given.target()?;
+        if is_tunnelled && matches!(target, Target::Local(_)) {
+            let reason = "needs the URL of a server: a file and memory are on this machine";
+            let path = options.path_of("tunnel");
+            return Err(OptionError::bad_value(&path, reason));
+        }
         let config = Self {
             // A URL parser would change `:memory:` and a relative path.
             shown_url: match target {

@@ -53,7 +53,7 @@ pub(super) struct TargetOptions<'a> {
     /// For files and memory.
     pub inline: Duration,
     /// For servers.
-    pub connect_timeout: Duration,
+    pub dial: DialConfig,
     /// The variable that the URL is of, for messages.
     pub origin: Option<String>,
 }
@@ -222,14 +222,10 @@ impl TargetOptions<'_> {
         let scheme = if secure { "https" } else { "http" };
         let base = Url::parse(&format!("{scheme}://{authority}{}", uri.path))
             .map_err(|error| self.invalid(&format!("is not a URL: {error}")))?;
-        let dial = DialConfig {
-            connect_timeout: self.connect_timeout,
-            ..DialConfig::default()
-        };
         Ok(Target::Remote(Box::new(RemoteTarget {
             base,
             auth_token: token,
-            dial,
+            dial: self.dial.clone(),
         })))
     }
 }

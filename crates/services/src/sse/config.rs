@@ -91,7 +91,9 @@ impl Config {
 
 fn read_http(options: &Options<'_>) -> Read<HttpConfig> {
     Ok(HttpConfig {
-        dial: DialConfig::read(options)?.with_connect_option(CONNECTIONS_TIMEOUT),
+        dial: DialConfig::read(options)?
+            .with_tunnel(options)?
+            .with_connect_option(CONNECTIONS_TIMEOUT),
         call: CallConfig {
             timeout: Limit::Off,
             attempt_timeout: options.ms_limit("timeoutMs", TIMEOUT, 1.0)?,

@@ -126,7 +126,9 @@ impl Config {
                 bytes: bytes("sendQueueBytes", SEND_QUEUE_BYTES)? as usize,
             },
             receive_queue: bytes("receiveQueueBytes", RECEIVE_QUEUE_BYTES)? as usize,
-            dial: DialConfig::read(&options)?.with_connect_option("timeout"),
+            dial: DialConfig::read(&options)?
+                .with_tunnel(&options)?
+                .with_connect_option("timeout"),
         };
         options.finish()?;
         Ok(config)

@@ -13,6 +13,7 @@ mod host_keys;
 mod inner;
 mod local_forward;
 mod metrics;
+mod requests;
 mod state;
 mod stream;
 
@@ -26,6 +27,7 @@ pub use self::{
     credentials::{CredentialRequest, CredentialSource, SecretFuture, SecretKind},
     events::{TunnelEvent, TunnelListener, TunnelWarning},
     metrics::TunnelStats,
+    requests::{AskCredential, CredentialQuestion, CredentialRequests},
     stream::TunnelStream,
 };
 use self::{connector::SessionConnector, inner::TunnelInner};

@@ -178,7 +178,7 @@ describe('through a tunnel', { skip, timeout: 120_000 }, () => {
     const connection = closeAfter(t, new HTTPConnection({ ...quiet, url: 'http://127.0.0.1:1', tunnel }));
     await assert.rejects(connection.request({}), (error: MoorlineError) => {
       assert.deepEqual([error.kind, error.code, error.delivery], ['connect', 'ECONNREFUSED', 'none']);
-      assert.equal(error.detail?.phase, 'tunnel');
+      assert.deepEqual([error.detail?.phase, error.detail?.['port']], ['tunnel', 1]);
       return true;
     });
     assert.deepEqual([tunnel.isConnectedToTunnel(), tunnel.stats().reconnects], [true, reconnects]);
@@ -196,6 +196,14 @@ describe('through a tunnel', { skip, timeout: 120_000 }, () => {
       assert.equal((await connection.request({})).status, 200);
       await own.disconnect();
       await assert.rejects(connection.request({}), { kind: 'closed' });
+      const stranger = new SSHTunnel({ ...sshd.config, sshKeyPath: sshd.makeKey('stranger') });
+      const refused = closeAfter(t, new HTTPConnection({ ...quiet, url, tunnel: stranger }));
+      await assert.rejects(refused.request({}), (error: MoorlineError) => {
+        const { kind, service, detail } = error;
+        assert.deepEqual([kind, service, detail?.phase], ['auth', 'http', 'tunnel']);
+        assert.equal(detail?.['tunnelPhase'], 'authentication');
+        return true;
+      });
       await own.connect();
       assert.equal((await connection.request({})).status, 200);
     } finally {

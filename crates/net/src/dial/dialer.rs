@@ -24,7 +24,7 @@ use tokio::{net::TcpStream, time::timeout};
 
 use super::{
     config::DialConfig,
-    error::{FailureClass, Phase, failure, phase_failure, timeout_failure},
+    error::{FailureClass, Phase, failure, phase_failure, timeout_failure, tunnel_failure},
     happy_eyeballs::{no_address, race},
     proxy::{ProxyProtocol, ProxyRoute, ProxyRoutes},
     proxy_handshake,
@@ -143,7 +143,8 @@ impl Dialer {
         if let Some(Shared(tunnel)) = &self.config.tunnel {
             progress.set(Phase::Tunnel);
             // The name is the far end's, and the address policy is about this machine's network.
-            let channel = tunnel.open(target).await?;
+            let channel = tunnel.open(target).await;
+            let channel = channel.map_err(|failure| tunnel_failure(failure, target))?;
             return Ok(Stream::tunnelled(channel, target.authority()));
         }
         self.config.address_policy.check(target)?;

@@ -86,6 +86,15 @@ pub(super) fn phase_failure(phase: Phase, target: &Target, error: &io::Error) ->
     failure(class, phase, target).with_cause(root.unwrap_or_default(), None)
 }
 
+/// The failure of a tunnel to give a stream. Its own phase, where it has one, becomes `tunnelPhase`.
+pub(super) fn tunnel_failure(failure: Failure, target: &Target) -> Failure {
+    let failure = match failure.detail.get("phase").cloned() {
+        Some(phase) => failure.with_detail("tunnelPhase", phase),
+        None => failure,
+    };
+    with_phase(failure, Phase::Tunnel, target)
+}
+
 /// The failure of a connection that took too long.
 pub(super) fn timeout_failure(
     phase: Phase,

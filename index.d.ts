@@ -47,6 +47,451 @@ export type Logger = {
  * @throws TypeError if the logger is not an object.
  */
 export declare function setLogger(next: Logger | undefined): void;
+/** The names of the events that the objects of moorline emit. */
+export type EventName =
+  | 'open'
+  | 'close'
+  | 'acquire'
+  | 'release'
+  | 'create'
+  | 'destroy'
+  | 'timeout'
+  | 'leak'
+  | 'retry'
+  | 'state'
+  | 'health'
+  | 'drain'
+  | 'error';
+/** The fields of every event, beside its own facts. */
+export interface MoorlineEvent {
+  /** The time, in milliseconds since the epoch. */
+  timestamp: number;
+  /** The service of the object, such as `libsql`. */
+  service: string;
+  /** The name of the object, or of the part of it that the event is about. */
+  name: string;
+  [fact: string]: unknown;
+}
+/** The facts of the events of a class, by the name of the event; an event without an entry has none of its own. */
+export type EventFacts = {
+  [event in EventName]?: object;
+};
+/**
+ * The event map of an object, for `EventEmitter`: the argument of each event is a {@link MoorlineEvent} with the facts that
+ * `Facts` has for it.
+ */
+export type EventMap<Facts extends EventFacts = EventFacts> = {
+  [event in EventName]: [event: MoorlineEvent & (event extends keyof Facts ? Facts[event] : unknown)];
+};
+declare class Emitter<Facts extends EventFacts = EventFacts> extends EventEmitter<EventMap<Facts>> {
+  #private;
+  constructor(service: string, name: string);
+}
+/** The kind of a failure, for programs to branch on. A closed set. */
+export type ErrorKind =
+  | 'closed'
+  | 'circuit-open'
+  | 'rate-limited'
+  | 'overloaded'
+  | 'pool-timeout'
+  | 'timeout'
+  | 'connect'
+  | 'tls'
+  | 'auth'
+  | 'disconnected'
+  | 'rejected'
+  | 'protocol'
+  | 'signature'
+  | 'connector'
+  | 'internal';
+/**
+ * The progress of an operation that failed: `none` if provably nothing reached the server, `answered` if a response began,
+ * else `unknown`.
+ */
+export type Delivery = 'none' | 'unknown' | 'answered';
+/** Details of a {@link MoorlineError}: these, where they are known, and others. */
+export interface ErrorDetail {
+  /** The HTTP status of the response that refused the operation. */
+  status?: number;
+  /** For a refused WebSocket: the headers of the response by name. The value of a header that may contain a credential is `[redacted]`. */
+  headers?: Record<string, string>;
+  /** For a refused WebSocket: the beginning of the response body, on one line, without the credentials that were sent. */
+  body?: string;
+  /** For a refused WebSocket: the target of the redirect, without its query. */
+  location?: string;
+  /** The option whose time limit was reached. */
+  limit?: string;
+  /** The phase that the call was in. */
+  phase?: string;
+  /** The close code of a WebSocket. */
+  closeCode?: number;
+  /** The reason in the close frame of a WebSocket. */
+  reason?: string;
+  [fact: string]: unknown;
+}
+/** The fields of a {@link MoorlineError}. */
+export interface ErrorFields {
+  kind: ErrorKind;
+  /** What the usual client of the service gives (`ECONNREFUSED`, `SQLITE_CONSTRAINT`), else `ERR_MOORLINE_…`. */
+  code: string;
+  service: string;
+  operation: string;
+  delivery: Delivery;
+  /** Whether a repeat may succeed and does no harm. */
+  retryable: boolean;
+  /** How many attempts were made in all; 0 for a call that was refused before its first. */
+  attempts: number;
+  /** How long the server or the breaker asks to wait, in milliseconds. */
+  retryAfterMs?: number;
+  /** Further facts: an HTTP status, the elapsed time. */
+  detail?: Record<string, unknown>;
+}
+/**
+ * Every operational failure of moorline: one class, told apart by `kind` and `code`.
+ *
+ * Programmer's mistakes are not operational: they are a `TypeError` or `RangeError`, which constructors and
+ * synchronous methods throw at once and asynchronous methods reject with; only `run` of a policy or a breaker throws it,
+ * when it is given no function.
+ *
+ * @example
+ * ```ts
+ * import { MoorlineError, TursoPool } from 'moorline';
+ *
+ * const pool = new TursoPool({ url: ':memory:' });
+ * await pool.drain();
+ * try {
+ *   await pool.execute('SELECT 1');
+ * } catch (error) {
+ *   if (error instanceof MoorlineError) console.log(error.kind, error.retryable); // closed false
+ * }
+ * ```
+ */
+export declare class MoorlineError extends Error implements ErrorFields {
+  readonly kind: ErrorKind;
+  readonly code: string;
+  readonly service: string;
+  readonly operation: string;
+  readonly delivery: Delivery;
+  readonly retryable: boolean;
+  readonly attempts: number;
+  readonly retryAfterMs?: number;
+  readonly detail?: ErrorDetail;
+  constructor(message: string, fields: ErrorFields, options?: ErrorOptions);
+  /** Returns all fields as a plain object, for structured logs. */
+  toJSON(): ErrorFields & {
+    name: string;
+    message: string;
+    cause?: string;
+  };
+}
+/**
+ * A circuit breaker refused the call; `kind` is `circuit-open`.
+ *
+ * @example
+ * ```ts
+ * import { CircuitBreaker, CircuitBreakerError } from 'moorline';
+ *
+ * const breaker = new CircuitBreaker('payments', { failMax: 1 });
+ * await breaker.run(() => Promise.reject(new Error('down'))).catch(() => undefined);
+ * try {
+ *   await breaker.run(() => fetch('https://api.example.com/payments'));
+ * } catch (error) {
+ *   if (error instanceof CircuitBreakerError) console.log(error.breaker, error.kind); // payments circuit-open
+ * }
+ * ```
+ */
+export declare class CircuitBreakerError extends MoorlineError {
+  /** The name of the breaker. */
+  readonly breaker: string;
+  /** The time at which the breaker admits the next probe. */
+  readonly retryAt: Date;
+  constructor(message: string, fields: ErrorFields, breaker: string, retryAt: Date);
+}
+/**
+ * Every attempt failed. For retry loops of your own: moorline rejects with the last attempt's error itself. A circuit
+ * breaker counts it as its `attempts`.
+ *
+ * @example
+ * ```ts
+ * import { RetryError } from 'moorline';
+ *
+ * const fields = { code: 'EJOB', service: 'jobs', operation: 'run', delivery: 'unknown', retryable: false } as const;
+ * const cause = new Error('no worker');
+ * const error = new RetryError('all attempts failed', { ...fields, kind: 'rejected', attempts: 3 }, cause);
+ * console.log(error.attempts, error.lastException === cause); // 3 true
+ * ```
+ */
+export declare class RetryError extends MoorlineError {
+  /** The error of the last attempt. */
+  readonly lastException: unknown;
+  constructor(message: string, fields: ErrorFields, lastException: unknown);
+}
+/** The server that a credential is asked for. */
+export interface CredentialRequest {
+  /** Its host. */
+  host: string;
+  /** The name of the user. */
+  username: string;
+}
+/** A function that gives a secret, called before each attempt to connect. */
+export type SecretFunction = (request: CredentialRequest) => string | Uint8Array | PromiseLike<string | Uint8Array>;
+/** A question of a server. */
+export interface SSHPrompt {
+  /** Its text. */
+  prompt: string;
+  /** Whether the answer may be shown while it is typed. */
+  echo: boolean;
+}
+/** What a server says with its questions. */
+export interface SSHPromptRequest extends CredentialRequest {
+  /** The title; may be empty. */
+  name: string;
+  /** What is said before the questions; may be empty. */
+  instruction: string;
+}
+/** A function that answers a server's questions: an answer for each, in their order. */
+export type PromptFunction = (
+  prompts: SSHPrompt[],
+  request: SSHPromptRequest,
+) => readonly (string | Uint8Array)[] | PromiseLike<readonly (string | Uint8Array)[]>;
+/** A server on the way, or at the end of it: how it is reached, how the user logs in, how its host key is verified. */
+export interface SSHHost {
+  /** The host. */
+  sshHost: string;
+  /** The port. Default: 22. */
+  sshPort?: number | undefined;
+  /** The name of the user. */
+  sshUsername: string;
+  /** The file of the private key; `~` is the home directory. It is read again when it has changed. */
+  sshKeyPath?: string | undefined;
+  /** The private key itself, instead of `sshKeyPath`. */
+  privateKey?: string | Uint8Array | undefined;
+  /** The passphrase of the private key, or a function that gives it. */
+  passphrase?: string | Uint8Array | SecretFunction | undefined;
+  /** The certificate of the user: its text, or the path of its file. Default: the file `<sshKeyPath>-cert.pub`, if there is one. */
+  certificate?: string | undefined;
+  /** The socket of an agent, or `true` for that of `SSH_AUTH_SOCK`. Default: none. */
+  agent?: string | boolean | undefined;
+  /** The password, or a function that gives it. */
+  password?: string | Uint8Array | SecretFunction | undefined;
+  /** A function that answers the server's questions. */
+  keyboardInteractive?: PromptFunction | undefined;
+  /** The files that name the keys of hosts. Default: `~/.ssh/known_hosts` and the system's. */
+  knownHosts?: string | readonly string[] | undefined;
+  /** The fingerprint of the host's key, as `ssh-keygen -lf` prints it (`SHA256:…`), or several, instead of `knownHosts`. */
+  hostKeyFingerprint?: string | readonly string[] | undefined;
+  /** `'insecure'` accepts any host, with a warning in the log. Default: `'strict'`. */
+  hostKeyVerification?: 'strict' | 'insecure' | undefined;
+}
+/** Options of an {@link SSHTunnel}. All times are in milliseconds. One credential at least is needed. */
+export interface TunnelConfig extends SSHHost {
+  /** The servers that are gone through, in their order, each with its own user, credentials and host key. Default: none. */
+  jumpHosts?: readonly SSHHost[] | undefined;
+  /** The host that `localPort` leads to, as the server sees it. Default, with `remotePort`: `localhost`. */
+  remoteHost?: string | undefined;
+  /** The port that `localPort` leads to. */
+  remotePort?: number | undefined;
+  /** The Unix socket that `localPort` leads to, as the server sees it, instead of `remoteHost` and `remotePort`. */
+  remoteSocketPath?: string | undefined;
+  /** A port of 127.0.0.1 that leads to the remote host; 0 picks one. It is closed while the tunnel is. Default: none is opened. */
+  localPort?: number | undefined;
+  /** The attempts to connect again after a loss. Default: that of the profile, else 3. */
+  maxRetries?: number | undefined;
+  /** The delay before the second attempt; it doubles with each, with jitter. Default: that of the profile, else 1000. */
+  retryDelay?: number | undefined;
+  /** The interval of the checks, which measure a round trip; `Infinity`: none. Default: 30 000. */
+  healthCheckInterval?: number | undefined;
+  /** The interval of keep-alives. Default: 15 000. */
+  keepAliveIntervalMs?: number | undefined;
+  /** The keep-alives without an answer after which a session is lost. Default: 3. */
+  keepAliveCount?: number | undefined;
+  /** The time limit of an attempt to connect, over all hosts. Default: 20 000. */
+  connectTimeoutMs?: number | undefined;
+  /** The maximum number of channels in one session. Default: that of the profile, else 10. */
+  maxPoolSize?: number | undefined;
+  /** The maximum number of sessions. Default: 10. */
+  maxSessions?: number | undefined;
+  /**
+   * The profile of {@link postgresProfiles} whose numbers are the defaults; `false`: none. Default: `production` where the
+   * environment variable `ENVIRONMENT`, else `NODE_ENV`, says so, else `development`.
+   */
+  profile?: 'development' | 'production' | false | undefined;
+}
+/** Options of `SSHTunnel.initializeFromEnv`; what is given here comes before the environment. */
+export interface TunnelEnvironmentOptions extends Partial<TunnelConfig> {
+  /** The file that gives the variables that are not set. Default: the nearest `.env.local`. */
+  envFile?: string | undefined;
+}
+/** The options of a host in force. Secrets, and the functions that give them, are `[redacted]`. */
+export interface ResolvedSSHHost {
+  sshHost: string;
+  sshPort: number;
+  sshUsername: string;
+  sshKeyPath?: string;
+  privateKey?: string;
+  passphrase?: string;
+  certificate?: string;
+  agent?: string;
+  password?: string;
+  keyboardInteractive?: string;
+  knownHosts?: string[];
+  hostKeyFingerprint?: string[];
+  hostKeyVerification: 'strict' | 'insecure';
+}
+/** The options of a tunnel in force. */
+export interface ResolvedTunnelConfig extends ResolvedSSHHost {
+  jumpHosts: ResolvedSSHHost[];
+  remoteHost?: string;
+  remotePort?: number;
+  remoteSocketPath?: string;
+  localPort?: number;
+  maxRetries: number;
+  retryDelay: number;
+  healthCheckInterval: number;
+  keepAliveIntervalMs: number;
+  keepAliveCount: number;
+  connectTimeoutMs: number;
+  maxPoolSize: number;
+  maxSessions: number;
+}
+/** The states of a tunnel, as its `state` events name them. */
+export type TunnelState = 'disconnected' | 'connected' | 'reconnecting';
+/** The figures of a tunnel. */
+export interface TunnelStats {
+  /** Open sessions. */
+  sessions: number;
+  /** Sessions that are being opened. */
+  openingSessions: number;
+  /** Open channels, one for each socket. */
+  channels: number;
+  /** Channels that the server was asked for and has not answered about. */
+  openingChannels: number;
+  /** Callers that wait for a session, or for room in one. */
+  waiting: number;
+  /** Bytes received, with all that the protocol adds. */
+  receivedBytes: number;
+  /** Bytes sent. */
+  sentBytes: number;
+  /** Losses after which the tunnel was connected again. */
+  reconnects: number;
+  /** The last round trip to the server that was measured, in milliseconds. */
+  roundTripMs?: number;
+}
+/** The facts of the events of an {@link SSHTunnel}. */
+export interface TunnelFacts {
+  /** After a loss: the attempts that it took to connect again, and how long the tunnel was down. */
+  open: {
+    attempts?: number;
+    downMs?: number;
+  };
+  close: object;
+  /** A session was lost while others are open. */
+  destroy: {
+    openSessions: number;
+    error: MoorlineError;
+  };
+  retry: {
+    attempt: number;
+    delayMs: number;
+  };
+  state: {
+    from: TunnelState;
+    to: TunnelState;
+  };
+  health: {
+    healthy: boolean;
+    roundTripMs?: number;
+    error?: MoorlineError;
+  };
+}
+/** The arguments of the events of an {@link SSHTunnel}: its own, and any that its users emit on it. */
+export interface TunnelEvents {
+  open: [event: MoorlineEvent & TunnelFacts['open']];
+  close: [event: MoorlineEvent];
+  destroy: [event: MoorlineEvent & TunnelFacts['destroy']];
+  retry: [event: MoorlineEvent & TunnelFacts['retry']];
+  state: [event: MoorlineEvent & TunnelFacts['state']];
+  health: [event: MoorlineEvent & TunnelFacts['health']];
+  error: [error: MoorlineError];
+  maxRetriesExceeded: [];
+  [name: string | symbol]: any[];
+}
+/**
+ * A tunnel through an SSH server, which connections of this package go through by their option `tunnel`, each in a channel of
+ * its own. No port is opened, unless `localPort` is given for other clients.
+ *
+ * The host key is verified before anything is sent. A lost session is replaced: at once, then with growing delays, `maxRetries` times;
+ * after that, whenever somebody needs the tunnel. An idle tunnel does not keep the process alive.
+ *
+ * Emits `open`, `close`, `retry` before each attempt to connect again, `state`, `health` for each check, `destroy` when one of
+ * several sessions was lost, `maxRetriesExceeded`, and `error` with the error itself when the tunnel is lost, or refused when it
+ * connects again. An `error` without a listener is not thrown. Any other event may be emitted on it.
+ *
+ * @example
+ * ```ts
+ * import { HTTPConnection, SSHTunnel } from 'moorline';
+ *
+ * const tunnel = new SSHTunnel({ sshHost: 'bastion.example.com', sshUsername: 'deploy', sshKeyPath: '~/.ssh/id_ed25519' });
+ * await tunnel.connect();
+ * const service = new HTTPConnection({ url: 'https://api.example.com', tunnel });
+ * console.log((await service.request({ url: '/orders' })).status); // 200
+ * await service.disconnect();
+ * await tunnel.disconnect();
+ * ```
+ */
+export declare class SSHTunnel extends EventEmitter<TunnelEvents> {
+  #private;
+  /**
+   * Opens nothing yet.
+   *
+   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range.
+   */
+  constructor(config: TunnelConfig);
+  /**
+   * Returns the shared tunnel of this JavaScript environment, which the first call creates with `config`; that of later calls is
+   * ignored.
+   */
+  static initializeInstance(config: TunnelConfig): SSHTunnel;
+  /**
+   * Returns the shared tunnel; if there is none, it is created by the environment variables `SSH_HOST`, `SSH_USER`, `SSH_KEY_PATH`
+   * and others, and by a file that gives those that are not set: the nearest `.env.local` in the working directory or above it, up to the
+   * nearest package.json.
+   *
+   * @throws TypeError `Missing required environment variables: …`, `SSH key file not found at path: …`
+   */
+  static initializeFromEnv(options?: TunnelEnvironmentOptions): SSHTunnel;
+  /**
+   * Returns the shared tunnel.
+   *
+   * @throws TypeError `SSHTunnel not initialized. …` if there is none.
+   */
+  static getInstance(): SSHTunnel;
+  /** Forgets the shared tunnel. If it is connected, it is closed in the background. */
+  static resetInstance(): void;
+  /**
+   * Connects. Does nothing if the tunnel is connected, and waits for an attempt that is under way.
+   *
+   * @throws MoorlineError of kind `auth` when the host or the user was refused, `connect` or `timeout` when there was no connection;
+   * TypeError for a key file that is missing or has no key.
+   */
+  connect(): Promise<void>;
+  /** Closes all sessions, channels and the local port. `connect` opens the tunnel again. */
+  disconnect(): Promise<void>;
+  /** Whether a session is open. */
+  isConnectedToTunnel(): boolean;
+  /** Measures a round trip to the server; whether it answered. Never rejects. */
+  healthCheck(): Promise<boolean>;
+  /** Returns the figures of the tunnel. */
+  stats(): TunnelStats;
+  /** The local port, while it is open. */
+  get localPort(): number | undefined;
+  /** Returns the options in force. Secrets are `[redacted]`. */
+  options(): ResolvedTunnelConfig;
+  /** The same as `disconnect`. */
+  [Symbol.asyncDispose](): Promise<void>;
+  /** The options in force, for JSON. Secrets are `[redacted]`. */
+  toJSON(): ResolvedTunnelConfig;
+}
 /** The states of a connection. In `degraded` it can be used, but has a problem. */
 export declare const ConnectionState: Readonly<{
   readonly DISCONNECTED: 'disconnected';
@@ -312,6 +757,11 @@ export interface ConnectionConfig {
   tls?: ConnectionTls | undefined;
   /** `'environment'`, or the URL of an HTTP or SOCKS5 proxy. Default: none. */
   proxy?: string | undefined;
+  /**
+   * The tunnel through which the service is reached, as its SSH server sees it: the server resolves the name, and no address is
+   * refused. TLS is spoken with the service itself. Excludes `proxy`. Default: none.
+   */
+  tunnel?: SSHTunnel | undefined;
 }
 declare const TRANSPORT_OPTIONS: readonly [
   'headersTimeoutMs',
@@ -323,7 +773,8 @@ declare const TRANSPORT_OPTIONS: readonly [
   'maxMessageBytes',
 ];
 type TransportOption = (typeof TRANSPORT_OPTIONS)[number];
-type Unset = 'name' | 'connectionType' | 'url' | 'fallbackUrl' | 'encryption' | 'tls' | 'proxy' | TransportOption;
+type Unset =
+  'name' | 'connectionType' | 'url' | 'fallbackUrl' | 'encryption' | 'tls' | 'proxy' | 'tunnel' | TransportOption;
 /** The options in force, with every default. Printed or converted to JSON, they show no credentials. */
 export type ResolvedConnectionConfig = Required<{
   [Key in Exclude<keyof ConnectionConfig, Unset>]: Exclude<ConnectionConfig[Key], undefined>;
@@ -369,46 +820,6 @@ export declare class ConnectionConfigManager {
   set(name: string, config: ConnectionConfig): void;
   /** Returns the names that were `set`, and the types for which the environment has variables. */
   listNames(): string[];
-}
-/** The names of the events that the objects of moorline emit. */
-export type EventName =
-  | 'open'
-  | 'close'
-  | 'acquire'
-  | 'release'
-  | 'create'
-  | 'destroy'
-  | 'timeout'
-  | 'leak'
-  | 'retry'
-  | 'state'
-  | 'health'
-  | 'drain'
-  | 'error';
-/** The fields of every event, beside its own facts. */
-export interface MoorlineEvent {
-  /** The time, in milliseconds since the epoch. */
-  timestamp: number;
-  /** The service of the object, such as `libsql`. */
-  service: string;
-  /** The name of the object, or of the part of it that the event is about. */
-  name: string;
-  [fact: string]: unknown;
-}
-/** The facts of the events of a class, by the name of the event; an event without an entry has none of its own. */
-export type EventFacts = {
-  [event in EventName]?: object;
-};
-/**
- * The event map of an object, for `EventEmitter`: the argument of each event is a {@link MoorlineEvent} with the facts that
- * `Facts` has for it.
- */
-export type EventMap<Facts extends EventFacts = EventFacts> = {
-  [event in EventName]: [event: MoorlineEvent & (event extends keyof Facts ? Facts[event] : unknown)];
-};
-declare class Emitter<Facts extends EventFacts = EventFacts> extends EventEmitter<EventMap<Facts>> {
-  #private;
-  constructor(service: string, name: string);
 }
 /** An error and its origin. */
 export interface ConnectionErrorFacts {
@@ -1009,145 +1420,6 @@ export declare class ConnectionManager {
   getInfo(): ConnectionInfo;
   /** Returns totals over all connections, and the statistics of the manager. */
   getStatistics(): ConnectionStatistics;
-}
-/** The kind of a failure, for programs to branch on. A closed set. */
-export type ErrorKind =
-  | 'closed'
-  | 'circuit-open'
-  | 'rate-limited'
-  | 'overloaded'
-  | 'pool-timeout'
-  | 'timeout'
-  | 'connect'
-  | 'tls'
-  | 'auth'
-  | 'disconnected'
-  | 'rejected'
-  | 'protocol'
-  | 'signature'
-  | 'connector'
-  | 'internal';
-/**
- * The progress of an operation that failed: `none` if provably nothing reached the server, `answered` if a response began,
- * else `unknown`.
- */
-export type Delivery = 'none' | 'unknown' | 'answered';
-/** Details of a {@link MoorlineError}: these, where they are known, and others. */
-export interface ErrorDetail {
-  /** The HTTP status of the response that refused the operation. */
-  status?: number;
-  /** For a refused WebSocket: the headers of the response by name. The value of a header that may contain a credential is `[redacted]`. */
-  headers?: Record<string, string>;
-  /** For a refused WebSocket: the beginning of the response body, on one line, without the credentials that were sent. */
-  body?: string;
-  /** For a refused WebSocket: the target of the redirect, without its query. */
-  location?: string;
-  /** The option whose time limit was reached. */
-  limit?: string;
-  /** The phase that the call was in. */
-  phase?: string;
-  /** The close code of a WebSocket. */
-  closeCode?: number;
-  /** The reason in the close frame of a WebSocket. */
-  reason?: string;
-  [fact: string]: unknown;
-}
-/** The fields of a {@link MoorlineError}. */
-export interface ErrorFields {
-  kind: ErrorKind;
-  /** What the usual client of the service gives (`ECONNREFUSED`, `SQLITE_CONSTRAINT`), else `ERR_MOORLINE_…`. */
-  code: string;
-  service: string;
-  operation: string;
-  delivery: Delivery;
-  /** Whether a repeat may succeed and does no harm. */
-  retryable: boolean;
-  /** How many attempts were made in all; 0 for a call that was refused before its first. */
-  attempts: number;
-  /** How long the server or the breaker asks to wait, in milliseconds. */
-  retryAfterMs?: number;
-  /** Further facts: an HTTP status, the elapsed time. */
-  detail?: Record<string, unknown>;
-}
-/**
- * Every operational failure of moorline: one class, told apart by `kind` and `code`.
- *
- * Programmer's mistakes are not operational: they are a `TypeError` or `RangeError`, which constructors and
- * synchronous methods throw at once and asynchronous methods reject with; only `run` of a policy or a breaker throws it,
- * when it is given no function.
- *
- * @example
- * ```ts
- * import { MoorlineError, TursoPool } from 'moorline';
- *
- * const pool = new TursoPool({ url: ':memory:' });
- * await pool.drain();
- * try {
- *   await pool.execute('SELECT 1');
- * } catch (error) {
- *   if (error instanceof MoorlineError) console.log(error.kind, error.retryable); // closed false
- * }
- * ```
- */
-export declare class MoorlineError extends Error implements ErrorFields {
-  readonly kind: ErrorKind;
-  readonly code: string;
-  readonly service: string;
-  readonly operation: string;
-  readonly delivery: Delivery;
-  readonly retryable: boolean;
-  readonly attempts: number;
-  readonly retryAfterMs?: number;
-  readonly detail?: ErrorDetail;
-  constructor(message: string, fields: ErrorFields, options?: ErrorOptions);
-  /** Returns all fields as a plain object, for structured logs. */
-  toJSON(): ErrorFields & {
-    name: string;
-    message: string;
-    cause?: string;
-  };
-}
-/**
- * A circuit breaker refused the call; `kind` is `circuit-open`.
- *
- * @example
- * ```ts
- * import { CircuitBreaker, CircuitBreakerError } from 'moorline';
- *
- * const breaker = new CircuitBreaker('payments', { failMax: 1 });
- * await breaker.run(() => Promise.reject(new Error('down'))).catch(() => undefined);
- * try {
- *   await breaker.run(() => fetch('https://api.example.com/payments'));
- * } catch (error) {
- *   if (error instanceof CircuitBreakerError) console.log(error.breaker, error.kind); // payments circuit-open
- * }
- * ```
- */
-export declare class CircuitBreakerError extends MoorlineError {
-  /** The name of the breaker. */
-  readonly breaker: string;
-  /** The time at which the breaker admits the next probe. */
-  readonly retryAt: Date;
-  constructor(message: string, fields: ErrorFields, breaker: string, retryAt: Date);
-}
-/**
- * Every attempt failed. For retry loops of your own: moorline rejects with the last attempt's error itself. A circuit
- * breaker counts it as its `attempts`.
- *
- * @example
- * ```ts
- * import { RetryError } from 'moorline';
- *
- * const fields = { code: 'EJOB', service: 'jobs', operation: 'run', delivery: 'unknown', retryable: false } as const;
- * const cause = new Error('no worker');
- * const error = new RetryError('all attempts failed', { ...fields, kind: 'rejected', attempts: 3 }, cause);
- * console.log(error.attempts, error.lastException === cause); // 3 true
- * ```
- */
-export declare class RetryError extends MoorlineError {
-  /** The error of the last attempt. */
-  readonly lastException: unknown;
-  constructor(message: string, fields: ErrorFields, lastException: unknown);
 }
 /**
  * A server-sent event.
@@ -2144,6 +2416,8 @@ export interface TursoPoolConfig {
   leakAfterMs?: number | undefined;
   /** How SQLite integers reach JavaScript. Default: `number`, which refuses one it cannot represent. */
   intMode?: IntMode | undefined;
+  /** The tunnel through which the database of a server is reached, as its SSH server sees it. Default: none. */
+  tunnel?: SSHTunnel | undefined;
 }
 /** The numbers of connections of a pool. */
 export interface TursoPoolStats {
@@ -2972,6 +3246,36 @@ export declare class Policy extends Emitter<PolicyFacts> {
   /** Returns the options in force, with every default. A part that is off is `false`. */
   options(): Record<string, unknown>;
 }
+/** The sizes and times of a Postgres pool and its tunnel, in milliseconds. */
+export interface PostgresProfiles {
+  readonly development: {
+    readonly maxConnections: 20;
+    readonly idleTimeout: 30000;
+    readonly connectionTimeout: 2000;
+    readonly healthCheckInterval: 60000;
+    readonly sshTunnel: {
+      readonly maxPoolSize: 10;
+      readonly maxRetries: 3;
+      readonly retryDelay: 1000;
+    };
+  };
+  readonly production: {
+    readonly maxConnections: 100;
+    readonly idleTimeout: 30000;
+    readonly connectionTimeout: 3000;
+    readonly healthCheckInterval: 30000;
+    readonly sshTunnel: {
+      readonly maxPoolSize: 20;
+      readonly maxRetries: 5;
+      readonly retryDelay: 2000;
+    };
+  };
+}
+/**
+ * The two profiles: the defaults of an {@link SSHTunnel} are those of its `sshTunnel` in the profile of the deployment, or in the one
+ * that its option `profile` names.
+ */
+export declare const postgresProfiles: PostgresProfiles;
 /** Headers in the form of Node.js, Express or Fetch. Names are not case-sensitive. */
 export type WebhookHeaders =
   | Iterable<readonly [string, string]>

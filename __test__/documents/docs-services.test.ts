@@ -17,6 +17,8 @@ import { serve } from '../support/http';
 import { NixtlaServer } from '../nixtla/server/server';
 import { peer, peersMissing } from '../support/peers';
 import { listen } from '../support/ports';
+import { skipWithoutSqld, startSqld } from '../support/servers';
+import { skipWithoutSshd, Sshd } from '../support/sshd';
 
 const LOCAL_SETTING = 'host, port, path or secret';
 
@@ -436,5 +438,31 @@ describe('docs/services/connections.md', { skip: peersMissing() }, () => {
     await eventually(() => received.length === 2);
     assert.deepEqual(received, ['{"type":"data","payload":"test"}', 'the same, and it cannot be forgotten']);
     assert.deepEqual((await retries!.load())['users'], { total: 7 });
+  });
+});
+
+describe('docs/services/ssh.md', { skip: skipWithoutSshd() || skipWithoutSqld() }, () => {
+  test('its code does what it says', async () => {
+    const [sshd, sqld] = await Promise.all([Sshd.start(), startSqld()]);
+    const server = await serve((_, response) => response.end('[7]'));
+    after(() => Promise.all([sshd.stop(), sqld.stop(), server.close()]));
+    const { sshPort, sshUsername, sshKeyPath, hostKeyFingerprint } = sshd.config;
+    const login = JSON.stringify({ sshPort, hostKeyFingerprint }).slice(1, -1);
+    const [snippet] = compilePage('docs/services/ssh.md', [
+      {
+        replace: [
+          { reason: LOCAL_SETTING, from: "'bastion.example.com',", to: `'127.0.0.1', ${login},` },
+          { reason: LOCAL_SETTING, from: "'deploy'", to: `'${sshUsername}'` },
+          { reason: LOCAL_SETTING, from: '~/.ssh/id_ed25519', to: sshKeyPath },
+          { reason: LOCAL_SETTING, from: 'http://orders.internal', to: server.url },
+          { reason: LOCAL_SETTING, from: 'http://libsql.internal:8080', to: sqld.url },
+        ],
+        exposes: ['tunnel', 'orders', 'rows'],
+      },
+    ]);
+    const { tunnel, orders, rows } = await snippet!.load();
+    assert.deepEqual([orders.status, orders.json(), rows], [200, [7], [{ one: 1 }]]);
+    assert.equal(tunnel.isConnectedToTunnel(), false);
+    assert.ok(tunnel.stats().receivedBytes > 0);
   });
 });

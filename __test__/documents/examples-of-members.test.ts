@@ -1,8 +1,9 @@
 // The `@example` blocks of the public typings: each compiles under `tsc --strict`, runs, prints what its comments say, and
 // lets the process exit.
 //
-// Two things stand for others here: the origin `api.example.com` is a server that answers a request with RECORD, a request for
-// an event stream with one event of it, and a WebSocket with an echo; NIXTLA_API_KEY and NIXTLA_BASE_URL name a local service.
+// Three things stand for others here: the origin `api.example.com` is a server that answers a request with RECORD, a request for
+// an event stream with one event of it, and a WebSocket with an echo; `bastion.example.com` is an SSH server, in which our user
+// has the key; NIXTLA_API_KEY and NIXTLA_BASE_URL name a local service.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createServer } from 'node:http';
@@ -17,6 +18,7 @@ import { NixtlaServer } from '../nixtla/server/server';
 import { type SocketServer, socketServer } from '../support/connections';
 import { root } from '../support/paths';
 import { peersMissing } from '../support/peers';
+import { skipWithoutSshd, Sshd } from '../support/sshd';
 
 const RECORD = JSON.stringify({ id: 7, name: 'Ada' });
 
@@ -65,9 +67,13 @@ const directory = join(root, 'target', `examples-${process.pid}`);
 const typings = ['index.d.ts', 'libsql.d.ts'];
 const examples = typings.flatMap(examplesOf);
 
+const SSH_HOST = 'bastion.example.com';
+const skipSsh = skipWithoutSshd();
+
 describe('@example', { skip: peersMissing(), concurrency: 2 }, () => {
   let server: SocketServer;
   let nixtla: NixtlaServer;
+  let sshd: Sshd | undefined;
   let snippets: Map<number, Snippet>;
 
   before(async () => {
@@ -80,8 +86,9 @@ describe('@example', { skip: peersMissing(), concurrency: 2 }, () => {
       else response.end(RECORD);
     });
     server = await socketServer(undefined, {}, httpServer);
+    if (skipSsh === false) sshd = await Sshd.start();
     const withLocalUrls = (code: string) =>
-      code
+      withLocalLogin(code, sshd)
         .replaceAll('wss://api.example.com', server.url)
         .replaceAll('https://api.example.com', server.url.replace('ws:', 'http:'));
     const blocks = examples.map(({ declaration, code }, index) => {
@@ -93,6 +100,7 @@ describe('@example', { skip: peersMissing(), concurrency: 2 }, () => {
   after(async () => {
     await server?.close();
     await nixtla?.close();
+    await sshd?.stop();
     rmSync(directory, { recursive: true, force: true });
   });
 
@@ -107,7 +115,8 @@ describe('@example', { skip: peersMissing(), concurrency: 2 }, () => {
   });
 
   for (const [index, { declaration, code }] of examples.entries()) {
-    test(`that of ${declaration} prints what it says`, async () => {
+    const skip = code.includes(SSH_HOST) && skipSsh;
+    test(`that of ${declaration} prints what it says`, { skip }, async () => {
       const snippet = snippets.get(index)!;
       assert.equal(snippet.diagnostics, '', snippet.source);
       const env = { ...process.env, NIXTLA_API_KEY: nixtla.key, NIXTLA_BASE_URL: nixtla.url };
@@ -117,6 +126,17 @@ describe('@example', { skip: peersMissing(), concurrency: 2 }, () => {
     });
   }
 });
+
+/** The options of a tunnel to a server of this machine, in place of those to another's. */
+function withLocalLogin(code: string, sshd: Sshd | undefined): string {
+  if (!sshd) return code;
+  const { sshPort, sshUsername, sshKeyPath, hostKeyFingerprint } = sshd.config;
+  const login = JSON.stringify({ sshPort, hostKeyFingerprint }).slice(1, -1);
+  return code
+    .replaceAll(`'${SSH_HOST}',`, `'127.0.0.1', ${login},`)
+    .replaceAll("sshUsername: 'deploy'", `sshUsername: '${sshUsername}'`)
+    .replaceAll("'~/.ssh/id_ed25519'", `'${sshKeyPath}'`);
+}
 
 /** Runs a module to its end. */
 function run(script: string, env: NodeJS.ProcessEnv): Promise<[stdout: string, stderr: string]> {

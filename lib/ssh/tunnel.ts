@@ -119,7 +119,7 @@ let optionOf: (tunnel: SSHTunnel) => Handle<NativeObject>;
  *
  * const tunnel = new SSHTunnel({ sshHost: 'bastion.example.com', sshUsername: 'deploy', sshKeyPath: '~/.ssh/id_ed25519' });
  * await tunnel.connect();
- * const service = new HTTPConnection({ url: 'http://internal.example.com', tunnel });
+ * const service = new HTTPConnection({ url: 'https://api.example.com', tunnel });
  * console.log((await service.request({ url: '/orders' })).status); // 200
  * await service.disconnect();
  * await tunnel.disconnect();

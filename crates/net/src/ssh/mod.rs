@@ -10,11 +10,7 @@
 //! russh's. There are no ciphers with CBC, no SHA-1, no compression, no shells and no forwarding to us.
 //!
 //! No `service.rs`: a session's operations stand in `session.rs`.
-//! No `src`: `SSHTunnel` is not made yet.
-//! No `lib`: `SSHTunnel` is not made yet.
-//! No `__test__`: `SSHTunnel` is not made yet; the protocol's tests are in `crates/net/tests/ssh`.
-//! No `docs/services`: `SSHTunnel` is not made yet.
-//! No `bench`: `SSHTunnel` is not made yet.
+//! No `bench`: that of `SSHTunnel` is not written yet.
 
 mod authentication;
 mod channel;

@@ -5,10 +5,10 @@ export type { PostgresProfiles } from './profiles';
 export type {
   CredentialRequest,
   PromptFunction,
-  ResolvedSSHHost,
+  ResolvedSSHHostConfig,
   ResolvedTunnelConfig,
   SecretFunction,
-  SSHHost,
+  SSHHostConfig,
   SSHPrompt,
   SSHPromptRequest,
   TunnelConfig,

@@ -34,7 +34,7 @@ export type PromptFunction = (
 ) => readonly (string | Uint8Array)[] | PromiseLike<readonly (string | Uint8Array)[]>;
 
 /** A server on the way, or at the end of it: how it is reached, how the user logs in, how its host key is verified. */
-export interface SSHHost {
+export interface SSHHostConfig {
   /** The host. */
   sshHost: string;
   /** The port. Default: 22. */
@@ -64,16 +64,16 @@ export interface SSHHost {
 }
 
 /** Options of an {@link SSHTunnel}. All times are in milliseconds. One credential at least is needed. */
-export interface TunnelConfig extends SSHHost {
+export interface TunnelConfig extends SSHHostConfig {
   /** The servers that are gone through, in their order, each with its own user, credentials and host key. Default: none. */
-  jumpHosts?: readonly SSHHost[] | undefined;
-  /** The host that `localPort` leads to, as the server sees it. Default, with `remotePort`: `localhost`. */
+  jumpHosts?: readonly SSHHostConfig[] | undefined;
+  /** The host that `localPort` leads to, as the server sees it; needs `remotePort`. Default: `localhost`. */
   remoteHost?: string | undefined;
   /** The port that `localPort` leads to. */
   remotePort?: number | undefined;
   /** The Unix socket that `localPort` leads to, as the server sees it, instead of `remoteHost` and `remotePort`. */
   remoteSocketPath?: string | undefined;
-  /** A port of 127.0.0.1 that leads to the remote host; 0 picks one. It is closed while the tunnel is. Default: none is opened. */
+  /** A port of 127.0.0.1 that leads to the remote host; 0 picks one. It is closed while the tunnel is. Default: none. */
   localPort?: number | undefined;
   /** The attempts to connect again after a loss. Default: that of the profile, else 3. */
   maxRetries?: number | undefined;
@@ -105,7 +105,7 @@ export interface TunnelEnvironmentOptions extends Partial<TunnelConfig> {
 }
 
 /** The options of a host in force. Secrets, and the functions that give them, are `[redacted]`. */
-export interface ResolvedSSHHost {
+export interface ResolvedSSHHostConfig {
   sshHost: string;
   sshPort: number;
   sshUsername: string;
@@ -122,8 +122,8 @@ export interface ResolvedSSHHost {
 }
 
 /** The options of a tunnel in force. */
-export interface ResolvedTunnelConfig extends ResolvedSSHHost {
-  jumpHosts: ResolvedSSHHost[];
+export interface ResolvedTunnelConfig extends ResolvedSSHHostConfig {
+  jumpHosts: ResolvedSSHHostConfig[];
   remoteHost?: string;
   remotePort?: number;
   remoteSocketPath?: string;

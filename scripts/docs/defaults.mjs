@@ -1,7 +1,10 @@
 // docs/reference/defaults.md
 
 /** Options that must be given, though the types cannot say so. */
-const REQUIRED_OPTIONS = { RateLimitOptions: { max: 1 } };
+const REQUIRED_OPTIONS = {
+  RateLimitOptions: { max: 1 },
+  TunnelConfig: { sshHost: 'host', sshUsername: 'user', password: 'password', remotePort: 1 },
+};
 
 /**
  * How the options of an interface reach the addon, so that it says itself what it accepts: by the class, else the function,

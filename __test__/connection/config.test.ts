@@ -273,7 +273,7 @@ describe('options', () => {
     ];
     for (const [options, message] of bad) {
       assert.throws(
-        () => resolveConfig(options as ConnectionConfig, 'http'),
+        () => resolveConfig(options as never, 'http'),
         (error) => message.test(String(error)),
       );
       const manager = new ConnectionConfigManager({});

@@ -13,12 +13,16 @@ import {
   type ConnectionConfig,
 } from 'moorline';
 
+import type * as Config from '../../lib/connection/config/config';
 import { Authority } from '../support/certificates';
 import { HttpTransport, type RunningServer, serve, startServer } from '../support/http';
 import { load } from '../support/native';
 
-const { resolveConfig } = load<typeof import('../../lib/connection/config/config')>('connection/config/config');
-const { handleOf } = load<typeof import('../../lib/connection/config/config')>('connection/config/config');
+/** The options are those of the typings, whose classes are others to the compiler. */
+const { resolveConfig } = load<{
+  resolveConfig(given: ConnectionConfig, type: 'http' | 'websocket' | 'sse'): ReturnType<typeof Config.resolveConfig>;
+}>('connection/config/config');
+const { handleOf } = load<typeof Config>('connection/config/config');
 const { EventStreamTransport } = load<typeof import('../../lib/sse/transport')>('sse/transport');
 const { SocketTransport } = load<typeof import('../../lib/websocket/transport')>('websocket/transport');
 

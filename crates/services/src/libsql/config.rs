@@ -143,6 +143,18 @@ impl OptionStyle {
         error
     }
 
+    /// How a server is reached. A tunnel is an option of the pool alone.
+    fn read_dial(self, options: &Options<'_>, connect_timeout: Duration) -> Read<DialConfig> {
+        let dial = DialConfig {
+            connect_timeout,
+            ..DialConfig::default()
+        };
+        match self {
+            Self::Pool => dial.with_tunnel(options),
+            Self::Client | Self::Environment => Ok(dial),
+        }
+    }
+
     const fn busy_timeout_key(self) -> &'static str {
         match self {
             Self::Pool | Self::Environment => "busyTimeoutMs",
@@ -196,6 +208,17 @@ fn refuse_unsupported(options: &Options<'_>) -> Read<()> {
     Ok(())
 }
 
+fn read_tls(options: &Options<'_>) -> Read<Option<bool>> {
+    match options.value("tls") {
+        None => Ok(None),
+        Some(PlainValue::Bool(flag)) => Ok(Some(*flag)),
+        Some(other) => {
+            let path = options.path_of("tls");
+            Err(OptionError::wrong_type(&path, "a boolean", other))
+        }
+    }
+}
+
 /// A normalized configuration.
 pub struct Config {
     /// The database.
@@ -246,41 +269,19 @@ impl Config {
             .required_text("url")
             .map_err(|error| style.url_error(error))?;
         let token = options.text("authToken")?;
-        let tls = options.value("tls");
-        let tls = match tls {
-            None => None,
-            Some(PlainValue::Bool(flag)) => Some(*flag),
-            Some(other) => {
-                return Err(OptionError::wrong_type(
-                    &options.path_of("tls"),
-                    "a boolean",
-                    other,
-                ));
-            }
-        };
-        let dial = DialConfig {
-            connect_timeout: pool.connect_timeout,
-            ..DialConfig::default()
-        };
-        let dial = match style {
-            OptionStyle::Pool => dial.with_tunnel(&options)?,
-            // It has no such option.
-            OptionStyle::Client | OptionStyle::Environment => dial,
-        };
         let given = TargetOptions {
             url,
             path: options.path_of("url"),
             token,
             token_path: options.path_of("authToken"),
-            tls,
+            tls: read_tls(&options)?,
             busy_timeout,
             inline,
-            dial,
+            dial: style.read_dial(&options, pool.connect_timeout)?,
             origin: fallbacks.first().map(|url| url.name.clone()),
         };
-        let is_tunnelled = given.dial.tunnel.is_some();
         let target = given.target()?;
-        if is_tunnelled && matches!(target, Target::Local(_)) {
+        if given.dial.tunnel.is_some() && matches!(target, Target::Local(_)) {
             let reason = "needs the URL of a server: a file and memory are on this machine";
             let path = options.path_of("tunnel");
             return Err(OptionError::bad_value(&path, reason));

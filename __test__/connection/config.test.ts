@@ -53,6 +53,7 @@ const DEFAULTS = {
   logLevel: 'info',
   tls: undefined,
   proxy: undefined,
+  tunnel: undefined,
 };
 
 /** Variable suffix → its text, the option it sets, and that option's value. */

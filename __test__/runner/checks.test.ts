@@ -123,7 +123,7 @@ const FAULTS: [title: string, planted: Record<string, string>, expected: string]
   [
     'a way to reach a host that is nowhere else',
     { 'crates/net/src/ssh/mod.rs': '//! It tunnels.' },
-    'ssh is not in lib, and does not say why',
+    'crates/net/src/ssh/mod.rs: has no service.rs and does not say why',
   ],
   [
     'a part of a service that has no such service',

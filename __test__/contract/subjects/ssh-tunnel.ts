@@ -1,6 +1,10 @@
+import { connect, createServer } from 'node:net';
+import { text } from 'node:stream/consumers';
+
 import { setLogger, SSHTunnel, type TunnelConfig } from 'moorline';
 
 import type { Subject } from '../contract';
+import { startServer } from '../../support/http';
 import { skipWithoutSshd, Sshd } from '../../support/sshd';
 
 /** Nobody answers there. */
@@ -19,8 +23,18 @@ export const sshTunnel: Subject = {
   skipReason: skipWithoutSshd,
   async serve() {
     const sshd = await Sshd.start();
-    const options = encodeURIComponent(JSON.stringify(sshd.config));
-    return { url: `ssh://127.0.0.1:${sshd.port}#${options}`, stop: () => sshd.stop() };
+    const echo = await startServer(
+      createServer((socket) => socket.pipe(socket)),
+      'tcp',
+    );
+    const config = { ...sshd.config, remoteHost: '127.0.0.1', remotePort: echo.port };
+    return {
+      url: `ssh://127.0.0.1:${sshd.port}#${encodeURIComponent(JSON.stringify(config))}`,
+      async stop() {
+        await sshd.stop();
+        await echo.close();
+      },
+    };
   },
   async start(url) {
     setLogger({});
@@ -37,12 +51,17 @@ export const sshTunnel: Subject = {
       stall: () => silent.connect(),
     };
   },
+  /** That of a socket through one tunnel: a tunnel's own costs the server more than it costs us. */
   async runLifetime(url) {
-    const tunnel = new SSHTunnel(configOf(url));
-    await tunnel.connect();
-    await tunnel.disconnect();
+    shared ??= new SSHTunnel({ ...configOf(url), localPort: 0, maxPoolSize: 100 });
+    await shared.connect();
+    const socket = connect(shared.localPort!, '127.0.0.1');
+    socket.end('1');
+    if ((await text(socket)) !== '1') throw new Error('the socket was cut');
   },
 };
+
+let shared: SSHTunnel | undefined;
 
 const unanswered = () => new Promise<string>(() => undefined);
 

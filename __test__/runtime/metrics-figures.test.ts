@@ -14,6 +14,7 @@ import {
   metricsText,
   Policy,
   SSEConnection,
+  SSHTunnel,
   TursoPool,
   WebSocketConnection,
 } from 'moorline';
@@ -24,6 +25,7 @@ import { parse, valueOf } from '../support/exposition';
 import { type RunningServer, serve } from '../support/http';
 import { peersMissing } from '../support/peers';
 import { root } from '../support/paths';
+import { skipWithoutSshd, Sshd } from '../support/sshd';
 
 /** A reader of the metrics with a prefix and with these labels. */
 const figures =
@@ -290,7 +292,7 @@ describe('a policy', () => {
   });
 });
 
-test('every metric stands in the guide, with its type and its labels', { skip: peersMissing() }, async (t) => {
+test('every metric stands in the guide, with its type and its labels', { skip: peersMissing() || skipWithoutSshd() }, async (t) => {
   // Gauges are exposed only while their object exists.
   const connection = closeAfter(t, new HTTPConnection({ name: 'figures shown', url: server.url }));
   await connection.connect();
@@ -299,6 +301,11 @@ test('every metric stands in the guide, with its type and its labels', { skip: p
   monitor.register('figures shown', () => true);
   await monitor.checkAll();
   t.after(() => monitor.stop());
+  const sshd = await Sshd.start();
+  const tunnel = new SSHTunnel(sshd.config);
+  t.after(async () => (await tunnel.disconnect(), await sshd.stop()));
+  await tunnel.connect();
+  await tunnel.healthCheck();
   const guide = readFileSync(join(root, 'docs', 'metrics.md'), 'utf8');
   const rows = [...guide.matchAll(/^\| `(moorline_\w+)` \| (\w+) \| (.*?) \|/gm)];
   const documented = rows.map(([, name, type, labels]) => [name, type, labels!.replaceAll('`', '')]);

@@ -7,6 +7,7 @@ export type Reason =
   | 'host, port, path or secret'
   | 'placeholder or empty body'
   | 'own scope for a repeated const'
+  | 'lines of a file in a block of code'
   | 'narrowed event, connection or error';
 
 /** Replaces the one occurrence of a text. */
@@ -264,4 +265,76 @@ function failingOnce(name: string): string {
       if ((attempts += 1) === 1) throw new Error('not yet');
       return 'done';
     }`;
+}
+
+/** Where the blocks of document 3 find the SSH server. */
+export interface TunnelPlaces {
+  sshPort: number;
+  username: string;
+  localPort: number;
+}
+
+/** Document 3, its blocks about the tunnel by number; `environmentLines` are those of `.env.local`. */
+export function document3(
+  { sshPort, username, localPort }: TunnelPlaces,
+  environmentLines: string,
+): Record<number, BlockEdits> {
+  const place = (from: string, to: string): Replacement => ({ reason: 'host, port, path or secret', from, to });
+  const scoped = (line: string): Replacement => ({
+    reason: 'own scope for a repeated const',
+    from: `const tunnel = ${line};`,
+    to: `{ const tunnel = ${line}; void tunnel; }`,
+  });
+  const ours = "import { SSHTunnel } from 'moorline';";
+  // The manager of pools is not made yet: it has no part in what is tested here.
+  const manager = `
+    class PostgresConnectionManager { constructor(_: object) {} async shutdown(): Promise<void> {} }
+    const config = {};`;
+  return {
+    1: {
+      replace: [],
+      prelude: `${ours}
+        const config: TunnelConfig = { sshHost: 'a', sshPort: 22, sshUsername: 'b', sshKeyPath: 'c', remoteHost: 'd',
+          remotePort: 1, localPort: 0, maxRetries: 1, retryDelay: 1, healthCheckInterval: 1 };
+        const tunnel = new SSHTunnel(config);`,
+      exposes: ['tunnel'],
+    },
+    3: {
+      replace: [],
+      prelude: "import { postgresProfiles } from 'moorline'; const profiles: FeatureConfig = postgresProfiles;",
+      exposes: ['profiles', 'required_env_vars'],
+    },
+    4: {
+      replace: [
+        place("sshHost: 'remote-host'", "sshHost: '127.0.0.1'"),
+        place('sshPort: 22', `sshPort: ${sshPort}`),
+        place("sshUsername: 'user'", `sshUsername: '${username}'`),
+        place('localPort: 5432', `localPort: ${localPort}`),
+        scoped('SSHTunnel.initializeFromEnv()'),
+        scoped('SSHTunnel.getInstance()'),
+        { reason: 'lines of a file in a block of code', from: environmentLines, to: '' },
+      ],
+      prelude: ours + manager,
+      exposes: ['tunnel'],
+    },
+    5: { replace: [], prelude: ours + manager, exposes: ['tunnel'] },
+    8: {
+      replace: [],
+      prelude: `${ours}${manager}
+        const manager = new PostgresConnectionManager(config);
+        const tunnel = SSHTunnel.getInstance();
+        const cleanup = async () => {};`,
+      exposes: [],
+    },
+    9: {
+      replace: [
+        { reason: 'narrowed event, connection or error', from: 'error: Error', to: 'error: NodeJS.ErrnoException' },
+      ],
+      prelude: `${ours}
+        const printed: unknown[] = [];
+        const console = { error: (...said: unknown[]) => void printed.push(said.join(" ")) };
+        const tunnel = SSHTunnel.initializeFromEnv();`,
+      exposes: ['tunnel', 'printed'],
+    },
+  };
 }

@@ -119,10 +119,15 @@ export class Sshd {
     ended.catch(() => undefined);
   }
 
+  /** The processes of its sessions, one or two for each. */
+  sessionProcesses(): number[] {
+    const pid = this.#child?.pid;
+    return pid === undefined ? [] : descendants(pid);
+  }
+
   /** Kills the processes of its sessions: the clients' connections are reset. It goes on. */
   cutSessions(): void {
-    const pid = this.#child?.pid;
-    for (const one of pid === undefined ? [] : descendants(pid)) kill(one);
+    for (const one of this.sessionProcesses()) kill(one);
   }
 
   /** Kills it and its sessions. */

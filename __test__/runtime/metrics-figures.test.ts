@@ -292,26 +292,30 @@ describe('a policy', () => {
   });
 });
 
-test('every metric stands in the guide, with its type and its labels', { skip: peersMissing() || skipWithoutSshd() }, async (t) => {
-  // Gauges are exposed only while their object exists.
-  const connection = closeAfter(t, new HTTPConnection({ name: 'figures shown', url: server.url }));
-  await connection.connect();
-  await requestRepeatedly(connection, '/ok', 1);
-  const monitor = new HealthMonitor();
-  monitor.register('figures shown', () => true);
-  await monitor.checkAll();
-  t.after(() => monitor.stop());
-  const sshd = await Sshd.start();
-  const tunnel = new SSHTunnel(sshd.config);
-  t.after(async () => (await tunnel.disconnect(), await sshd.stop()));
-  await tunnel.connect();
-  await tunnel.healthCheck();
-  const guide = readFileSync(join(root, 'docs', 'metrics.md'), 'utf8');
-  const rows = [...guide.matchAll(/^\| `(moorline_\w+)` \| (\w+) \| (.*?) \|/gm)];
-  const documented = rows.map(([, name, type, labels]) => [name, type, labels!.replaceAll('`', '')]);
-  const shown = [...parse(metricsText())].map(([name, { type, samples }]) => {
-    const labels = Object.keys(samples[0]!.labels).filter((label) => label !== 'le');
-    return [name, type, labels.join(', ')];
-  });
-  assert.deepEqual(shown.sort(), documented.sort());
-});
+test(
+  'every metric stands in the guide, with its type and its labels',
+  { skip: peersMissing() || skipWithoutSshd() },
+  async (t) => {
+    // Gauges are exposed only while their object exists.
+    const connection = closeAfter(t, new HTTPConnection({ name: 'figures shown', url: server.url }));
+    await connection.connect();
+    await requestRepeatedly(connection, '/ok', 1);
+    const monitor = new HealthMonitor();
+    monitor.register('figures shown', () => true);
+    await monitor.checkAll();
+    t.after(() => monitor.stop());
+    const sshd = await Sshd.start();
+    const tunnel = new SSHTunnel(sshd.config);
+    t.after(async () => (await tunnel.disconnect(), await sshd.stop()));
+    await tunnel.connect();
+    await tunnel.healthCheck();
+    const guide = readFileSync(join(root, 'docs', 'metrics.md'), 'utf8');
+    const rows = [...guide.matchAll(/^\| `(moorline_\w+)` \| (\w+) \| (.*?) \|/gm)];
+    const documented = rows.map(([, name, type, labels]) => [name, type, labels!.replaceAll('`', '')]);
+    const shown = [...parse(metricsText())].map(([name, { type, samples }]) => {
+      const labels = Object.keys(samples[0]!.labels).filter((label) => label !== 'le');
+      return [name, type, labels.join(', ')];
+    });
+    assert.deepEqual(shown.sort(), documented.sort());
+  },
+);

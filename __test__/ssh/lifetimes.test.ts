@@ -57,7 +57,7 @@ describe('lifetimes of tunnels', { skip: skipWithoutSshd(), timeout: 120_000 }, 
     let collected = 0;
     const registry = new FinalizationRegistry(() => (collected += 1));
     const use = async (isConnected: boolean) => {
-      const tunnel = new SSHTunnel({ ...sshd.config, passphrase: () => tunnel.options().sshHost });
+      const tunnel: SSHTunnel = new SSHTunnel({ ...sshd.config, passphrase: () => tunnel.options().sshHost });
       tunnel.on('open', () => tunnel.stats());
       if (isConnected) {
         await tunnel.connect();

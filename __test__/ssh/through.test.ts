@@ -11,11 +11,13 @@ import {
   ConnectionConfigManager,
   HTTPConnection,
   MoorlineError,
+  NixtlaClient,
   SSEConnection,
   SSHTunnel,
   TursoPool,
   WebSocketConnection,
 } from 'moorline';
+import { createClient } from 'moorline/libsql';
 
 import { Authority } from '../support/certificates';
 import { closeAfter, type EventServer, eventServer, type SocketServer, socketServer } from '../support/connections';
@@ -281,6 +283,10 @@ describe('through a tunnel', { skip, timeout: 120_000 }, () => {
       const wrong = /^TypeError.*: options\.tunnel must be an SSHTunnel, got an object/;
       assert.throws(() => new Connection({ url, tunnel: {} as SSHTunnel }), wrong);
     }
+    // What has no such option says so.
+    const unknown = /^TypeError.*tunnel is not a known option/;
+    assert.throws(() => new NixtlaClient({ apiKey: 'k', tunnel } as never), unknown);
+    assert.throws(() => createClient({ url, tunnel } as never), unknown);
     for (const file of [':memory:', 'file:local.db']) {
       assert.throws(
         () => new TursoPool({ url: file, tunnel }),

@@ -179,11 +179,7 @@ proptest! {
                     let kind = if ms % 5 == 0 { Kind::Auth } else { Kind::Connect };
                     machine.on_attempt_failed(&Failure::new(kind, "no"), now, &mut rng);
                 }
-                5 => {
-                    if machine.on_lost(now, &mut rng) == Lost::Begin {
-                        begin(&mut under_way);
-                    }
-                }
+                5 if machine.on_lost(now, &mut rng) == Lost::Begin => begin(&mut under_way),
                 6 if ms % 10 == 0 => {
                     machine.on_disconnect();
                     under_way = false;

@@ -1,4 +1,4 @@
-//! Host keys from outside: OpenSSH's own verdicts, what a verdict holds, hostile files, the cost.
+//! Host keys from outside: OpenSSH's own verdicts, what a verdict holds, hostile files, the cost; tunnels over time.
 
 #[cfg(test)]
 mod cost;
@@ -6,6 +6,10 @@ mod cost;
 mod hostile;
 #[cfg(test)]
 mod openssh;
+#[cfg(test)]
+mod reconnection;
+#[cfg(test)]
+mod sessions;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -30,6 +30,15 @@ pub fn refresh() {
     }
 }
 
+/// Has the figures of `source` carried over from now on.
+pub(crate) fn report_metrics_of(source: Weak<dyn ReportMetrics>) {
+    let mut all = lock(&REGISTERED);
+    if all.len() == all.capacity() {
+        all.retain(|one| one.strong_count() > 0);
+    }
+    all.push(source);
+}
+
 /// The figures of one pool, once it was registered.
 #[derive(Debug, Default)]
 pub(crate) struct PoolMetrics(Mutex<Option<PoolSeries>>);
@@ -40,11 +49,7 @@ impl PoolMetrics {
         // It fails only for a name that another metric has, and none of ours does.
         let series = PoolSeries::new(Registry::global(), name, kind, max);
         *lock(&self.0) = series.ok();
-        let mut all = lock(&REGISTERED);
-        if all.len() == all.capacity() {
-            all.retain(|one| one.strong_count() > 0);
-        }
-        all.push(pool);
+        report_metrics_of(pool);
     }
 
     /// Carries over the figures that `read_figures` returns. It is called under this lock, so that figures never go back.

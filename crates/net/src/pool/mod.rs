@@ -33,7 +33,7 @@ pub use events::{Event, PoolListener};
 pub use guards::PooledConnection;
 use inner::PoolInner;
 pub use metrics::refresh;
-pub(crate) use metrics::{PoolMetrics, ReportMetrics};
+pub(crate) use metrics::{PoolMetrics, ReportMetrics, report_metrics_of};
 
 /// The operations of a service on one connection: open, check, close.
 ///

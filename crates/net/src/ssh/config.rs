@@ -45,6 +45,11 @@ pub struct SessionConfig {
 }
 
 impl SessionConfig {
+    /// The defaults of [`SessionConfig::keep_alive_interval`] and [`SessionConfig::keep_alive_count`].
+    pub(crate) const fn keep_alive_defaults() -> (Duration, u32) {
+        (KEEP_ALIVE_INTERVAL, KEEP_ALIVE_COUNT)
+    }
+
     /// A configuration with the defaults.
     pub fn new(host: HostName, host_keys: HostKeyPolicy, user: impl Into<String>) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! SSH sessions, against a server by another implementation and against servers that misbehave.
+//! SSH sessions and tunnels, against a server by another implementation and against servers that misbehave.
 
 #![allow(
     clippy::unwrap_used,
@@ -17,3 +17,4 @@ mod hostile;
 mod lifecycle;
 mod raw;
 mod server;
+mod tunnel;

@@ -9,7 +9,11 @@ use futures_util::future::join_all;
 use moorline_core::error::Kind;
 use moorline_net::ssh::{HostKeySource, TunnelConfig};
 use moorline_net::ssh::{SshTunnel, TunnelEvent, TunnelListener, TunnelParts, TunnelWarning};
-use tokio::{io::AsyncReadExt, runtime::Handle, time::Instant};
+use tokio::{
+    io::AsyncReadExt,
+    runtime::Handle,
+    time::{Instant, timeout},
+};
 
 use super::{
     Found, Network, config, connected, exchange, hop, open_echo, parts, tunnel, until, until_stats,
@@ -39,7 +43,8 @@ async fn a_failure_to_connect_is_for_all_who_wait_and_then_forgotten() {
     network.set(Found::Nothing);
     let (tunnel, events) = tunnel(&network, config());
     let target = tcp("echo", 1);
-    let (connecting, opening) = tokio::join!(tunnel.connect(), tunnel.open(&target));
+    let both = async { tokio::join!(tunnel.connect(), tunnel.open(&target)) };
+    let (connecting, opening) = timeout(Duration::from_mins(1), both).await.unwrap();
     let failed = connecting.unwrap_err();
     assert_eq!(
         (failed.kind, failed.code.as_ref(), failed.operation.as_ref()),

@@ -7,7 +7,7 @@ use moorline_net::ssh::{SshTunnel, TunnelConfig, TunnelEvent};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    time::sleep,
+    time::{sleep, timeout},
 };
 
 use super::{Found, Network, config, connected, open_echo, tunnel, until, until_stats};
@@ -126,12 +126,15 @@ async fn a_port_that_another_has_taken_meanwhile_is_opened_once_it_is_free() {
     network.set(Found::Nothing);
     network.cut();
     until("down", || !tunnel.is_connected()).await;
-    let stranger = loop {
-        if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await {
-            break listener;
+    let bind = async {
+        loop {
+            if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await {
+                return listener;
+            }
+            sleep(Duration::from_millis(1)).await;
         }
-        sleep(Duration::from_millis(1)).await;
     };
+    let stranger = timeout(Duration::from_secs(10), bind).await.unwrap();
     network.set(Found::Server);
     let is_told = |event: &TunnelEvent| matches!(event, TunnelEvent::LocalPortFailed(failure) if failure.code == "EADDRINUSE");
     until("told", || events.count(is_told) > 0).await;

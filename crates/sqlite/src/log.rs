@@ -71,8 +71,8 @@ impl Connection {
         })
     }
 
-    /// Moves what nobody reads any more of the log into the main database. It waits for the disk, and for no other connection.
-    /// A connection that has not read anything yet does not know that there is a log.
+    /// Moves what nobody reads any more of the log into the main database. It waits for the disk, and for no other connection:
+    /// it fails with `SQLITE_BUSY` where another one moves it, or writes its header, at this moment. A connection that has not read anything yet does not know that there is a log.
     pub fn checkpoint(&mut self) -> Result<()> {
         let (raw, mode) = (self.raw.as_ptr(), ffi::SQLITE_CHECKPOINT_PASSIVE);
         let (pages, moved) = (ptr::null_mut(), ptr::null_mut());

@@ -68,9 +68,12 @@ pub(super) struct Entry {
     pub(super) key: PublicKey,
 }
 
-/// The lines of all files of known hosts, in their order.
+/// The lines of all files of known hosts, in their order. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub struct KnownHosts {
+pub struct KnownHosts(Arc<Lines>);
+
+#[derive(Debug, Default)]
+struct Lines {
     entries: Vec<Entry>,
     skipped: Vec<SkippedLine>,
 }
@@ -78,7 +81,7 @@ pub struct KnownHosts {
 impl KnownHosts {
     /// Reads the contents of files, each with the name that it has in messages.
     pub fn parse(files: &[(&str, &[u8])]) -> Self {
-        let mut known = Self::default();
+        let mut lines = Lines::default();
         for (origin, contents) in files {
             let origin: Arc<str> = Arc::from(*origin);
             for (index, line) in contents.split(|byte| *byte == b'\n').enumerate() {
@@ -86,17 +89,25 @@ impl KnownHosts {
                     origin: Arc::clone(&origin),
                     number: index + 1,
                 };
-                known.add(line_ref, line);
+                lines.add(line_ref, line);
             }
         }
-        known
+        Self(Arc::new(lines))
     }
 
     /// The lines that are neither empty, nor a comment, nor read.
     pub fn skipped_lines(&self) -> &[SkippedLine] {
-        &self.skipped
+        &self.0.skipped
     }
 
+    /// The lines for this name, which is in lower case.
+    pub(super) fn lines_for(&self, name: &str) -> HostLines<'_> {
+        let is_for_it = |entry: &&Entry| entry.names.matches(name.as_bytes());
+        HostLines(self.0.entries.iter().filter(is_for_it).collect())
+    }
+}
+
+impl Lines {
     fn add(&mut self, line: LineRef, text: &[u8]) {
         // To the functions of C that OpenSSH uses, a line ends there.
         let text = text.split(|byte| *byte == 0).next().unwrap_or_default();
@@ -113,12 +124,6 @@ impl KnownHosts {
             }),
             Err(reason) => self.skipped.push(SkippedLine { line, reason }),
         }
-    }
-
-    /// The lines for this name, which is in lower case.
-    pub(super) fn lines_for(&self, name: &str) -> HostLines<'_> {
-        let is_for_it = |entry: &&Entry| entry.names.matches(name.as_bytes());
-        HostLines(self.entries.iter().filter(is_for_it).collect())
     }
 }
 

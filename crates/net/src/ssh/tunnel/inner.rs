@@ -243,9 +243,8 @@ fn on_opened(
     let closed = session.closed();
     let is_wanted = inner.update(|state, effects, now| {
         let is_wanted = state.on_opened(attempt, Arc::clone(&session), effects, now);
-        if is_wanted && let Some(forward) = local {
-            state.local.port = Some(forward.port());
-            state.local.forward = Some(forward);
+        if let Some(forward) = local {
+            state.keep_local(forward);
         }
         is_wanted
     });
@@ -283,13 +282,7 @@ async fn check(inner: Arc<TunnelInner>) {
     });
     match inner.open_local().await {
         Ok(None) => {}
-        Ok(Some(forward)) => inner.update(|state, _, _| {
-            // The tunnel may have been lost meanwhile, and the port opened by another.
-            if state.reconnection.is_up() && state.local.forward.is_none() {
-                state.local.port = Some(forward.port());
-                state.local.forward = Some(forward);
-            }
-        }),
+        Ok(Some(forward)) => inner.update(|state, _, _| state.keep_local(forward)),
         Err(failure) => inner.emit(TunnelEvent::LocalPortFailed(failure)),
     }
 }

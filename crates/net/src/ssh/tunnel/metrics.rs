@@ -33,7 +33,7 @@ pub struct TunnelStats {
     pub sent_bytes: u64,
     /// The outages that ended.
     pub reconnects: u64,
-    /// The last round trip to the server.
+    /// The last round trip to the server, the longest of those of its sessions.
     pub round_trip: Option<Duration>,
 }
 

@@ -339,6 +339,16 @@ impl State {
         self.ledger.forget_opening();
     }
 
+    /// Keeps the local port that was opened while the tunnel is up, else closes it.
+    pub(super) fn keep_local(&mut self, forward: LocalForward) {
+        if self.reconnection.is_up() && self.local.forward.is_none() {
+            self.local.port = Some(forward.port());
+            self.local.forward = Some(forward);
+        } else {
+            self.local.freed = Some(forward.close());
+        }
+    }
+
     fn close_local(&mut self) {
         if let Some(forward) = self.local.forward.take() {
             self.local.freed = Some(forward.close());

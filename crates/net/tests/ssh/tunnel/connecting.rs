@@ -7,14 +7,25 @@ use std::{
 
 use futures_util::future::join_all;
 use moorline_core::error::Kind;
-use moorline_net::ssh::{HostKeySource, TunnelConfig};
-use moorline_net::ssh::{SshTunnel, TunnelEvent, TunnelListener, TunnelParts, TunnelWarning};
-use tokio::{io::AsyncReadExt, runtime::Handle, time::Instant};
+use moorline_net::{
+    dial::{Alpn, DialConfig, Dialer, Shared, Target, Tunnel},
+    ssh::{
+        HostKeySource, SshTunnel, TunnelConfig, TunnelEvent, TunnelListener, TunnelParts,
+        TunnelWarning,
+    },
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional, duplex},
+    net::TcpListener,
+    runtime::Handle,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Found, Network, config, connected, exchange, hop, open_echo, parts, tunnel, until, until_stats,
 };
-use crate::server::{Rules, failure, tcp};
+use crate::server::{Rules, failure, run_server, server_config, tcp};
 
 #[tokio::test(start_paused = true)]
 async fn calls_at_once_connect_once_and_a_connected_tunnel_stays_so() {
@@ -39,7 +50,8 @@ async fn a_failure_to_connect_is_for_all_who_wait_and_then_forgotten() {
     network.set(Found::Nothing);
     let (tunnel, events) = tunnel(&network, config());
     let target = tcp("echo", 1);
-    let (connecting, opening) = tokio::join!(tunnel.connect(), tunnel.open(&target));
+    let both = async { tokio::join!(tunnel.connect(), tunnel.open(&target)) };
+    let (connecting, opening) = timeout(Duration::from_mins(1), both).await.unwrap();
     let failed = connecting.unwrap_err();
     assert_eq!(
         (failed.kind, failed.code.as_ref(), failed.operation.as_ref()),
@@ -124,6 +136,68 @@ async fn a_dropped_tunnel_leaves_no_session_and_no_task() {
     drop(stream);
     let metrics = Handle::current().metrics();
     until("no task", || metrics.num_alive_tasks() == 0).await;
+}
+
+/// A server on a port, until the token is cancelled.
+async fn serve(listener: TcpListener, killed: CancellationToken) {
+    let accept = async {
+        loop {
+            let (socket, _) = listener.accept().await.unwrap();
+            let killed = killed.clone();
+            let (mut near, far) = duplex(64 * 1024);
+            run_server(far, server_config(), Rules::default());
+            tokio::spawn(async move {
+                let mut socket = socket;
+                tokio::select! {
+                    _ = copy_bidirectional(&mut socket, &mut near) => {}
+                    () = killed.cancelled() => {}
+                }
+            });
+        }
+    };
+    tokio::select! {
+        () = accept => {}
+        () = killed.cancelled() => {}
+    }
+}
+
+#[tokio::test]
+async fn a_dialler_goes_through_a_server_on_the_network_that_is_killed_and_restarted() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let killed = CancellationToken::new();
+    let serving = tokio::spawn(serve(listener, killed.clone()));
+    let mut config = config();
+    config.hops[0].host = "127.0.0.1".to_owned();
+    config.hops[0].port = address.port();
+    config.reconnect.retry_delay = Duration::from_millis(50);
+    config.reconnect.max_retries = 1000;
+    let tunnel = Arc::new(SshTunnel::new(
+        config,
+        TunnelParts::default(),
+        Handle::current(),
+    ));
+    let dialler = Dialer::new(DialConfig {
+        tunnel: Some(Shared(Arc::<SshTunnel>::clone(&tunnel) as Arc<dyn Tunnel>)),
+        ..DialConfig::default()
+    });
+    let target = Target::new("echo", 1, false);
+    let mut before = dialler.dial(&target, Alpn::NONE).await.unwrap();
+    before.write_all(b"before").await.unwrap();
+    before.read_exact(&mut [0; 6]).await.unwrap();
+    killed.cancel();
+    serving.await.unwrap();
+    assert!(before.read(&mut [0]).await.is_err());
+    let restart = async {
+        until("down", || !tunnel.is_connected()).await;
+        let listener = TcpListener::bind(address).await.unwrap();
+        tokio::spawn(serve(listener, CancellationToken::new()));
+    };
+    let (after, ()) = tokio::join!(dialler.dial(&target, Alpn::NONE), restart);
+    let mut after = after.unwrap();
+    after.write_all(b"after").await.unwrap();
+    after.read_exact(&mut [0; 5]).await.unwrap();
+    assert_eq!(tunnel.stats().reconnects, 1);
 }
 
 /// Connects from within each event.

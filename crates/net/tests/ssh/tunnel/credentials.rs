@@ -12,7 +12,8 @@ use moorline_core::{
 };
 use moorline_net::ssh::{
     AnswerFuture, CertificateSource, CredentialRequest, CredentialSource, HostKeySource, KeySource,
-    PromptRequest, SecretFuture, SecretKind, SecretSource, SshTunnel, TunnelConfig, TunnelParts,
+    PromptRequest, SecretFuture, SecretKind, SecretSource, SshTunnel, TunnelConfig, TunnelEvent,
+    TunnelParts,
 };
 use russh::keys::{
     PrivateKey, PublicKeyBase64, ssh_key::LineEnding, ssh_key::private::Ed25519Keypair,
@@ -80,6 +81,10 @@ async fn a_key_is_read_from_its_file_and_again_when_it_changes() {
     by_file.connect().await.unwrap();
     network.cut();
     until("connected again", || events.reconnects() == 1).await;
+    folder.write("id", "no key any more");
+    network.cut();
+    let is_refused = |event: &TunnelEvent| matches!(event, TunnelEvent::Refused(failure) if failure.code == "ERR_INVALID_ARG_VALUE");
+    until("refused", || events.count(is_refused) == 1).await;
     let (by_text, _) = connected(&network, with_key(KeySource::Given(Secret::new(text)))).await;
     open_echo(&by_text).await.unwrap();
 }

@@ -2,14 +2,15 @@
 
 use std::{io, time::Duration};
 
-use moorline_net::ssh::{SshTunnel, TunnelConfig};
+use moorline_core::limit::Limit;
+use moorline_net::ssh::{SshTunnel, TunnelConfig, TunnelEvent};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
-    time::sleep,
+    time::{sleep, timeout},
 };
 
-use super::{Found, Network, config, connected, tunnel, until, until_stats};
+use super::{Found, Network, config, connected, open_echo, tunnel, until, until_stats};
 use crate::server::tcp;
 
 fn with_port(target: &str) -> TunnelConfig {
@@ -112,6 +113,36 @@ async fn a_port_that_is_taken_fails_the_connect_and_leaves_nothing() {
     drop(taken);
     tunnel.connect().await.unwrap();
     assert!(tunnel.local_port().is_some());
+}
+
+#[tokio::test]
+async fn a_port_that_another_has_taken_meanwhile_is_opened_once_it_is_free() {
+    let network = Network::new();
+    let mut config = with_port("echo");
+    config.reconnect.check_interval = Limit::At(Duration::from_millis(20));
+    config.reconnect.max_retries = 1000;
+    let (tunnel, events) = connected(&network, config).await;
+    let port = tunnel.local_port().unwrap();
+    network.set(Found::Nothing);
+    network.cut();
+    until("down", || !tunnel.is_connected()).await;
+    let bind = async {
+        loop {
+            if let Ok(listener) = TcpListener::bind(("127.0.0.1", port)).await {
+                return listener;
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let stranger = timeout(Duration::from_secs(10), bind).await.unwrap();
+    network.set(Found::Server);
+    let is_told = |event: &TunnelEvent| matches!(event, TunnelEvent::LocalPortFailed(failure) if failure.code == "EADDRINUSE");
+    until("told", || events.count(is_told) > 0).await;
+    until("up", || tunnel.is_connected()).await;
+    assert_eq!(tunnel.local_port(), None);
+    open_echo(&tunnel).await.unwrap();
+    drop(stranger);
+    until("open again", || tunnel.local_port() == Some(port)).await;
 }
 
 #[tokio::test]

@@ -70,6 +70,33 @@ async fn after_so_many_retries_it_waits_until_somebody_needs_it() {
     assert_eq!((events.outages(), events.reconnects()), (1, 1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn connecting_waits_for_the_attempt_that_is_due() {
+    let network = Network::new();
+    let mut patient = config();
+    patient.reconnect.retry_delay = Duration::from_hours(1);
+    let (tunnel, events) = connected(&network, patient).await;
+    network.set(Found::Nothing);
+    network.cut();
+    until("two attempts", || {
+        events.all().iter().filter_map(attempt).count() == 2
+    })
+    .await;
+    network.set(Found::Server);
+    let both = join_all([tunnel.connect(), tunnel.connect()]);
+    let opened = async { tokio::join!(both, open_echo(&tunnel)) };
+    let mut opened = Box::pin(opened);
+    assert!(
+        timeout(Duration::from_millis(1), &mut opened)
+            .await
+            .is_err()
+    );
+    assert_eq!(network.dials(), 2);
+    let (connects, stream) = timeout(Duration::from_hours(2), opened).await.unwrap();
+    assert!(connects.iter().all(Result::is_ok) && stream.is_ok());
+    assert_eq!(network.dials(), 3);
+}
+
 fn attempt(event: &TunnelEvent) -> Option<(u32, Duration)> {
     match event {
         TunnelEvent::Reconnecting { attempt, delay } => Some((*attempt, *delay)),

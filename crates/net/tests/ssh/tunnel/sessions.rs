@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use futures_util::{FutureExt, future::join_all};
-use moorline_core::{error::Kind, ssh::SessionLimits};
+use moorline_core::{
+    error::Kind,
+    metrics::{Registry, TextExposition},
+    ssh::SessionLimits,
+};
 use moorline_net::{
     dial::{Target, Tunnel},
     ssh::{SshTunnel, TunnelConfig, TunnelEvent},
@@ -183,6 +187,33 @@ async fn half_a_stream_ends_before_the_other_and_whoever_dials_gets_one() {
     assert_eq!(told, "70000");
     drop(stream);
     until_stats(&tunnel, |stats| stats.open_channels == 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_metrics_of_the_process_have_a_tunnel_until_it_is_dropped() {
+    let line = |start: &str| {
+        moorline_net::pool::refresh();
+        let mut exposition = TextExposition::new();
+        Registry::global().write(&mut exposition);
+        let text = exposition.into_text();
+        let found = text.lines().find(|line| line.starts_with(start));
+        found.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+    };
+    let network = Network::new();
+    let mut config = limited(1, 2);
+    config.hops[0].host = "metrics.test".to_owned();
+    let (tunnel, _) = connected(&network, config).await;
+    tunnel.register_metrics();
+    let streams = join_all((0..2).map(|_| open_echo(&tunnel))).await;
+    let sessions = "moorline_ssh_sessions{server=\"metrics.test:22\"}";
+    let open = "moorline_ssh_channels{server=\"metrics.test:22\",state=\"open\"}";
+    let received = "moorline_ssh_received_bytes_total{server=\"metrics.test:22\"}";
+    assert_eq!((line(sessions), line(open)), (Some(2.0), Some(2.0)));
+    assert!(line(received).unwrap() > 0.0);
+    drop(streams);
+    drop(tunnel);
+    until("gone", || line(sessions).is_none_or(|count| count == 0.0)).await;
+    assert!(line(received).unwrap() > 0.0);
 }
 
 /// Services open in tasks of the runtime.

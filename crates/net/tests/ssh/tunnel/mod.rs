@@ -266,7 +266,7 @@ pub(crate) async fn exchange(stream: &mut TunnelStream) {
 
 /// Waits until something is so.
 pub(crate) async fn until(what: &str, is_so: impl Fn() -> bool) {
-    let limit = Instant::now() + Duration::from_mins(10);
+    let limit = Instant::now() + Duration::from_mins(2);
     while !is_so() {
         assert!(Instant::now() < limit, "never: {what}");
         sleep(Duration::from_millis(1)).await;

@@ -9,7 +9,7 @@ use super::{ledger::Ledger, slot::State};
 pub struct Stats {
     /// Connections that exist or are being made or closed; never above the maximum.
     pub total: u32,
-    /// Leased, including those still being made for their borrower.
+    /// Leased, including those still being made for their borrower, and those being recycled after one.
     pub in_use: u32,
     /// Open and free.
     pub available: u32,
@@ -49,7 +49,9 @@ impl Ledger {
         for slot in &self.slots {
             match slot.state {
                 State::Vacant => {}
-                State::Creating { .. } | State::InUse { .. } => stats.in_use += 1,
+                State::Creating { .. } | State::InUse { .. } | State::Recycling => {
+                    stats.in_use += 1
+                }
                 State::Idle { .. } => stats.available += 1,
                 State::Closing => stats.closing += 1,
             }

@@ -34,6 +34,8 @@ export interface PoolConfig {
   cleanupInterval?: number | undefined;
   /** The time limit for creating a connection. Default: 30 s. */
   connectTimeout?: number | undefined;
+  /** The maximum number of connections that are created at once. Default: 4. */
+  maxConnecting?: number | undefined;
   /** The maximum age of a connection, ±25 %; a borrowed connection is not closed for its age. Default: 1800 s. */
   maxLifetime?: number | undefined;
   /**
@@ -75,6 +77,7 @@ type NativeMessage =
 type Options = Record<
   | 'maxSize'
   | 'minSize'
+  | 'maxConnecting'
   | `${'maxIdleTime' | 'acquireTimeout' | 'releaseTimeout' | 'connectTimeout' | 'maxLifetime' | 'leakAfter'}Ms`
   | `${'healthCheckInterval' | 'cleanupInterval'}Ms`,
   number

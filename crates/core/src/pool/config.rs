@@ -90,11 +90,12 @@ impl LedgerConfig {
             max,
             min: count(names.min, defaults.min, 0)?,
             max_idle: count(names.max_idle, defaults.max_idle, 1)?,
-            max_connecting: options.integer_limit(
-                names.max_connecting,
-                defaults.max_connecting,
-                1..=LARGEST_POOL,
-            )?,
+            max_connecting: match names.max_connecting {
+                Some(name) => {
+                    options.integer_limit(name, defaults.max_connecting, 1..=LARGEST_POOL)?
+                }
+                None => defaults.max_connecting,
+            },
             acquire_timeout: options.ms_limit(
                 names.acquire_timeout,
                 defaults.acquire_timeout,
@@ -130,8 +131,8 @@ pub struct OptionNames {
     pub min: &'static str,
     /// For [`LedgerConfig::max_idle`].
     pub max_idle: &'static str,
-    /// For [`LedgerConfig::max_connecting`].
-    pub max_connecting: &'static str,
+    /// For [`LedgerConfig::max_connecting`], where it is an option.
+    pub max_connecting: Option<&'static str>,
     /// For [`LedgerConfig::acquire_timeout`].
     pub acquire_timeout: &'static str,
     /// For [`LedgerConfig::max_waiters`].
@@ -152,7 +153,7 @@ impl OptionNames {
         max: "max",
         min: "min",
         max_idle: "maxIdle",
-        max_connecting: "maxConnecting",
+        max_connecting: Some("maxConnecting"),
         acquire_timeout: "acquireTimeoutMs",
         max_waiters: "maxWaiters",
         idle_timeout: "idleTimeoutMs",

@@ -154,6 +154,7 @@ impl Ledger {
             return None;
         }
         self.idle.pop();
+        self.counters.immediate += 1;
         Some(self.hand_out(slot, now))
     }
 
@@ -169,10 +170,12 @@ impl Ledger {
         }
         if let Some(slot) = self.idle.pop() {
             let validate = self.needs_validation(slot, now);
+            self.counters.immediate += 1;
             let lease = self.hand_out(slot, now);
             return Acquire::Ready { lease, validate };
         }
         if let Some(lease) = self.reserve() {
+            self.counters.immediate += 1;
             return Acquire::Create(lease);
         }
         let queue_full = |most| self.waiters.len() as u64 >= most;

@@ -32,5 +32,5 @@ pub use ledger::{Acquire, Condition, Grant, Ledger, Released};
 pub use metrics::PoolSeries;
 pub use refusal::{Refusal, acquire_timed_out, close_timed_out, connect_timed_out};
 pub use slot::Lease;
-pub use stats::{Counters, Stats};
+pub use stats::{Counters, Stats, Waits};
 pub use waiters::Ticket;

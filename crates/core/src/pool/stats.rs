@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::{ledger::Ledger, slot::State};
+use crate::metrics::DATABASE_SECONDS;
 
 /// A snapshot of a pool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,8 +35,30 @@ pub struct Counters {
     pub timeouts: u64,
     /// Leases reported as held too long.
     pub leaks: u64,
+    /// Borrowers that did not have to wait in the queue.
+    pub immediate: u64,
+    /// The waits of those that had to, until it was their turn.
+    pub waits: Waits,
     /// The longest wait in the queue so far, whether it ended with a lease or a timeout.
     pub longest_wait: Duration,
+}
+
+/// The number of waits by their duration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// For each bound of [`DATABASE_SECONDS`] those below it, and last those above them all.
+    pub counts: [u64; DATABASE_SECONDS.len() + 1],
+    /// Their sum.
+    pub sum: Duration,
+}
+
+impl Waits {
+    pub(super) fn count(&mut self, wait: Duration) {
+        let seconds = wait.as_secs_f64();
+        let bucket = DATABASE_SECONDS.partition_point(|bound| *bound < seconds);
+        self.counts[bucket] += 1;
+        self.sum += wait;
+    }
 }
 
 impl Ledger {
@@ -63,6 +86,7 @@ impl Ledger {
     pub fn counters(&self) -> Counters {
         Counters {
             longest_wait: self.waiters.longest_wait(),
+            waits: *self.waiters.waits(),
             ..self.counters
         }
     }

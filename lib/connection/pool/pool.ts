@@ -73,15 +73,9 @@ type NativeMessage =
   | { request?: undefined; event: 'leak'; objectId: number; heldMs: number; failure?: undefined }
   | { request?: undefined; event: Exclude<EventName, 'leak'>; objectId?: undefined; failure?: unknown };
 
+type Sizes = 'maxSize' | 'minSize' | 'maxConnecting';
 /** The options in force, in milliseconds. */
-type Options = Record<
-  | 'maxSize'
-  | 'minSize'
-  | 'maxConnecting'
-  | `${'maxIdleTime' | 'acquireTimeout' | 'releaseTimeout' | 'connectTimeout' | 'maxLifetime' | 'leakAfter'}Ms`
-  | `${'healthCheckInterval' | 'cleanupInterval'}Ms`,
-  number
->;
+type Options = Record<Sizes | `${Exclude<keyof PoolConfig, Sizes>}Ms`, number>;
 
 /**
  * A pool of reusable connections, which your factory creates. An object with `connect()` is connected before it is lent,

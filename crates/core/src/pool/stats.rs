@@ -73,7 +73,7 @@ impl Ledger {
             match slot.state {
                 State::Vacant => {}
                 State::Creating { .. } | State::InUse { .. } | State::Recycling => {
-                    stats.in_use += 1
+                    stats.in_use += 1;
                 }
                 State::Idle { .. } => stats.available += 1,
                 State::Closing => stats.closing += 1,

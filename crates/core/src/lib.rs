@@ -13,6 +13,7 @@ pub mod cursor;
 pub mod environment;
 pub mod error;
 pub mod health;
+pub mod json;
 pub mod limit;
 pub mod metrics;
 pub mod options;

@@ -8,7 +8,7 @@ use tokio::task;
 /// Runs `work`, which may block or take long, on a blocking thread.
 ///
 /// tokio panics when it has no blocking thread and the system grants it none: that is no defect of `work`.
-pub(crate) async fn run_blocking<T: Send + 'static>(
+pub async fn run_blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Outcome<T> {
     let Ok(task) = catch_unwind(AssertUnwindSafe(|| task::spawn_blocking(work))) else {

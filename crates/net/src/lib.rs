@@ -6,7 +6,7 @@
 
 #![forbid(unsafe_code)]
 
-mod blocking;
+pub mod blocking;
 pub mod dial;
 pub mod header;
 pub mod http;

@@ -9,5 +9,6 @@
 
 pub mod libsql;
 pub mod nixtla;
+pub mod postgres;
 pub mod sse;
 pub mod websocket;

@@ -7,7 +7,7 @@
 
 use std::fmt::Write;
 
-use moorline_core::error::Outcome;
+use moorline_core::{error::Outcome, json::quote};
 
 use crate::libsql::error::too_long;
 
@@ -216,26 +216,6 @@ pub fn encode_columns<C: AsRef<str>>(columns: impl Iterator<Item = (C, C)>) -> S
 
 fn is_safe(integer: i64) -> bool {
     (-MAX_SAFE_INTEGER..=MAX_SAFE_INTEGER).contains(&integer)
-}
-
-/// `text` as a JSON string. Most text needs no escape and is copied in one piece.
-fn quote(json: &mut String, text: &str) {
-    json.push('"');
-    let mut rest = text;
-    while let Some(at) = rest
-        .bytes()
-        .position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
-    {
-        json.push_str(&rest[..at]);
-        let _ = match rest.as_bytes()[at] {
-            b'\n' => write!(json, "\\n"),
-            byte @ (b'"' | b'\\') => write!(json, "\\{}", char::from(byte)),
-            byte => write!(json, "\\u{byte:04x}"),
-        };
-        rest = &rest[at + 1..];
-    }
-    json.push_str(rest);
-    json.push('"');
 }
 
 #[cfg(test)]

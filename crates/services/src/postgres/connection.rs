@@ -1,0 +1,215 @@
+//! One connection: what runs on it, and how that is given up.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::BytesMut;
+use moorline_core::{
+    error::{Delivery, Failure, Outcome},
+    sync::lock,
+};
+use moorline_net::dial::Dialer;
+use postgres_protocol::message::frontend;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    runtime::Handle,
+    time::timeout,
+};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    address::Address,
+    auth::Session,
+    driver::{Link, Listener, Request, RequestId, Response, TransactionStatus, Withdrawal},
+    error::{ServerMessage, lost},
+    result::ValueTypes,
+    statement::{Answer, Collector, Statement},
+};
+
+/// The time in which a server that was asked to cancel a request has to say that it was heard, and to answer it.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Hears of what happens on a connection without being asked for.
+pub trait ConnectionListener: Send + Sync + 'static {
+    /// A notice of the server.
+    fn on_notice(&self, _notice: ServerMessage) {}
+    /// A notification, of the server process with this number.
+    fn on_notification(&self, _process_id: i32, _channel: &str, _payload: &str) {}
+    /// The connection has ended; without a failure, as it was asked to.
+    fn on_end(&self, _failure: Option<&Failure>) {}
+}
+
+/// A connection on which a user has logged in.
+pub struct Connection {
+    link: Link,
+    process_id: i32,
+    canceller: Canceller,
+    parameters: Arc<Parameters>,
+    ended: CancellationToken,
+    runtime: Handle,
+}
+
+/// The parameters that the server tells of.
+#[derive(Default)]
+struct Parameters(Mutex<HashMap<String, String>>);
+
+/// Keeps parameters, and passes everything else on.
+struct Events {
+    parameters: Arc<Parameters>,
+    listener: Arc<dyn ConnectionListener>,
+}
+
+impl Listener for Events {
+    fn on_notice(&self, notice: ServerMessage) {
+        self.listener.on_notice(notice);
+    }
+    fn on_notification(&self, process_id: i32, channel: &str, payload: &str) {
+        self.listener.on_notification(process_id, channel, payload);
+    }
+    fn on_parameter(&self, name: &str, value: &str) {
+        lock(&self.parameters.0).insert(name.to_owned(), value.to_owned());
+    }
+    fn on_end(&self, failure: Option<&Failure>) {
+        self.listener.on_end(failure);
+    }
+}
+
+/// A request that can be given up.
+pub struct Ticket(RequestId);
+
+impl Connection {
+    /// A connection over a stream on which a session has begun; its driver runs on `runtime`.
+    pub(super) fn start<S>(
+        stream: S,
+        received: BytesMut,
+        session: Session,
+        canceller: Canceller,
+        listener: Arc<dyn ConnectionListener>,
+        runtime: &Handle,
+    ) -> Self
+    where
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+    {
+        let parameters = Arc::new(Parameters::default());
+        lock(&parameters.0).extend(session.parameters);
+        let events = Events {
+            parameters: Arc::clone(&parameters),
+            listener,
+        };
+        let (link, driver) = Link::new(stream, received, Arc::new(events));
+        let ended = CancellationToken::new();
+        let ends = ended.clone().drop_guard();
+        runtime.spawn(async move {
+            driver.await;
+            drop(ends);
+        });
+        Self {
+            link,
+            ended,
+            process_id: session.process_id,
+            canceller,
+            parameters,
+            runtime: runtime.clone(),
+        }
+    }
+
+    /// The number of the server process.
+    pub const fn process_id(&self) -> i32 {
+        self.process_id
+    }
+
+    /// The state of the transaction after the last answer.
+    pub fn transaction_status(&self) -> TransactionStatus {
+        self.link.status()
+    }
+
+    /// The value of a parameter that the server tells of, such as `server_version`.
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        lock(&self.parameters.0).get(name).cloned()
+    }
+
+    /// Whether it has ended, or is about to.
+    pub fn is_over(&self) -> bool {
+        self.link.is_over()
+    }
+
+    /// Whether nothing runs on it.
+    pub fn is_idle(&self) -> bool {
+        self.link.is_idle()
+    }
+
+    /// Ends it once everything is answered.
+    pub fn close(&self) {
+        self.link.close();
+    }
+
+    /// Ready when it has ended.
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
+    /// Runs a statement; what comes of it is given to `reply`. Statements are sent as they come, and answered in their order.
+    ///
+    /// # Errors
+    /// A statement that cannot be sent; then `reply` is not called.
+    pub fn run(
+        &self,
+        statement: &Statement<'_>,
+        types: ValueTypes,
+        reply: impl FnOnce(Answer) + Send + 'static,
+    ) -> Outcome<Ticket> {
+        let bytes = statement.encode()?;
+        let response: Box<dyn Response> = Box::new(Collector::new(types, reply));
+        Ok(Ticket(self.link.submit(Request { bytes, response })))
+    }
+
+    /// Gives a request up: takes it back, or has the server cancel it. What comes of it is given to its `reply` as ever.
+    pub fn cancel(&self, ticket: &Ticket) {
+        match self.link.withdraw(ticket.0) {
+            Withdrawal::Unsent(response) => {
+                response.on_lost(Failure::aborted().with_delivery(Delivery::None));
+            }
+            // It is not cancelled where that could hit another.
+            Withdrawal::Followed | Withdrawal::Answered => {}
+            Withdrawal::Held => {
+                let (link, canceller) = (self.link.clone(), self.canceller.clone());
+                self.runtime.spawn(async move {
+                    match timeout(CANCEL_TIMEOUT, canceller.cancel()).await {
+                        Ok(Ok(())) => link.release(),
+                        // Whether it comes late, and hits the next one, is not known.
+                        _ => link.close_held(),
+                    }
+                });
+            }
+        }
+    }
+}
+
+/// Asks a server to cancel what a session does.
+#[derive(Clone)]
+pub(super) struct Canceller {
+    pub(super) address: Address,
+    pub(super) dialer: Arc<Dialer>,
+    pub(super) process_id: i32,
+    pub(super) secret_key: i32,
+}
+
+impl Canceller {
+    /// Asks, and waits until the server has passed it on: from then on it hits nothing that is sent later.
+    async fn cancel(&self) -> Outcome<()> {
+        let mut stream = self.address.dial(&self.dialer).await?;
+        let mut request = BytesMut::new();
+        frontend::cancel_request(self.process_id, self.secret_key, &mut request);
+        let asked = async {
+            stream.write_all(&request).await?;
+            stream.flush().await?;
+            // It answers by ending the connection.
+            stream.read(&mut [0]).await
+        };
+        asked.await.map(drop).map_err(|error| lost(Some(&error)))
+    }
+}

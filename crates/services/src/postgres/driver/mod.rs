@@ -1,0 +1,339 @@
+//! The driver of a connection: writes what is handed over, and gives the answers to those who wait for them, in their order.
+//!
+//! Requests are written as they come, without waiting for the answers of those before.
+
+mod shared;
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+use moorline_core::error::{Failure, Outcome};
+use postgres_protocol::message::{
+    backend::{
+        ERROR_RESPONSE_TAG, NOTICE_RESPONSE_TAG, NOTIFICATION_RESPONSE_TAG, PARAMETER_STATUS_TAG,
+        READY_FOR_QUERY_TAG,
+    },
+    frontend,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::io::poll_read_buf;
+
+use self::shared::Shared;
+pub use self::shared::TransactionStatus;
+pub(super) use self::shared::{RequestId, Withdrawal};
+use super::{
+    error::{ServerMessage, lost, protocol_failure},
+    frame::{Fields, Frame, Phase, next_frame},
+};
+
+/// What one read takes at most.
+const READ_BYTES: usize = 32 * 1024;
+/// The messages after which others get their turn on the runtime's thread.
+const MESSAGES_IN_A_TURN: usize = 2_000;
+
+/// A request: what is written, and who reads the answer.
+pub(super) struct Request {
+    pub(super) bytes: BytesMut,
+    pub(super) response: Box<dyn Response>,
+}
+
+/// Reads the answer to one request. One of the last two calls ends it.
+pub(super) trait Response: Send {
+    /// A message of the answer. A failure is a violation of the protocol, and ends the connection.
+    fn on_message(&mut self, tag: u8, body: Bytes) -> Outcome<()>;
+    /// The answer is complete.
+    fn on_ready(self: Box<Self>, status: TransactionStatus);
+    /// The connection has ended before.
+    fn on_lost(self: Box<Self>, failure: Failure);
+}
+
+/// Hears what a server says without being asked.
+pub(super) trait Listener: Send + Sync + 'static {
+    /// A notice.
+    fn on_notice(&self, notice: ServerMessage);
+    /// A notification, of the server process with this number.
+    fn on_notification(&self, process_id: i32, channel: &str, payload: &str);
+    /// A parameter has this value now.
+    fn on_parameter(&self, name: &str, value: &str);
+    /// The connection has ended; without a failure, as it was asked to.
+    fn on_end(&self, failure: Option<&Failure>);
+}
+
+/// A connection whose driver runs. Clones are the same connection.
+#[derive(Clone)]
+pub(super) struct Link(Arc<Shared>);
+
+impl Link {
+    /// A connection over `stream`, on which the user has logged in, and what drives it. `received` is what came after that.
+    pub(super) fn new<S: AsyncRead + AsyncWrite + Unpin>(
+        stream: S,
+        received: BytesMut,
+        listener: Arc<dyn Listener>,
+    ) -> (Self, Driver<S>) {
+        let shared = Arc::new(Shared::default());
+        let driver = Driver {
+            stream,
+            shared: Arc::clone(&shared),
+            listener,
+            received,
+            outgoing: BytesMut::new(),
+            answering: None,
+            fatal: None,
+        };
+        (Self(shared), driver)
+    }
+
+    /// Hands a request over.
+    pub(super) fn submit(&self, request: Request) -> RequestId {
+        self.0.submit(request)
+    }
+
+    /// Takes back a request that is no longer wanted, as far as that can be done here.
+    pub(super) fn withdraw(&self, id: RequestId) -> Withdrawal {
+        self.0.withdraw(id)
+    }
+
+    /// Sends again what is handed over, after [`Withdrawal::Held`].
+    pub(super) fn release(&self) {
+        self.0.release();
+    }
+
+    /// The state of the transaction after the last answer.
+    pub(super) fn status(&self) -> TransactionStatus {
+        self.0.state().status
+    }
+
+    /// Whether it is over, or about to be.
+    pub(super) fn is_over(&self) -> bool {
+        self.0.state().is_over()
+    }
+
+    /// Whether nothing is to be answered.
+    pub(super) fn is_idle(&self) -> bool {
+        self.0.state().is_idle()
+    }
+
+    /// Ends it at once, after [`Withdrawal::Held`]; what was not answered is lost.
+    pub(super) fn close_held(&self) {
+        self.0.state().is_cut = true;
+        self.0.waker.wake();
+    }
+
+    /// Ends it once everything is answered.
+    pub(super) fn close(&self) {
+        self.0.state().is_closing = true;
+        self.0.waker.wake();
+    }
+}
+
+/// Drives a connection until it ends. Dropped, it cuts it.
+pub(super) struct Driver<S> {
+    stream: S,
+    shared: Arc<Shared>,
+    listener: Arc<dyn Listener>,
+    received: BytesMut,
+    /// Taken from what was handed over, and not written yet.
+    outgoing: BytesMut,
+    /// Whose answer is being read.
+    answering: Option<Box<dyn Response>>,
+    /// The error after which the server ends the connection.
+    fatal: Option<Failure>,
+}
+
+/// How a connection ends.
+enum End {
+    /// As it was asked to.
+    Closed,
+    Failed(Failure),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
+    fn poll_end(&mut self, context: &mut Context<'_>) -> Poll<End> {
+        self.shared.waker.register(context.waker());
+        if self.shared.state().is_cut {
+            return Poll::Ready(End::Failed(lost(None)));
+        }
+        if let Poll::Ready(end) = self.poll_read(context) {
+            return Poll::Ready(End::Failed(end));
+        }
+        match self.poll_write(context) {
+            Poll::Ready(Err(error)) => Poll::Ready(End::Failed(self.lost(Some(&error)))),
+            Poll::Ready(Ok(())) => Poll::Ready(End::Closed),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Writes what was handed over; ready when the connection is closed.
+    fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut wrote = false;
+        loop {
+            let mut state = self.shared.state();
+            if self.outgoing.is_empty() && !state.is_held {
+                std::mem::swap(&mut self.outgoing, &mut state.outgoing);
+            }
+            if self.outgoing.is_empty() {
+                let is_last = state.is_closing && state.exchanges.is_empty();
+                drop(state);
+                if is_last && self.answering.is_none() {
+                    return self.poll_terminate(context);
+                }
+                if wrote {
+                    ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+                }
+                return Poll::Pending;
+            }
+            drop(state);
+            let written = ready!(Pin::new(&mut self.stream).poll_write(context, &self.outgoing))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.outgoing.advance(written);
+            self.shared.state().count_written(written);
+            wrote = true;
+        }
+    }
+
+    /// Says goodbye, as far as the connection takes it at once: the server sees its end anyway.
+    fn poll_terminate(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut goodbye = BytesMut::new();
+        frontend::terminate(&mut goodbye);
+        let _ = Pin::new(&mut self.stream).poll_write(context, &goodbye);
+        let _ = Pin::new(&mut self.stream).poll_flush(context);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads what the server sends; ready when the connection is over.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<Failure> {
+        let mut messages = 0;
+        loop {
+            loop {
+                match next_frame(&mut self.received, Phase::Session) {
+                    Ok(None) => break,
+                    Ok(Some(frame)) => {
+                        if let Err(failure) = self.on_frame(frame) {
+                            return Poll::Ready(failure);
+                        }
+                    }
+                    Err(failure) => return Poll::Ready(failure),
+                }
+                messages += 1;
+                if messages == MESSAGES_IN_A_TURN {
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
+            self.received.reserve(READ_BYTES);
+            match ready!(poll_read_buf(
+                Pin::new(&mut self.stream),
+                context,
+                &mut self.received
+            )) {
+                Ok(0) => return Poll::Ready(self.lost(None)),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(self.lost(Some(&error))),
+            }
+        }
+    }
+
+    /// The end of the connection: what the server has said of it, if it has.
+    fn lost(&mut self, error: Option<&io::Error>) -> Failure {
+        self.fatal.take().unwrap_or_else(|| lost(error))
+    }
+
+    fn on_frame(&mut self, frame: Frame) -> Outcome<()> {
+        match frame.tag {
+            NOTICE_RESPONSE_TAG => {
+                if let Some(notice) = ServerMessage::parse(&frame.body) {
+                    self.listener.on_notice(notice);
+                }
+                Ok(())
+            }
+            NOTIFICATION_RESPONSE_TAG => {
+                let mut fields = Fields(&frame.body);
+                let process_id = fields.i32()?;
+                let (channel, payload) = (fields.text()?, fields.text()?);
+                self.listener.on_notification(process_id, channel, payload);
+                fields.finish()
+            }
+            PARAMETER_STATUS_TAG => {
+                let mut fields = Fields(&frame.body);
+                self.listener.on_parameter(fields.text()?, fields.text()?);
+                fields.finish()
+            }
+            READY_FOR_QUERY_TAG => self.on_ready(&frame.body),
+            ERROR_RESPONSE_TAG if self.ends_connection(&frame.body) => Ok(()),
+            tag => self.on_answer(tag, frame.body),
+        }
+    }
+
+    /// Keeps an error after which the server ends the connection: it is the end of whatever is not answered.
+    fn ends_connection(&mut self, body: &Bytes) -> bool {
+        let message = ServerMessage::parse(body);
+        let Some(message) = message.filter(ServerMessage::ends_connection) else {
+            return false;
+        };
+        self.fatal = Some(message.into_failure());
+        true
+    }
+
+    fn on_answer(&mut self, tag: u8, body: Bytes) -> Outcome<()> {
+        if self.answering.is_none() {
+            self.answering = self.shared.state().next_answer();
+        }
+        match &mut self.answering {
+            Some(response) => response.on_message(tag, body),
+            None => Err(protocol_failure("The server answered what was not asked")),
+        }
+    }
+
+    fn on_ready(&mut self, body: &[u8]) -> Outcome<()> {
+        let status = match body {
+            [letter] => TransactionStatus::from_letter(*letter),
+            _ => None,
+        };
+        let status =
+            status.ok_or_else(|| protocol_failure("The server is in a state that is none"))?;
+        let mut state = self.shared.state();
+        let answered = self.answering.take().or_else(|| state.next_answer());
+        state.end_answer(status);
+        drop(state);
+        match answered {
+            Some(response) => {
+                response.on_ready(status);
+                Ok(())
+            }
+            None => Err(protocol_failure("The server answered what was not asked")),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Future for Driver<S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let end = ready!(self.poll_end(context));
+        let failure = match end {
+            End::Closed => None,
+            End::Failed(failure) => Some(failure),
+        };
+        let answering = self.answering.take();
+        let closed = || lost(None);
+        self.shared
+            .end(answering, &failure.clone().unwrap_or_else(closed));
+        self.listener.on_end(failure.as_ref());
+        Poll::Ready(())
+    }
+}
+
+impl<S> Drop for Driver<S> {
+    fn drop(&mut self) {
+        // After its end this finds nobody waiting.
+        self.shared.end(self.answering.take(), &lost(None));
+    }
+}

@@ -21,6 +21,7 @@ mod metrics;
 mod nixtla;
 mod object_pool;
 mod options;
+mod postgres;
 mod resilience;
 mod sse;
 mod ssh;
@@ -48,6 +49,7 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     connection::metrics::register(&exports)?;
     metrics::register(&exports)?;
     object_pool::register(&exports)?;
+    postgres::register(&exports)?;
     webhook::register(&exports)?;
     websocket::register(&exports)?;
     Ok(())

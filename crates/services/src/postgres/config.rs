@@ -21,6 +21,8 @@ const DEFAULT_PORT: u64 = 5432;
 const APPLICATION_NAME: &str = "moorline";
 /// The time limit of one statement.
 const QUERY_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
+/// The time in which borrowers may finish when a pool ends.
+pub const DRAIN_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(5));
 /// The options that are called as the specification calls them.
 const NAMES: OptionNames = OptionNames {
     acquire_timeout: CONNECTION_TIMEOUT,

@@ -15,7 +15,7 @@ use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    config::Config,
+    config::{Config, DRAIN_TIMEOUT},
     connect::{Connector, Evict, PoolCell},
     connection::{Connection, Ticket},
     driver::TransactionStatus,
@@ -221,7 +221,7 @@ impl PostgresPool {
     }
 
     /// Ends the pool; true when no borrower had to be cut off.
-    pub async fn drain(&self, timeout: Limit<Duration>) -> bool {
-        self.pool.drain(timeout).await
+    pub async fn drain(&self, timeout: Option<Limit<Duration>>) -> bool {
+        self.pool.drain(timeout.unwrap_or(DRAIN_TIMEOUT)).await
     }
 }

@@ -1,0 +1,2 @@
+export declare function postgresTake(pool: Handle<PostgresPool>): number | undefined;
+export declare function postgresRelease(pool: Handle<PostgresPool>, lease: number, usable: boolean): boolean;

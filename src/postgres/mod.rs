@@ -1,0 +1,139 @@
+//! PostgreSQL: pools, leases and statements.
+
+mod encode;
+mod fast;
+
+use std::sync::Arc;
+
+use moorline_core::{
+    options::{OptionError, Options, PlainValue, Read},
+    pool::Lease,
+};
+use moorline_services::postgres::{
+    config::Config,
+    result::ValueTypes,
+    service::{CallLimits, OwnedStatement, OwnedValue, PostgresPool},
+};
+use napi::{Env, Result};
+use napi_derive::napi;
+
+use self::encode::{PoolEvents, encode_results};
+pub(crate) use self::fast::register;
+use crate::bridge::{
+    Argument, Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Value, promise, runtime,
+};
+
+/// Opens a pool. `variables` are environment variables; `listener` receives its events as JSON text.
+#[napi(catch_unwind, ts_return_type = "Handle<PostgresPool>")]
+pub fn postgres_open(
+    env: Env,
+    options: RawArgument,
+    variables: RawArgument,
+    #[napi(ts_arg_type = "(event: string) => void")] listener: Callback,
+) -> Result<Handle<PostgresPool>> {
+    let config = Config::read(&options.0, &variables.0).or_throw(&env)?;
+    let listener = Arc::new(PoolEvents(listener));
+    let pool = PostgresPool::open(&config, runtime(&env)?.clone(), listener);
+    Ok(Handle::new(pool))
+}
+
+/// Where the pool is connected to, without secrets.
+#[napi(catch_unwind)]
+pub fn postgres_name(pool: Handle<PostgresPool>) -> String {
+    pool.name().to_owned()
+}
+
+/// A lease, after waiting for a connection.
+#[napi(catch_unwind, ts_return_type = "Promise<number>")]
+pub fn postgres_acquire(
+    env: Env,
+    pool: Handle<PostgresPool>,
+    cancel: Option<Handle<Cancel>>,
+) -> Result<PromiseValue> {
+    let lease = pool.acquire(&Cancel::token(cancel.as_ref()));
+    promise(&env, async move {
+        Ok(Value::Number(lease.await?.number() as f64))
+    })
+}
+
+/// Runs a statement on `lease`, or on a connection that is borrowed for it: its results, each as text.
+#[napi(catch_unwind, ts_return_type = "Promise<string | string[]>")]
+pub fn postgres_query(
+    env: Env,
+    pool: Handle<PostgresPool>,
+    lease: Option<f64>,
+    text: Argument<String>,
+    values: RawArgument,
+    raw: bool,
+    timeout_ms: RawArgument,
+    cancel: Option<Handle<Cancel>>,
+) -> Result<PromiseValue> {
+    let statement = OwnedStatement {
+        text: text.value_or_throw("text")?,
+        values: read_values(values.0).or_throw(&env)?,
+    };
+    let types = if raw {
+        ValueTypes::Text
+    } else {
+        ValueTypes::Known
+    };
+    let limits = CallLimits {
+        timeout: Options::call_timeout(&timeout_ms.0).or_throw(&env)?,
+        cancel: Cancel::token(cancel.as_ref()),
+    };
+    let lease = lease.map(|lease| Lease::from_number(lease as u64));
+    promise(&env, async move {
+        let results = pool.run(lease, statement, types, limits).await?;
+        Ok(encode_results(results))
+    })
+}
+
+fn read_values(given: PlainValue) -> Read<Option<Vec<OwnedValue>>> {
+    let items = match given {
+        PlainValue::Undefined => return Ok(None),
+        PlainValue::List(items) => items,
+        other => return Err(OptionError::wrong_type("values", "an array", &other)),
+    };
+    let read = |(at, item)| {
+        Ok(match item {
+            PlainValue::Null => OwnedValue::Null,
+            PlainValue::Text(text) => OwnedValue::Text(text),
+            PlainValue::Bytes(bytes) => OwnedValue::Bytes(bytes),
+            other => {
+                let path = format!("values[{at}]");
+                return Err(OptionError::wrong_type(&path, "a value", &other));
+            }
+        })
+    };
+    let values: Read<Vec<_>> = items.into_iter().enumerate().map(read).collect();
+    values.map(Some)
+}
+
+/// The state of the transaction on a lease, by its letter, and the number of the server process.
+#[napi(
+    catch_unwind,
+    ts_return_type = "[status: string, processId: string] | null"
+)]
+pub fn postgres_describe_lease(pool: Handle<PostgresPool>, lease: f64) -> Option<Vec<String>> {
+    let connection = pool.connection(Lease::from_number(lease as u64)).ok()?;
+    let status = connection.transaction_status().letter().to_owned();
+    Some(vec![status, connection.process_id().to_string()])
+}
+
+/// Total, in use, available, waiting.
+#[napi(catch_unwind)]
+pub fn postgres_stats(pool: Handle<PostgresPool>) -> Vec<u32> {
+    let stats = pool.stats();
+    vec![stats.total, stats.in_use, stats.available, stats.waiting]
+}
+
+/// Ends the pool; true when no borrower had to be cut off.
+#[napi(catch_unwind, ts_return_type = "Promise<boolean>")]
+pub fn postgres_drain(
+    env: Env,
+    pool: Handle<PostgresPool>,
+    timeout_ms: RawArgument,
+) -> Result<PromiseValue> {
+    let timeout = Options::call_timeout(&timeout_ms.0).or_throw(&env)?;
+    promise(&env, async move { Ok(pool.drain(timeout).await) })
+}

@@ -8,17 +8,14 @@ use moorline_net::{
     dial::Dialer,
     pool::{Connect, Pool},
 };
-use tokio::{runtime::Handle, sync::oneshot};
+use tokio::runtime::Handle;
 
 use super::{
     address::Address,
     auth::{Login, log_in},
     config::Config,
     connection::{Canceller, Connection, ConnectionListener},
-    driver::TransactionStatus,
     error::SERVICE,
-    result::ValueTypes,
-    statement::Statement,
 };
 
 /// Opens connections to a server.
@@ -119,30 +116,19 @@ impl Connect for Connector {
     }
 
     fn needs_recycling(&self, connection: &Arc<Connection>) -> bool {
-        !connection.is_idle() || connection.transaction_status() != TransactionStatus::Idle
+        !connection.is_clean()
     }
 
     async fn recycle(&self, connection: &mut Arc<Connection>) -> Outcome<()> {
-        run(connection, "ROLLBACK").await
+        connection.clean().await
     }
 
     async fn validate(&self, connection: &mut Arc<Connection>) -> Outcome<()> {
-        run(connection, "").await
+        connection.run_to_end("").await
     }
 
     async fn close(&self, connection: Arc<Connection>) {
         connection.close();
         connection.ended().await;
     }
-}
-
-/// Runs a statement whose result does not matter.
-async fn run(connection: &Connection, text: &str) -> Outcome<()> {
-    let (sender, receiver) = oneshot::channel();
-    let statement = Statement { text, values: None };
-    connection.run(&statement, ValueTypes::Text, |(outcome, _)| {
-        let _ = sender.send(outcome);
-    })?;
-    let outcome = receiver.await.unwrap_or_else(|_| Err(Failure::defect()));
-    outcome.map(drop)
 }

@@ -16,6 +16,7 @@ use postgres_protocol::message::frontend;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     runtime::Handle,
+    sync::oneshot,
     time::timeout,
 };
 
@@ -27,6 +28,7 @@ use super::{
     driver::{Link, Listener, Request, RequestId, Response, TransactionStatus, Withdrawal},
     error::{ServerMessage, lost},
     result::ValueTypes,
+    session_state::SessionState,
     statement::{Answer, Collector, Statement},
 };
 
@@ -49,6 +51,7 @@ pub struct Connection {
     process_id: i32,
     canceller: Canceller,
     parameters: Arc<Parameters>,
+    state: Arc<SessionState>,
     ended: CancellationToken,
     runtime: Handle,
 }
@@ -113,6 +116,7 @@ impl Connection {
             process_id: session.process_id,
             canceller,
             parameters,
+            state: Arc::default(),
             runtime: runtime.clone(),
         }
     }
@@ -142,6 +146,35 @@ impl Connection {
         self.link.is_idle()
     }
 
+    /// Whether its borrower has left nothing that the next one must not find.
+    pub(super) fn is_clean(&self) -> bool {
+        let in_none = self.transaction_status() == TransactionStatus::Idle;
+        in_none && self.is_idle() && !self.state.is_changed()
+    }
+
+    /// Removes what its borrower has left.
+    pub(super) async fn clean(&self) -> Outcome<()> {
+        if !self.is_idle() || self.transaction_status() != TransactionStatus::Idle {
+            self.run_to_end("ROLLBACK").await?;
+        }
+        if self.state.is_changed() {
+            self.run_to_end("DISCARD ALL").await?;
+            self.state.reset();
+        }
+        Ok(())
+    }
+
+    /// Runs a statement whose result does not matter.
+    pub(super) async fn run_to_end(&self, text: &str) -> Outcome<()> {
+        let (sender, receiver) = oneshot::channel();
+        let statement = Statement { text, values: None };
+        self.run(&statement, ValueTypes::Text, |(outcome, _)| {
+            let _ = sender.send(outcome);
+        })?;
+        let outcome = receiver.await.unwrap_or_else(|_| Err(Failure::defect()));
+        outcome.map(drop)
+    }
+
     /// Ends it once everything is answered.
     pub fn close(&self) {
         self.link.close();
@@ -163,7 +196,9 @@ impl Connection {
         reply: impl FnOnce(Answer) + Send + 'static,
     ) -> Outcome<Ticket> {
         let bytes = statement.encode()?;
-        let response: Box<dyn Response> = Box::new(Collector::new(types, reply));
+        self.state.on_statement(statement.text);
+        let state = Arc::clone(&self.state);
+        let response: Box<dyn Response> = Box::new(Collector::new(types, state, reply));
         Ok(Ticket(self.link.submit(Request { bytes, response })))
     }
 

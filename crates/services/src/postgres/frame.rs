@@ -76,10 +76,6 @@ impl<'a> Fields<'a> {
         Ok(bytes)
     }
 
-    pub(super) fn u8(&mut self) -> Outcome<u8> {
-        Ok(u8::from_be_bytes(self.array()?))
-    }
-
     pub(super) fn i16(&mut self) -> Outcome<i16> {
         Ok(i16::from_be_bytes(self.array()?))
     }

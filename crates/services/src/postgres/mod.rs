@@ -10,4 +10,5 @@ pub mod error;
 mod frame;
 pub mod result;
 pub mod service;
+mod session_state;
 pub mod statement;

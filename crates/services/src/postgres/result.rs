@@ -342,7 +342,7 @@ mod tests {
         for broken in [
             row(&[]),
             row(&[None, None]),
-            row(&[Some("1")])[..7].to_vec(),
+            row(&[Some("1")])[..6].to_vec(),
         ] {
             assert_eq!(writer.row(&broken).unwrap_err().kind, Kind::Protocol);
         }

@@ -1,5 +1,7 @@
 //! Statements as they are sent, and what collects their answers.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use moorline_core::error::{Delivery, Failure, Kind, Outcome};
 use postgres_protocol::{
@@ -20,6 +22,7 @@ use super::{
     error::{failure_of, protocol_failure},
     frame::Fields,
     result::{Field, ResultText, ResultWriter, ValueTypes},
+    session_state::SessionState,
 };
 
 /// The number of values that a statement takes at most: it is counted in two bytes.
@@ -116,6 +119,7 @@ pub type Answer = (Outcome<Vec<ResultText>>, Option<TransactionStatus>);
 /// Collects the results of a request.
 pub(super) struct Collector<F> {
     types: ValueTypes,
+    state: Arc<SessionState>,
     writer: Option<ResultWriter>,
     results: Vec<ResultText>,
     failure: Option<Failure>,
@@ -123,9 +127,10 @@ pub(super) struct Collector<F> {
 }
 
 impl<F: FnOnce(Answer) + Send> Collector<F> {
-    pub(super) const fn new(types: ValueTypes, reply: F) -> Self {
+    pub(super) const fn new(types: ValueTypes, state: Arc<SessionState>, reply: F) -> Self {
         Self {
             types,
+            state,
             writer: None,
             results: Vec::new(),
             failure: None,
@@ -139,6 +144,7 @@ impl<F: FnOnce(Answer) + Send> Collector<F> {
     }
 
     fn complete(&mut self, tag: &str) {
+        self.state.on_tag(tag);
         let writer = self.writer.take();
         let writer = writer.unwrap_or_else(|| ResultWriter::new(&[], self.types));
         self.results.push(writer.finish(tag));

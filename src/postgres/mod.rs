@@ -82,10 +82,8 @@ pub fn postgres_query(
         cancel: Cancel::token(cancel.as_ref()),
     };
     let lease = lease.map(|lease| Lease::from_number(lease as u64));
-    promise(&env, async move {
-        let results = pool.run(lease, statement, types, limits).await?;
-        Ok(encode_results(results))
-    })
+    let running = Box::pin(pool.0.run(lease, statement, types, limits));
+    promise(&env, async move { Ok(encode_results(running.await?)) })
 }
 
 fn read_values(given: PlainValue) -> Read<Option<Vec<OwnedValue>>> {

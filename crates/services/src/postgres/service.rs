@@ -10,7 +10,7 @@ use moorline_core::{
     limit::Limit,
     pool::{Lease, Stats},
 };
-use moorline_net::pool::{Pool, PoolListener};
+use moorline_net::pool::{Pool, PoolListener, PooledConnection};
 use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +45,16 @@ pub enum OwnedValue {
     Text(String),
     /// In the binary format.
     Bytes(Vec<u8>),
+}
+
+impl OwnedValue {
+    fn borrow(&self) -> Value<'_> {
+        match self {
+            Self::Null => Value::Null,
+            Self::Text(text) => Value::Text(text),
+            Self::Bytes(bytes) => Value::Bytes(bytes),
+        }
+    }
 }
 
 /// The limits of a call.
@@ -88,9 +98,7 @@ impl PostgresPool {
 
     /// A free connection at once, if there is one.
     pub fn take(&self) -> Option<Lease> {
-        self.pool
-            .take()
-            .map(moorline_net::pool::PooledConnection::into_lease)
+        self.pool.take().map(PooledConnection::into_lease)
     }
 
     /// A connection, after waiting for a free one.
@@ -102,7 +110,7 @@ impl PostgresPool {
         async move {
             let acquired = acquired.await;
             acquired
-                .map(moorline_net::pool::PooledConnection::into_lease)
+                .map(PooledConnection::into_lease)
                 .map_err(|failure| failure.during(SERVICE, "connect"))
         }
     }
@@ -127,92 +135,56 @@ impl PostgresPool {
         Some(connection.transaction_status())
     }
 
-    /// Runs a statement on the connection of `lease`, or on one that is borrowed for it.
-    pub async fn run(
-        &self,
+    /// Runs a statement on the connection of `lease`, or on one that is borrowed for it. Calls on one lease keep the order in
+    /// which this was called, whichever of their futures is polled first.
+    pub fn run(
+        self: &Arc<Self>,
         lease: Option<Lease>,
         statement: OwnedStatement,
         types: ValueTypes,
         limits: CallLimits,
-    ) -> Outcome<Vec<ResultText>> {
-        let outcome = match lease {
-            Some(lease) => {
-                let connection = self.connection(lease)?;
-                self.run_on(&connection, &statement, types, &limits).await
-            }
-            None => {
-                let borrowed = self.pool.acquire(&limits.cancel).await;
-                let borrowed = borrowed.map_err(|failure| failure.during(SERVICE, "query"))?;
-                let connection = borrowed.with(|connection| Arc::clone(connection));
-                let closed = || Failure::new(Kind::Closed, "The pool was closed");
-                let connection = connection.ok_or_else(closed)?;
-                self.run_on(&connection, &statement, types, &limits).await
-            }
+    ) -> impl Future<Output = Outcome<Vec<ResultText>>> + Send + use<> {
+        let pool = Arc::clone(self);
+        let start = match lease {
+            Some(lease) => Start::Sent(
+                self.connection(lease)
+                    .and_then(|connection| Running::send(connection, &statement, types)),
+                None,
+            ),
+            None => match self.pool.take() {
+                Some(borrowed) => {
+                    let (running, borrowed) = Self::send_on(borrowed, &statement, types);
+                    Start::Sent(running, Some(borrowed))
+                }
+                None => Start::Waiting(Box::pin(self.pool.acquire(&limits.cancel))),
+            },
         };
-        outcome.map_err(|failure| failure.during(SERVICE, "query"))
+        async move {
+            let (running, _borrowed) = match start {
+                Start::Sent(running, borrowed) => (running, borrowed),
+                Start::Waiting(acquired) => {
+                    let borrowed = acquired.await.map_err(during_query)?;
+                    let (running, borrowed) = Self::send_on(borrowed, &statement, types);
+                    (running, Some(borrowed))
+                }
+            };
+            let limit = limits.timeout.unwrap_or(pool.query_timeout);
+            let outcome = running.map_err(during_query)?.end(limit, &limits.cancel);
+            outcome.await.map_err(during_query)
+        }
     }
 
-    async fn run_on(
-        &self,
-        connection: &Connection,
+    fn send_on(
+        borrowed: PooledConnection<Connector>,
         statement: &OwnedStatement,
         types: ValueTypes,
-        limits: &CallLimits,
-    ) -> Outcome<Vec<ResultText>> {
-        let (sender, mut receiver) = oneshot::channel();
-        let values: Option<Vec<_>> = statement.values.as_ref().map(|values| {
-            let borrow = |value| match value {
-                &OwnedValue::Null => Value::Null,
-                OwnedValue::Text(text) => Value::Text(text),
-                OwnedValue::Bytes(bytes) => Value::Bytes(bytes),
-            };
-            values.iter().map(borrow).collect()
-        });
-        let borrowed = Statement {
-            text: &statement.text,
-            values: values.as_deref(),
-        };
-        let ticket = connection.run(&borrowed, types, |(outcome, _)| {
-            let _ = sender.send(outcome);
-        })?;
-        let limit = limits.timeout.unwrap_or(self.query_timeout);
-        let ended = tokio::select! {
-            biased;
-            outcome = &mut receiver => return outcome.unwrap_or_else(|_| Err(Failure::defect())),
-            ended = Self::give_up(limit, &limits.cancel) => ended,
-        };
-        Self::cancel(connection, &ticket, receiver, ended).await
-    }
-
-    /// Waits for the end of the time, or of the caller's interest.
-    async fn give_up(limit: Limit<Duration>, cancel: &CancellationToken) -> Failure {
-        let cancelled = async {
-            cancel.cancelled().await;
-            Failure::aborted()
-        };
-        match limit {
-            Limit::Off => cancelled.await,
-            Limit::At(after) => timeout(after, cancelled).await.unwrap_or_else(|_| {
-                let message = format!("The statement took longer than {}ms", after.as_millis());
-                Failure::timed_out(Kind::Timeout, message, QUERY_TIMEOUT)
-            }),
-        }
-    }
-
-    /// Has the server cancel what is no longer wanted. The caller hears at once; nobody else gets the connection before the
-    /// server has answered.
-    async fn cancel(
-        connection: &Connection,
-        ticket: &Ticket,
-        mut receiver: oneshot::Receiver<Outcome<Vec<ResultText>>>,
-        ended: Failure,
-    ) -> Outcome<Vec<ResultText>> {
-        connection.cancel(ticket);
-        // What was not sent is known to have had no effect.
-        if let Ok(Err(failure)) = receiver.try_recv() {
-            return Err(ended.with_delivery(failure.delivery));
-        }
-        Err(ended.with_delivery(Delivery::Unknown))
+    ) -> (Outcome<Running>, PooledConnection<Connector>) {
+        let connection = borrowed.with(|connection| Arc::clone(connection));
+        let closed = || Failure::new(Kind::Closed, "The pool was closed").with_attempts(0);
+        let sent = connection
+            .ok_or_else(closed)
+            .and_then(|connection| Running::send(connection, statement, types));
+        (sent, borrowed)
     }
 
     /// The current sizes.
@@ -224,4 +196,85 @@ impl PostgresPool {
     pub async fn drain(&self, timeout: Option<Limit<Duration>>) -> bool {
         self.pool.drain(timeout.unwrap_or(DRAIN_TIMEOUT)).await
     }
+}
+
+/// How far a call has come when it returns.
+enum Start<F> {
+    /// Its statement was handed over; with the connection that was borrowed for it.
+    Sent(Outcome<Running>, Option<PooledConnection<Connector>>),
+    /// It waits for a connection.
+    Waiting(F),
+}
+
+fn during_query(failure: Failure) -> Failure {
+    failure.during(SERVICE, "query")
+}
+
+/// A statement that was handed over.
+struct Running {
+    connection: Arc<Connection>,
+    ticket: Ticket,
+    receiver: oneshot::Receiver<Outcome<Vec<ResultText>>>,
+}
+
+impl Running {
+    fn send(
+        connection: Arc<Connection>,
+        statement: &OwnedStatement,
+        types: ValueTypes,
+    ) -> Outcome<Self> {
+        let values: Option<Vec<_>> = statement
+            .values
+            .as_ref()
+            .map(|values| values.iter().map(OwnedValue::borrow).collect());
+        let borrowed = Statement {
+            text: &statement.text,
+            values: values.as_deref(),
+        };
+        let (sender, receiver) = oneshot::channel();
+        let ticket = connection.run(&borrowed, types, |(outcome, _)| {
+            let _ = sender.send(outcome);
+        })?;
+        Ok(Self {
+            connection,
+            ticket,
+            receiver,
+        })
+    }
+
+    /// Its outcome. When the time is over, or the caller gives up, the server is asked to cancel it; the caller hears at once,
+    /// and nobody else gets the connection before the server has answered.
+    async fn end(
+        mut self,
+        limit: Limit<Duration>,
+        cancel: &CancellationToken,
+    ) -> Outcome<Vec<ResultText>> {
+        let given_up = tokio::select! {
+            biased;
+            outcome = &mut self.receiver => return outcome.unwrap_or_else(|_| Err(Failure::defect())),
+            given_up = give_up(limit, cancel) => given_up,
+        };
+        self.connection.cancel(&self.ticket);
+        // What was not sent is known to have had no effect.
+        let delivery = match self.receiver.try_recv() {
+            Ok(Err(failure)) => failure.delivery,
+            _ => Delivery::Unknown,
+        };
+        Err(given_up.with_delivery(delivery))
+    }
+}
+
+/// Waits for the end of the time, or of the caller's interest.
+async fn give_up(limit: Limit<Duration>, cancel: &CancellationToken) -> Failure {
+    let cancelled = async {
+        cancel.cancelled().await;
+        Failure::aborted()
+    };
+    let Limit::At(after) = limit else {
+        return cancelled.await;
+    };
+    timeout(after, cancelled).await.unwrap_or_else(|_| {
+        let message = format!("The statement took longer than {}ms", after.as_millis());
+        Failure::timed_out(Kind::Timeout, message, QUERY_TIMEOUT)
+    })
 }

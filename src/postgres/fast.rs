@@ -1,9 +1,9 @@
 //! The calls that every borrower makes, written by hand.
 
-use std::ffi::CStr;
+use std::{ffi::CStr, sync::Arc};
 
 use moorline_core::pool::Lease;
-use moorline_services::postgres::service::PostgresPool;
+use moorline_services::postgres::{connection::Connection, service::PostgresPool};
 use napi::Result;
 
 use crate::bridge::{Call, Exports, Function, ReturnValue};
@@ -11,6 +11,8 @@ use crate::bridge::{Call, Exports, Function, ReturnValue};
 /// Adds the hand-written functions.
 pub(crate) fn register(exports: &Exports) -> Result<()> {
     exports.add::<Take>()?;
+    exports.add::<ConnectionId>()?;
+    exports.add::<TransactionStatus>()?;
     exports.add::<Release>()
 }
 
@@ -26,6 +28,36 @@ impl Function for Take {
                 ReturnValue::Number(lease.number() as f64)
             })
     }
+}
+
+/// `postgresConnectionId(pool, lease)`: the number of the connection in this process; undefined when the lease is not held.
+struct ConnectionId;
+
+impl Function for ConnectionId {
+    const NAME: &'static CStr = c"postgresConnectionId";
+    fn run(call: &Call) -> ReturnValue {
+        leased(call).map_or(ReturnValue::Undefined, |connection| {
+            ReturnValue::Number(connection.id() as f64)
+        })
+    }
+}
+
+/// `postgresTransactionStatus(pool, lease)`: the letter of the state of the transaction, as a number; undefined when the lease is
+/// not held.
+struct TransactionStatus;
+
+impl Function for TransactionStatus {
+    const NAME: &'static CStr = c"postgresTransactionStatus";
+    fn run(call: &Call) -> ReturnValue {
+        leased(call).map_or(ReturnValue::Undefined, |connection| {
+            ReturnValue::Integer(connection.transaction_status().letter().into())
+        })
+    }
+}
+
+fn leased(call: &Call) -> Option<Arc<Connection>> {
+    let (pool, lease) = call.handle::<PostgresPool>(0).zip(call.number(1))?;
+    pool.connection(Lease::from_number(lease as u64)).ok()
 }
 
 /// `postgresRelease(pool, lease, usable)`: false when it is not held.

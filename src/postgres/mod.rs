@@ -107,15 +107,11 @@ fn read_values(given: PlainValue) -> Read<Option<Vec<OwnedValue>>> {
     values.map(Some)
 }
 
-/// The state of the transaction on a lease, by its letter, and the number of the server process.
-#[napi(
-    catch_unwind,
-    ts_return_type = "[status: string, processId: string] | null"
-)]
-pub fn postgres_describe_lease(pool: Handle<PostgresPool>, lease: f64) -> Option<Vec<String>> {
+/// The number of the server process of a lease; null when it is not held.
+#[napi(catch_unwind)]
+pub fn postgres_process_id(pool: Handle<PostgresPool>, lease: f64) -> Option<i32> {
     let connection = pool.connection(Lease::from_number(lease as u64)).ok()?;
-    let status = connection.transaction_status().letter().to_owned();
-    Some(vec![status, connection.process_id().to_string()])
+    Some(connection.process_id())
 }
 
 /// Total, in use, available, waiting.

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -35,6 +38,9 @@ use super::{
 /// The time in which a server that was asked to cancel a request has to say that it was heard, and to answer it.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The number of the next connection.
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
 /// Hears of what happens on a connection without being asked for.
 pub trait ConnectionListener: Send + Sync + 'static {
     /// A notice of the server.
@@ -48,6 +54,7 @@ pub trait ConnectionListener: Send + Sync + 'static {
 /// A connection on which a user has logged in.
 pub struct Connection {
     link: Link,
+    id: u64,
     process_id: i32,
     canceller: Canceller,
     parameters: Arc<Parameters>,
@@ -112,6 +119,7 @@ impl Connection {
         });
         Self {
             link,
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             ended,
             process_id: session.process_id,
             canceller,
@@ -119,6 +127,11 @@ impl Connection {
             state: Arc::default(),
             runtime: runtime.clone(),
         }
+    }
+
+    /// Its number in this process.
+    pub const fn id(&self) -> u64 {
+        self.id
     }
 
     /// The number of the server process.

@@ -35,11 +35,11 @@ impl TransactionStatus {
     }
 
     /// The letter that stands for it in the protocol.
-    pub const fn letter(self) -> &'static str {
+    pub const fn letter(self) -> u8 {
         match self {
-            Self::Idle => "I",
-            Self::Active => "T",
-            Self::Failed => "E",
+            Self::Idle => b'I',
+            Self::Active => b'T',
+            Self::Failed => b'E',
         }
     }
 }

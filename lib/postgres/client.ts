@@ -1,0 +1,82 @@
+import { EventEmitter } from 'node:events';
+import { inspect } from 'node:util';
+
+import { type Handle, native, type PostgresPool } from '../runtime/native';
+import { releasedError } from './error';
+import { type QueryConfig, runQuery } from './query';
+import type { QueryResult } from './result';
+import type { TypeParsers } from './types';
+
+/** The state of a client's transaction: in none, in one, in one that failed and has to be rolled back. */
+export type TransactionStatus = 'I' | 'T' | 'E';
+
+/** @internal What a client needs of its pool. */
+export interface ClientOwner {
+  readonly handle: Handle<PostgresPool>;
+  readonly types: TypeParsers | undefined;
+  onRelease(client: PostgresClient, destroyed: boolean): void;
+}
+
+/**
+ * A connection that is borrowed from a pool, until it is released. The pool removes what its borrower leaves on it before anybody else
+ * gets it: an open transaction, settings, `LISTEN`, advisory locks, temporary tables.
+ */
+export class PostgresClient extends EventEmitter {
+  /** The number of the server process. */
+  readonly processID: number;
+  readonly #owner: ClientOwner;
+  #lease: number | undefined;
+
+  /** @internal */
+  constructor(owner: ClientOwner, lease: number) {
+    super();
+    this.#owner = owner;
+    this.#lease = lease;
+    this.processID = native.postgresProcessId(owner.handle, lease) ?? 0;
+  }
+
+  /** @internal It is lent again. */
+  lend(lease: number): void {
+    this.#lease = lease;
+  }
+
+  /** The state of the transaction after the last answer; undefined after the release. */
+  get transactionStatus(): TransactionStatus | undefined {
+    if (this.#lease === undefined) return undefined;
+    const letter = native.postgresTransactionStatus(this.#owner.handle, this.#lease);
+    return letter === undefined ? undefined : (String.fromCharCode(letter) as TransactionStatus);
+  }
+
+  /**
+   * Runs a statement, or several in one text without values. Statements are sent as they are called, without waiting for the results of
+   * those before, and run in that order.
+   *
+   * @throws PostgresError
+   */
+  query<Row = any>(query: string | QueryConfig, values?: readonly unknown[]): Promise<QueryResult<Row>> {
+    const lease = this.#lease;
+    if (lease === undefined) return Promise.reject(releasedError());
+    const { handle, types } = this.#owner;
+    return runQuery<Row>(handle, lease, types, query, values);
+  }
+
+  /** Gives the connection back; with an argument it is closed. Called again, it does nothing. */
+  release(destroy?: boolean | Error): void {
+    const lease = this.#lease;
+    if (lease === undefined) return;
+    this.#lease = undefined;
+    const destroyed = Boolean(destroy);
+    native.postgresRelease(this.#owner.handle, lease, !destroyed);
+    this.#owner.onRelease(this, destroyed);
+  }
+
+  /** The same as `release`. */
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  /** @internal */
+  [inspect.custom](): string {
+    return `${this.constructor.name} ${inspect({ processID: this.processID, released: this.#lease === undefined })}`;
+  }
+}

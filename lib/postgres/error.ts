@@ -1,0 +1,79 @@
+import { type ErrorFields, failureRecord, MoorlineError, toMoorlineError } from '../runtime/error';
+
+/** The fields of an error of the server, by the names that `pg` gives them; its detail is apart. */
+const SERVER_FIELDS = [
+  'severity',
+  'hint',
+  'position',
+  'internalPosition',
+  'internalQuery',
+  'where',
+  'schema',
+  'table',
+  'column',
+  'dataType',
+  'constraint',
+  'file',
+  'line',
+  'routine',
+] as const;
+
+/**
+ * A failure of an operation on PostgreSQL. `code` is the SQLSTATE of an error of the server, whose fields have the names that `pg`
+ * gives them; the text that `pg` calls `detail` is `serverDetail`.
+ *
+ * @example
+ * ```ts
+ * import { PostgresConnectionManager, PostgresError } from 'moorline';
+ *
+ * const manager = new PostgresConnectionManager({ host: 'localhost', user: 'app', database: 'app', tunnel: false });
+ * try {
+ *   await manager.query('INSERT INTO users (id) VALUES ($1)', [1]);
+ * } catch (error) {
+ *   if (error instanceof PostgresError && error.code === '23505') console.log(error.constraint); // users_pkey
+ * }
+ * ```
+ */
+export class PostgresError extends MoorlineError {
+  /** `ERROR`, `FATAL` or `PANIC`. */
+  readonly severity?: string;
+  /** What the server says in more words. */
+  readonly serverDetail?: string;
+  /** What the server suggests. */
+  readonly hint?: string;
+  /** The position in the text, in characters from 1. */
+  readonly position?: string;
+  /** The position in `internalQuery`. */
+  readonly internalPosition?: string;
+  /** The statement that the server generated itself. */
+  readonly internalQuery?: string;
+  /** The context, such as the call stack of functions. */
+  readonly where?: string;
+  readonly schema?: string;
+  readonly table?: string;
+  readonly column?: string;
+  readonly dataType?: string;
+  readonly constraint?: string;
+  /** The place in the source of the server. */
+  readonly file?: string;
+  readonly line?: string;
+  readonly routine?: string;
+
+  constructor(message: string, fields: ErrorFields, options?: ErrorOptions) {
+    const { server, ...detail } = { ...fields.detail } as { server?: Record<string, string> };
+    const { detail: _, ...others } = fields;
+    super(message, Object.keys(detail).length > 0 ? { ...others, detail } : others, options);
+    if (!server) return;
+    for (const name of SERVER_FIELDS) {
+      if (server[name] !== undefined) Object.assign(this, { [name]: server[name] });
+    }
+    if (server['detail'] !== undefined) this.serverDetail = server['detail'];
+  }
+}
+
+/** The error in what the addon rejected with. */
+export function toPostgresError(rejection: unknown): unknown {
+  const record = failureRecord(rejection);
+  if (record?.service !== 'postgres') return toMoorlineError(rejection);
+  return new PostgresError(record.message, record, record.cause && { cause: record.cause });
+}

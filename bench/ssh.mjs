@@ -192,7 +192,7 @@ const streaming = (count, operate) => async () => {
 
 let lines = 0;
 async function echoLine(name, stream) {
-  const line = Buffer.from(String((lines += 1)).padStart(LINE_BYTES, '.'));
+  const line = Buffer.from(String((lines += 1)).padStart(LINE_BYTES, '-'));
   let echoed = Buffer.alloc(0);
   const done = reading(
     stream,

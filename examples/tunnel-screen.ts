@@ -77,7 +77,6 @@ export class Screen {
 /** The text up to a width, with the colours that it has. */
 function cutTo(width: number, text: string): string {
   let left = width;
-  // eslint-disable-next-line no-control-regex
   const cut = text.replace(/(\x1b\[\d+m)|[^]/gu, (character, colour) => (colour || left-- > 0 ? character : ''));
   return hasColours ? `${cut}\x1b[0m` : cut;
 }

@@ -117,7 +117,6 @@ describe('examples/tunnel.ts', { skip, timeout: 120_000 }, () => {
     const printed = stripVTControlCharacters(stdout);
     assert.equal(code, 0, printed);
     assert.match(printed, LAST);
-    // eslint-disable-next-line no-control-regex
     const pictures = stdout.split(/\x1b\[\d+A/).map(stripVTControlCharacters);
     assert.ok(pictures.length > 20, `${pictures.length} pictures`);
     const shows = (...parts: RegExp[]) => pictures.some((picture) => parts.every((part) => part.test(picture)));

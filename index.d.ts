@@ -1899,6 +1899,8 @@ export interface PoolConfig {
   cleanupInterval?: number | undefined;
   /** The time limit for creating a connection. Default: 30 s. */
   connectTimeout?: number | undefined;
+  /** The maximum number of connections that are created at once. Default: 4. */
+  maxConnecting?: number | undefined;
   /** The maximum age of a connection, ±25 %; a borrowed connection is not closed for its age. Default: 1800 s. */
   maxLifetime?: number | undefined;
   /**
@@ -3686,6 +3688,116 @@ export declare function getWebhookVerifier(
 ): WebhookVerifier;
 /** Removes all shared verifiers. */
 export declare function resetWebhookVerifiers(): void;
+/** Values of labels by their names. A label that is not given is empty. */
+export type MetricLabels = Readonly<Record<string, string | number>>;
+/** One series of a {@link Counter}. */
+export interface CounterSeries {
+  /** Adds 1, or a number that is not negative. */
+  inc(value?: number): void;
+}
+/** One series of a {@link Gauge}. */
+export interface GaugeSeries {
+  /** Adds 1, or a number. */
+  inc(value?: number): void;
+  /** Subtracts 1, or a number. */
+  dec(value?: number): void;
+  /** Replaces the value. */
+  set(value: number): void;
+  /** Returns a function that sets the value to the seconds since, and returns them. */
+  startTimer(): () => number;
+}
+/** One series of a {@link Histogram}. */
+export interface HistogramSeries {
+  /** Counts a value. */
+  observe(value: number): void;
+  /** Returns a function that counts the seconds since, and returns them. */
+  startTimer(): () => number;
+}
+/** A number that only grows, by the values of its labels. */
+export interface Counter extends CounterSeries {
+  inc(value?: number): void;
+  inc(labels: MetricLabels, value?: number): void;
+  /** Returns the series with these values: by name, or in the order of the labels. */
+  labels(labels: MetricLabels): CounterSeries;
+  labels(...values: (string | number)[]): CounterSeries;
+}
+/** A number that goes up and down, by the values of its labels. */
+export interface Gauge extends GaugeSeries {
+  inc(value?: number): void;
+  inc(labels: MetricLabels, value?: number): void;
+  dec(value?: number): void;
+  dec(labels: MetricLabels, value?: number): void;
+  set(value: number): void;
+  set(labels: MetricLabels, value: number): void;
+  /** Returns a function that sets the value to the seconds since, and returns them; labels may be added then. */
+  startTimer(labels?: MetricLabels): (labels?: MetricLabels) => number;
+  /** Returns the series with these values: by name, or in the order of the labels. */
+  labels(labels: MetricLabels): GaugeSeries;
+  labels(...values: (string | number)[]): GaugeSeries;
+}
+/** Counts of values by range, and their sum, by the values of its labels. */
+export interface Histogram extends HistogramSeries {
+  observe(value: number): void;
+  observe(labels: MetricLabels, value: number): void;
+  /** Returns a function that counts the seconds since, and returns them; labels may be added then. */
+  startTimer(labels?: MetricLabels): (labels?: MetricLabels) => number;
+  /** Returns the series with these values: by name, or in the order of the labels. */
+  labels(labels: MetricLabels): HistogramSeries;
+  labels(...values: (string | number)[]): HistogramSeries;
+}
+/**
+ * Returns the counter of this name in the metrics of the process, which {@link metricsText} shows, with `_total` at the end of
+ * its name. Called again with the same labels, it counts in the same series.
+ *
+ * @throws TypeError for a name that Prometheus does not allow, that begins with `moorline_`, or that is another metric's.
+ *
+ * @example
+ * ```ts
+ * import { counter, metricsText } from 'moorline';
+ *
+ * const orders = counter('orders', 'Orders that were taken.', ['country']);
+ * orders.inc({ country: 'NO' });
+ * orders.labels('SE').inc(2);
+ * console.log(metricsText().includes('orders_total{country="SE"} 2')); // true
+ * ```
+ */
+export declare function counter(name: string, help: string, labels?: readonly string[]): Counter;
+/**
+ * Returns the gauge of this name in the metrics of the process, which {@link metricsText} shows until the process ends.
+ *
+ * @throws TypeError as `counter`.
+ *
+ * @example
+ * ```ts
+ * import { gauge } from 'moorline';
+ *
+ * const waiting = gauge('orders_waiting', 'Orders that wait for their parcel.');
+ * waiting.set(3);
+ * waiting.dec();
+ * ```
+ */
+export declare function gauge(name: string, help: string, labels?: readonly string[]): Gauge;
+/**
+ * Returns the histogram of this name in the metrics of the process, which {@link metricsText} shows. `buckets` are the upper bounds
+ * of its ranges, ascending. Default: 0.005 to 10, for seconds.
+ *
+ * @throws TypeError as `counter`, and for buckets that do not ascend.
+ *
+ * @example
+ * ```ts
+ * import { histogram } from 'moorline';
+ *
+ * const seconds = histogram('parcel_seconds', 'Time to pack a parcel.', ['size']);
+ * const end = seconds.startTimer({ size: 'small' });
+ * console.log(end() < 10); // true
+ * ```
+ */
+export declare function histogram(
+  name: string,
+  help: string,
+  labels?: readonly string[],
+  buckets?: readonly number[],
+): Histogram;
 /**
  * Returns the metrics of this process as Prometheus text (format 0.0.4), the response of a `/metrics` route: requests,
  * attempts, messages and states of connections with `monitoring`, connections of pools, health checks, policies and circuit

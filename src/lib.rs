@@ -46,6 +46,7 @@ pub fn load(exports: Object, env: Env) -> Result<()> {
     #[cfg(feature = "test-hooks")]
     exports.add::<test_hooks::Panic>()?;
     connection::metrics::register(&exports)?;
+    metrics::register(&exports)?;
     object_pool::register(&exports)?;
     webhook::register(&exports)?;
     websocket::register(&exports)?;

@@ -188,6 +188,7 @@ describe('a pool', () => {
     assert.deepEqual([total, inUse, available], [2, 0, value('connections', { state: 'idle' })]);
     await pool.drain();
     assert.deepEqual([value('acquired_total'), value('closed_total'), value('connections')], [7, 2, undefined]);
+    assert.equal(value('wait_seconds_count'), 7);
   });
 
   test('of your own shows the same under the name of its connections', async (t) => {

@@ -12,7 +12,7 @@ export type { Delivery, ErrorDetail, ErrorFields, ErrorKind } from '../runtime/e
 export type { CallOptions } from '../runtime/native-call';
 export type { EventFacts, EventMap, EventName, MoorlineEvent } from '../runtime/emitter';
 export type { ErrorMatcher } from '../runtime/error-matcher';
-export { metricsText } from '../runtime/metrics';
+export * from '../metrics';
 export type { NixtlaTls } from '../runtime/tls';
 export { setLogger } from '../runtime/logger';
 export type { Logger, LogLevel, LogRecord } from '../runtime/logger';

@@ -48,6 +48,7 @@ pub(super) fn encode_config(config: &ConnectionPoolConfig) -> Json {
         "connectTimeoutMs": ms(config.connect_timeout),
         "healthCheckIntervalMs": limit(config.health_check_interval),
         "cleanupIntervalMs": limit(config.cleanup_interval),
+        "maxConnecting": config.ledger.max_connecting.get(),
         "maxLifetimeMs": limit(config.ledger.max_lifetime),
         "leakAfterMs": limit(config.ledger.leak_after),
     })

@@ -226,6 +226,7 @@ describe('ConnectionPool', () => {
       connectTimeoutMs: 30_000,
       healthCheckIntervalMs: 60_000,
       cleanupIntervalMs: 120_000,
+      maxConnecting: 4,
       maxLifetimeMs: 1_800_000,
       leakAfterMs: 30_000,
     });

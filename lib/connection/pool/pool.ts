@@ -34,6 +34,8 @@ export interface PoolConfig {
   cleanupInterval?: number | undefined;
   /** The time limit for creating a connection. Default: 30 s. */
   connectTimeout?: number | undefined;
+  /** The maximum number of connections that are created at once. Default: 4. */
+  maxConnecting?: number | undefined;
   /** The maximum age of a connection, ±25 %; a borrowed connection is not closed for its age. Default: 1800 s. */
   maxLifetime?: number | undefined;
   /**
@@ -71,14 +73,9 @@ type NativeMessage =
   | { request?: undefined; event: 'leak'; objectId: number; heldMs: number; failure?: undefined }
   | { request?: undefined; event: Exclude<EventName, 'leak'>; objectId?: undefined; failure?: unknown };
 
+type Sizes = 'maxSize' | 'minSize' | 'maxConnecting';
 /** The options in force, in milliseconds. */
-type Options = Record<
-  | 'maxSize'
-  | 'minSize'
-  | `${'maxIdleTime' | 'acquireTimeout' | 'releaseTimeout' | 'connectTimeout' | 'maxLifetime' | 'leakAfter'}Ms`
-  | `${'healthCheckInterval' | 'cleanupInterval'}Ms`,
-  number
->;
+type Options = Record<Sizes | `${Exclude<keyof PoolConfig, Sizes>}Ms`, number>;
 
 /**
  * A pool of reusable connections, which your factory creates. An object with `connect()` is connected before it is lent,

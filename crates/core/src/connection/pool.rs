@@ -32,7 +32,7 @@ const CREATION_RETRY: RetryPolicy = RetryPolicy {
 /// The options of one pool, complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionPoolConfig {
-    /// `maxSize`, `minSize` (0), `maxIdleTime` (300 s), `acquireTimeout` (10 s), `maxLifetime` (30 min), `leakAfter`
+    /// `maxSize`, `minSize` (0), `maxConnecting` (4), `maxIdleTime` (300 s), `acquireTimeout` (10 s), `maxLifetime` (30 min), `leakAfter`
     /// (30 s, in production off).
     pub ledger: LedgerConfig,
     /// `connectTimeout`: how long making a connection may take (30 s).
@@ -66,6 +66,11 @@ impl ConnectionPoolConfig {
                 idle_timeout: options.seconds_limit("maxIdleTime", MAX_IDLE_TIME, 0.001)?,
                 acquire_timeout: options.seconds_limit("acquireTimeout", ACQUIRE_TIMEOUT, 0.0)?,
                 max_lifetime: options.seconds_limit("maxLifetime", defaults.max_lifetime, 0.001)?,
+                max_connecting: options.integer_limit(
+                    "maxConnecting",
+                    defaults.max_connecting,
+                    1..=MAX_POOL_SIZE,
+                )?,
                 leak_after: options.seconds_limit("leakAfter", defaults.leak_after, 0.001)?,
                 ..defaults
             },

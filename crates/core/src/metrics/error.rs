@@ -7,6 +7,8 @@ use std::fmt;
 pub enum MetricError {
     /// A metric or label name that Prometheus does not allow.
     BadName(String),
+    /// A name of a user's that begins like those of this package.
+    Reserved(String),
     /// The name is taken by a family of another type or with other labels or buckets.
     Taken(String),
     /// Not as many label values as label names.
@@ -24,6 +26,12 @@ impl fmt::Display for MetricError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::BadName(name) => write!(f, "'{name}' is not a valid name for a metric or label"),
+            Self::Reserved(name) => {
+                write!(
+                    f,
+                    "'{name}' must not begin with moorline_: those are this package's own"
+                )
+            }
             Self::Taken(name) => {
                 write!(
                     f,

@@ -9,13 +9,16 @@ use std::borrow::Cow;
 
 mod error;
 mod exposition;
+mod names;
 mod registry;
 mod series;
+mod user;
 
 pub use error::MetricError;
 pub use exposition::{MetricType, TextExposition};
 pub use registry::Registry;
 pub use series::{Counter, Gauge, Histogram, HistogramSnapshot};
+pub use user::{MetricDefinition, UserSeries};
 
 /// Bucket bounds in seconds for requests over HTTP (OpenTelemetry's advice).
 pub const HTTP_SECONDS: [f64; 14] = [

@@ -5,19 +5,16 @@ use std::{
     sync::{Arc, LazyLock, Mutex, MutexGuard, Weak},
 };
 
-use super::{Counter, Gauge, Histogram, MetricError, MetricType, TextExposition, shorten};
+use super::{
+    Counter, Gauge, Histogram, MetricDefinition, MetricError, MetricType, TextExposition,
+    names::{bounded_label_values, check_bounds, is_valid_name, total_name},
+};
 use crate::sync::lock;
-
-/// The number of names that are told apart under one label. Further ones, such as ids given as names, share one row
-/// named [`OTHER`], so that memory does not grow without end.
-const MAX_NAMES: usize = 1_000;
-const OTHER: &str = "other";
 
 /// All families of a process or a service.
 ///
-/// The first label of a family names what it counts. Its values are the user's, so they are bounded: in length, and in
-/// number for all families with that label together, so that what is folded in one is folded in all. The other labels
-/// have a handful of values, which are kept.
+/// The values of labels are the user's, so they are bounded: in length, and in number for all families with a label of that
+/// name together, so that what is folded in one is folded in all.
 #[derive(Debug, Default)]
 pub struct Registry {
     entries: Mutex<Entries>,
@@ -26,6 +23,8 @@ pub struct Registry {
 #[derive(Debug, Default)]
 struct Entries {
     families: BTreeMap<String, Family>,
+    /// Gauges that stay, whether anybody holds them or not.
+    lasting: Vec<Arc<Gauge>>,
     /// The names that are told apart, by their label.
     names: BTreeMap<String, BTreeSet<String>>,
 }
@@ -64,13 +63,8 @@ impl Registry {
         help: &str,
         labels: &[(&str, &str)],
     ) -> Result<Arc<Counter>, MetricError> {
-        let total = if name.ends_with("_total") {
-            name.to_owned()
-        } else {
-            format!("{name}_total")
-        };
         self.series(
-            &total,
+            &total_name(name),
             help,
             labels,
             Series::Counters(BTreeMap::new()),
@@ -107,6 +101,21 @@ impl Registry {
         )
     }
 
+    /// The same, of a gauge that is shown until the process ends.
+    pub(super) fn lasting_gauge(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[(&str, &str)],
+    ) -> Result<Arc<Gauge>, MetricError> {
+        let gauge = self.gauge(name, help, labels)?;
+        let mut entries = self.entries();
+        if !entries.lasting.iter().any(|one| Arc::ptr_eq(one, &gauge)) {
+            entries.lasting.push(Arc::clone(&gauge));
+        }
+        Ok(gauge)
+    }
+
     /// The histogram `name` with these labels. Durations are in seconds, and the name says so (`_seconds`).
     pub fn histogram(
         &self,
@@ -115,10 +124,7 @@ impl Registry {
         labels: &[(&str, &str)],
         bounds: &[f64],
     ) -> Result<Arc<Histogram>, MetricError> {
-        let ascend = bounds.windows(2).all(|pair| pair[0] < pair[1]);
-        if !ascend || !bounds.iter().all(|bound| bound.is_finite()) {
-            return Err(MetricError::BadBounds);
-        }
+        check_bounds(bounds)?;
         let empty = Series::Histograms(bounds.to_vec(), BTreeMap::new());
         self.series(name, help, labels, empty, |series, values| match series {
             Series::Histograms(own, all) if own == bounds => {
@@ -126,6 +132,39 @@ impl Registry {
                 Some(Arc::clone(all.entry(values).or_insert_with(made)))
             }
             _ => None,
+        })
+    }
+
+    /// Makes sure that there can be a family of this definition.
+    pub(super) fn define(
+        &self,
+        definition: &MetricDefinition<'_>,
+        labels: &[&str],
+    ) -> Result<(), MetricError> {
+        let labels: Vec<_> = labels.iter().map(|label| (*label, "")).collect();
+        let (name, empty) = match definition.metric_type {
+            MetricType::Counter => (
+                total_name(definition.name),
+                Series::Counters(BTreeMap::new()),
+            ),
+            MetricType::Gauge => (definition.name.to_owned(), Series::Gauges(BTreeMap::new())),
+            MetricType::Histogram => {
+                let bounds = definition.bounds();
+                check_bounds(bounds)?;
+                let empty = Series::Histograms(bounds.to_vec(), BTreeMap::new());
+                (definition.name.to_owned(), empty)
+            }
+        };
+        let metric_type = definition.metric_type;
+        self.series(&name, definition.help, &labels, empty, |series, _| {
+            let is_same = match series {
+                Series::Counters(_) => metric_type == MetricType::Counter,
+                Series::Gauges(_) => metric_type == MetricType::Gauge,
+                Series::Histograms(bounds, _) => {
+                    metric_type == MetricType::Histogram && bounds == definition.bounds()
+                }
+            };
+            is_same.then_some(())
         })
     }
 
@@ -175,7 +214,9 @@ impl Registry {
         find: impl FnOnce(&mut Series, Vec<String>) -> Option<T>,
     ) -> Result<T, MetricError> {
         let mut entries = self.entries();
-        let Entries { families, names } = &mut *entries;
+        let Entries {
+            families, names, ..
+        } = &mut *entries;
         if !families.contains_key(name) {
             let label_names = labels.iter().map(|(label, _)| *label);
             if let Some(bad) = [name]
@@ -215,37 +256,10 @@ impl Registry {
     }
 }
 
-/// The values of a series: the name if it is known or there is room for one more, then the others.
-fn bounded_label_values(
-    labels: &[(&str, &str)],
-    names: &mut BTreeMap<String, BTreeSet<String>>,
-) -> Vec<String> {
-    let mut values: Vec<String> = labels
-        .iter()
-        .map(|(_, value)| (*value).to_owned())
-        .collect();
-    let (Some((label, name)), Some(value)) = (labels.first(), values.first_mut()) else {
-        return values;
-    };
-    *value = shorten(name).into_owned();
-    let known = names.entry((*label).to_owned()).or_default();
-    if known.len() < MAX_NAMES {
-        known.insert(value.clone());
-    } else if !known.contains(value) {
-        OTHER.clone_into(value);
-    }
-    values
-}
-
-/// Letters, digits and underscores (a metric may also have colons), not beginning with a digit.
-fn is_valid_name(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
-    name.chars().all(allowed) && !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::names::MAX_NAMES;
 
     fn text(registry: &Registry) -> String {
         let mut exposition = TextExposition::new();

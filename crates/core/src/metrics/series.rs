@@ -108,6 +108,14 @@ impl Histogram {
         self.sum.add(value);
     }
 
+    /// Adds values that were counted elsewhere: the number for each bound, a last one for those above them all, and their sum.
+    pub fn add_counts(&self, counts: &[u64], sum: f64) {
+        for (bucket, count) in self.buckets.iter().zip(counts) {
+            bucket.fetch_add(*count, Ordering::Relaxed);
+        }
+        self.sum.add(sum);
+    }
+
     /// Its state.
     pub fn snapshot(&self) -> HistogramSnapshot {
         let mut count = 0;

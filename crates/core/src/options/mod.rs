@@ -74,6 +74,15 @@ impl OptionError {
         }
     }
 
+    /// A value of the right type that cannot be taken; `message` says which, and why.
+    pub const fn unusable(message: String) -> Self {
+        Self {
+            class: OptionErrorClass::Value,
+            message,
+            code: None,
+        }
+    }
+
     /// A number outside its range.
     pub fn out_of_range(path: &str, expected: impl fmt::Display, got: impl fmt::Display) -> Self {
         let got = match got.to_string().as_str() {

@@ -11,6 +11,8 @@ use crate::{
 const DEFAULT_MAX: u32 = 10;
 /// Connections kept at least: none, so that an unused pool costs nothing.
 const DEFAULT_MIN: u32 = 0;
+/// Connections being made at once: a server that has just been restarted is not stormed.
+const DEFAULT_MAX_CONNECTING: u64 = 4;
 /// The wait of a borrower in the queue.
 const DEFAULT_ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Borrowers in the queue at most. Generous, since the acquire timeout bounds the wait already: it is
@@ -37,6 +39,8 @@ pub struct LedgerConfig {
     pub min: u32,
     /// Free connections kept at most (at least 1 and at least `min`); one returned beyond that is closed.
     pub max_idle: u32,
+    /// Connections being made at once, at most.
+    pub max_connecting: Limit<u64>,
     /// The longest wait of a borrower in the queue. Creating a connection is not part of it.
     pub acquire_timeout: Limit<Duration>,
     /// Borrowers in the queue at most.
@@ -59,6 +63,7 @@ impl LedgerConfig {
             max: DEFAULT_MAX,
             min: DEFAULT_MIN,
             max_idle: u32::MAX,
+            max_connecting: Limit::At(DEFAULT_MAX_CONNECTING),
             acquire_timeout: Limit::At(DEFAULT_ACQUIRE_TIMEOUT),
             max_waiters: Limit::At(DEFAULT_MAX_WAITERS),
             idle_timeout: Limit::At(DEFAULT_IDLE_TIMEOUT),
@@ -85,6 +90,12 @@ impl LedgerConfig {
             max,
             min: count(names.min, defaults.min, 0)?,
             max_idle: count(names.max_idle, defaults.max_idle, 1)?,
+            max_connecting: match names.max_connecting {
+                Some(name) => {
+                    options.integer_limit(name, defaults.max_connecting, 1..=LARGEST_POOL)?
+                }
+                None => defaults.max_connecting,
+            },
             acquire_timeout: options.ms_limit(
                 names.acquire_timeout,
                 defaults.acquire_timeout,
@@ -120,6 +131,8 @@ pub struct OptionNames {
     pub min: &'static str,
     /// For [`LedgerConfig::max_idle`].
     pub max_idle: &'static str,
+    /// For [`LedgerConfig::max_connecting`], where it is an option.
+    pub max_connecting: Option<&'static str>,
     /// For [`LedgerConfig::acquire_timeout`].
     pub acquire_timeout: &'static str,
     /// For [`LedgerConfig::max_waiters`].
@@ -140,6 +153,7 @@ impl OptionNames {
         max: "max",
         min: "min",
         max_idle: "maxIdle",
+        max_connecting: Some("maxConnecting"),
         acquire_timeout: "acquireTimeoutMs",
         max_waiters: "maxWaiters",
         idle_timeout: "idleTimeoutMs",
@@ -173,6 +187,7 @@ mod tests {
         let config = read(&[], &OptionNames::COMMON).unwrap();
         assert_eq!(config, LedgerConfig::defaults(false));
         assert_eq!((config.max, config.min), (10, 0));
+        assert_eq!(config.max_connecting, Limit::At(4));
         assert_eq!(config.acquire_timeout, ms(10_000));
         assert_eq!(config.max_waiters, Limit::At(10_000));
         assert_eq!(config.idle_timeout, ms(300_000));

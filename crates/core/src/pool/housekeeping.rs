@@ -75,6 +75,19 @@ impl Ledger {
             .collect()
     }
 
+    /// The transport below all connections is gone: none of them is handed out again. Those to close are returned, for each of
+    /// which report [`Self::on_closed`]; those in use are closed when they come back.
+    #[must_use = "each of these connections must be closed and reported"]
+    pub fn evict_all(&mut self, now: Instant) -> Vec<Lease> {
+        for slot in &mut self.slots {
+            slot.expires_at = Some(now);
+        }
+        let idle = std::mem::take(&mut self.idle);
+        idle.iter()
+            .map(|&index| self.start_closing(index))
+            .collect()
+    }
+
     /// Leases held for longer than the leak threshold, each reported once.
     pub fn report_leaks(&mut self, now: Instant) -> Vec<Leak> {
         let Some(threshold) = self.config.leak_after.get() else {
@@ -132,7 +145,7 @@ impl Ledger {
         self.phase = Phase::Closed;
         for index in 0..self.slots.len() as u32 {
             match self.slots[index as usize].state {
-                State::InUse { .. } => {
+                State::InUse { .. } | State::Recycling => {
                     let lease = self.start_closing(index);
                     shutdown.to_close.push(lease);
                 }
@@ -143,6 +156,7 @@ impl Ledger {
                 State::Vacant | State::Idle { .. } | State::Closing => {}
             }
         }
+        self.creating = 0;
         shutdown
     }
 
@@ -154,8 +168,8 @@ impl Ledger {
     /// When to call [`Self::expire`], [`Self::sweep`], [`Self::report_leaks`] and [`Self::warm`] next; `None` while
     /// there is nothing to wait for.
     ///
-    /// Ask again after each of these calls and after [`super::Acquire::Create`] and
-    /// [`super::Acquire::Wait`]. Taking and returning idle connections never moves it forward, so the fast
+    /// Ask again after each of these calls and after [`super::Acquire::Create`], [`super::Acquire::Wait`] and
+    /// [`super::Created::InUse`]. Taking and returning idle connections never moves it forward, so the fast
     /// path need not look at it.
     pub fn next_due(&self, now: Instant) -> Option<Instant> {
         let mut due = earlier(self.waiters.earliest_deadline(), self.warming_due(now));
@@ -182,9 +196,7 @@ impl Ledger {
                 State::InUse { since, reported } if !reported => {
                     leak_after.and_then(|threshold| since.checked_add(threshold))
                 }
-                State::InUse { .. } | State::Vacant | State::Creating { .. } | State::Closing => {
-                    None
-                }
+                _ => None,
             };
             due = earlier(due, at);
         }
@@ -209,7 +221,8 @@ impl Ledger {
     /// When connections are missing to the minimum: the time from which on to make them.
     fn warming_due(&self, now: Instant) -> Option<Instant> {
         let missing = self.phase == Phase::Open && self.open() < self.config.min;
-        missing.then(|| self.next_warm_up.map_or(now, |again| again.max(now)))
+        (missing && self.can_create())
+            .then(|| self.next_warm_up.map_or(now, |again| again.max(now)))
     }
 
     /// The number of connections above the minimum, without those that are closing.

@@ -15,8 +15,6 @@ use crate::limit::Limit;
 
 /// The lifetime of each connection is spread by this share in both directions.
 pub(super) const LIFETIME_SPREAD: f64 = 0.25;
-/// The pause in creating idle connections in advance after a creation failed.
-const WARM_UP_PAUSE: Duration = Duration::from_secs(5);
 
 /// The result of [`Ledger::acquire`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +62,17 @@ pub enum Grant {
     },
 }
 
+/// The condition of a connection that comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// It can serve another borrower.
+    Clean,
+    /// It can, once what its borrower left was removed.
+    Dirty,
+    /// It cannot be used again.
+    Broken,
+}
+
 /// The outcome of returning a lease.
 #[must_use = "a connection may have to be closed, or a waiter told"]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +81,9 @@ pub enum Released {
     Idle,
     /// Granted to the oldest waiter already.
     Granted(Grant),
+    /// Recycle the connection, then report [`Ledger::on_recycled`] with this lease, which nobody holds, or
+    /// [discard](Ledger::discard) it.
+    Recycle(Lease),
     /// Close the connection, then report [`Ledger::on_closed`].
     Close,
     /// This ledger does not know the lease, or it was given back before: nothing changed.
@@ -103,6 +115,8 @@ pub struct Ledger {
     pub(super) counters: Counters,
     pub(super) phase: Phase,
     pub(super) next_warm_up: Option<Instant>,
+    /// Connections being made.
+    pub(super) creating: u32,
     random: Rng,
 }
 
@@ -123,6 +137,7 @@ impl Ledger {
             counters: Counters::default(),
             phase: Phase::Open,
             next_warm_up: None,
+            creating: 0,
             random,
         }
     }
@@ -139,6 +154,7 @@ impl Ledger {
             return None;
         }
         self.idle.pop();
+        self.counters.immediate += 1;
         Some(self.hand_out(slot, now))
     }
 
@@ -154,10 +170,12 @@ impl Ledger {
         }
         if let Some(slot) = self.idle.pop() {
             let validate = self.needs_validation(slot, now);
+            self.counters.immediate += 1;
             let lease = self.hand_out(slot, now);
             return Acquire::Ready { lease, validate };
         }
         if let Some(lease) = self.reserve() {
+            self.counters.immediate += 1;
             return Acquire::Create(lease);
         }
         let queue_full = |most| self.waiters.len() as u64 >= most;
@@ -175,68 +193,48 @@ impl Ledger {
         self.waiters.remove(ticket)
     }
 
-    /// The connection for a reserved slot is open, and the lease is now in use. False when the pool was
-    /// closed by force meanwhile: close the connection, then report [`Self::on_closed`].
-    #[must_use = "when false, the connection must be closed"]
-    pub fn on_created(&mut self, lease: Lease, now: Instant) -> bool {
-        let replaces = match self.state_of(lease) {
-            State::Creating { replaces } => replaces,
-            State::Closing => {
-                self.counters.created += 1;
-                return false;
-            }
-            State::Vacant | State::InUse { .. } | State::Idle { .. } => return false,
-        };
-        let expires_at = self.draw_expiry(now);
-        self.counters.created += 1;
-        self.counters.destroyed += u64::from(replaces);
-        self.counters.acquired += u64::from(!replaces);
-        if let Some(slot) = self.slot_mut(lease) {
-            slot.expires_at = expires_at;
-            slot.state = State::InUse {
-                since: now,
-                reported: false,
-            };
-        }
-        true
-    }
-
-    /// The connection for a reserved slot could not be made, or is not wanted any more: nothing is open.
-    /// The oldest waiter gets the slot and tries for itself.
-    pub fn on_create_failed(&mut self, lease: Lease, now: Instant) -> Option<Grant> {
-        match self.state_of(lease) {
-            State::Creating { replaces } => self.counters.destroyed += u64::from(replaces),
-            State::Closing => {}
-            State::Vacant | State::InUse { .. } | State::Idle { .. } => return None,
-        }
-        self.counters.create_failures += 1;
-        self.next_warm_up = now.checked_add(WARM_UP_PAUSE);
-        self.vacate(lease, now)
-    }
-
-    /// The borrower found its connection dead. It keeps its turn: it closes the connection, and when that
-    /// is really gone makes a new one, reporting [`Self::on_created`] or [`Self::on_create_failed`]. False when
-    /// the lease is not in use.
-    #[must_use = "when false, the lease is not the caller's"]
-    pub fn recreate(&mut self, lease: Lease) -> bool {
-        if !matches!(self.state_of(lease), State::InUse { .. }) {
-            return false;
-        }
-        if let Some(slot) = self.slot_mut(lease) {
-            slot.state = State::Creating { replaces: true };
-        }
-        true
-    }
-
-    /// A borrower is done; `reusable` says whether the connection can serve another.
-    pub fn release(&mut self, lease: Lease, now: Instant, reusable: bool) -> Released {
+    /// A borrower is done, and leaves its connection in this condition.
+    pub fn release(&mut self, lease: Lease, now: Instant, condition: Condition) -> Released {
         if !matches!(self.state_of(lease), State::InUse { .. }) {
             return Released::UnknownLease;
         }
+        let is_open = self.phase == Phase::Open;
+        let Some(slot) = self.slot_mut(lease) else {
+            return Released::UnknownLease;
+        };
+        match condition {
+            Condition::Clean => self.make_available(lease, now),
+            Condition::Dirty if is_open && !slot.is_expired(now) => {
+                slot.generation = slot.generation.wrapping_add(1);
+                slot.state = State::Recycling;
+                let generation = slot.generation;
+                Released::Recycle(Lease {
+                    generation,
+                    ..lease
+                })
+            }
+            Condition::Dirty | Condition::Broken => {
+                slot.state = State::Closing;
+                Released::Close
+            }
+        }
+    }
+
+    /// What the borrower left on a connection was removed. [`Released::UnknownLease`] when the pool was closed by force
+    /// meanwhile: close the connection, then report [`Self::on_closed`].
+    pub fn on_recycled(&mut self, lease: Lease, now: Instant) -> Released {
+        match self.state_of(lease) {
+            State::Recycling => self.make_available(lease, now),
+            _ => Released::UnknownLease,
+        }
+    }
+
+    /// The connection of the slot is the next borrower's, if it may be kept.
+    fn make_available(&mut self, lease: Lease, now: Instant) -> Released {
         let Some(slot) = self.slots.get_mut(lease.slot as usize) else {
             return Released::UnknownLease;
         };
-        if !reusable || self.phase != Phase::Open || slot.is_expired(now) {
+        if self.phase != Phase::Open || slot.is_expired(now) {
             slot.state = State::Closing;
             return Released::Close;
         }
@@ -258,14 +256,11 @@ impl Ledger {
         Released::Idle
     }
 
-    /// A lease whose connection must not be used again, also while it is [replaced](Self::recreate). True
-    /// when it was held: close the connection, then report [`Self::on_closed`].
+    /// A lease whose connection must not be used again. True when it was in use, or being recycled: close the connection, then
+    /// report [`Self::on_closed`].
     #[must_use = "when true, the connection must be closed and reported"]
     pub fn discard(&mut self, lease: Lease) -> bool {
-        let held = matches!(
-            self.state_of(lease),
-            State::InUse { .. } | State::Creating { replaces: true }
-        );
+        let held = matches!(self.state_of(lease), State::InUse { .. } | State::Recycling);
         if let Some(slot) = self.slot_mut(lease).filter(|_| held) {
             slot.state = State::Closing;
         }
@@ -300,36 +295,6 @@ impl Ledger {
         }
     }
 
-    /// A slot for a connection yet to be made, while the cap allows it.
-    pub(super) fn reserve(&mut self) -> Option<Lease> {
-        let index = if let Some(index) = self.vacant.pop() {
-            index
-        } else if self.slots.len() < self.config.max as usize {
-            self.slots.push(Slot::vacant());
-            self.slots.len() as u32 - 1
-        } else {
-            return None;
-        };
-        let slot = &mut self.slots[index as usize];
-        slot.generation = slot.generation.wrapping_add(1);
-        slot.state = State::Creating { replaces: false };
-        slot.expires_at = None;
-        Some(Lease {
-            slot: index,
-            generation: slot.generation,
-        })
-    }
-
-    fn vacate(&mut self, lease: Lease, now: Instant) -> Option<Grant> {
-        if let Some(slot) = self.slot_mut(lease) {
-            slot.state = State::Vacant;
-            self.vacant.push(lease.slot);
-        }
-        let ticket = self.waiters.pop(now)?;
-        let lease = self.reserve()?;
-        Some(Grant::Create { ticket, lease })
-    }
-
     fn hand_out(&mut self, index: u32, now: Instant) -> Lease {
         let slot = &mut self.slots[index as usize];
         slot.generation = slot.generation.wrapping_add(1);
@@ -353,7 +318,7 @@ impl Ledger {
         now.saturating_duration_since(since) >= after
     }
 
-    fn draw_expiry(&mut self, now: Instant) -> Option<Instant> {
+    pub(super) fn draw_expiry(&mut self, now: Instant) -> Option<Instant> {
         let lifetime = self.config.max_lifetime.get()?;
         let factor = 1.0 + LIFETIME_SPREAD * (2.0 * self.random.f64() - 1.0);
         now.checked_add(lifetime.mul_f64(factor))
@@ -367,7 +332,7 @@ impl Ledger {
             .map_or(State::Vacant, |slot| slot.state)
     }
 
-    fn slot_mut(&mut self, lease: Lease) -> Option<&mut Slot> {
+    pub(super) fn slot_mut(&mut self, lease: Lease) -> Option<&mut Slot> {
         self.slots
             .get_mut(lease.slot as usize)
             .filter(|slot| slot.generation == lease.generation)

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use super::{Counters, Stats};
-use crate::metrics::{Counter, Gauge, MetricError, Registry};
+use super::{Counters, Stats, Waits};
+use crate::metrics::{Counter, DATABASE_SECONDS, Gauge, Histogram, MetricError, Registry};
 
 /// The counters and what they show.
 type Count = fn(&Counters) -> u64;
@@ -58,10 +58,12 @@ pub struct PoolSeries {
     counters: [Arc<Counter>; COUNTERS.len()],
     levels: [Arc<Gauge>; LEVELS.len()],
     waiting: Arc<Gauge>,
+    wait: Arc<Histogram>,
     most: Arc<Gauge>,
     max: u32,
     /// The totals that the counters have already.
     counted: [u64; COUNTERS.len()],
+    counted_waits: Waits,
     shown: Stats,
 }
 
@@ -94,6 +96,12 @@ impl PoolSeries {
                 "Borrowers that wait for a connection of a pool.",
                 &own,
             )?,
+            wait: registry.histogram(
+                "moorline_pool_wait_seconds",
+                "Waits of borrowers in the queue of a pool, without those that gave up.",
+                &own,
+                &DATABASE_SECONDS,
+            )?,
             most: registry.gauge(
                 "moorline_pool_max_connections",
                 "Connections that pools may have at most.",
@@ -101,6 +109,7 @@ impl PoolSeries {
             )?,
             max,
             counted: [0; COUNTERS.len()],
+            counted_waits: Waits::default(),
             shown: Stats::default(),
         };
         series.most.add(f64::from(max));
@@ -115,7 +124,19 @@ impl PoolSeries {
             series.add(now.saturating_sub(*counted) as f64);
             *counted = now.max(*counted);
         }
+        self.count_waits(counters);
         self.show(stats);
+    }
+
+    fn count_waits(&mut self, counters: &Counters) {
+        let mut now = counters.waits;
+        // Whoever did not wait has waited for no time.
+        now.counts[0] += counters.immediate;
+        let before = std::mem::replace(&mut self.counted_waits, now);
+        let pairs = now.counts.iter().zip(before.counts);
+        let new: Vec<_> = pairs.map(|(now, before)| now - before).collect();
+        let sum = now.sum.saturating_sub(before.sum);
+        self.wait.add_counts(&new, sum.as_secs_f64());
     }
 
     fn show(&mut self, stats: Stats) {
@@ -139,6 +160,8 @@ impl Drop for PoolSeries {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::metrics::TextExposition;
 
@@ -153,6 +176,37 @@ mod tests {
         Stats {
             in_use,
             ..Stats::default()
+        }
+    }
+
+    #[test]
+    fn waits_are_counted_once_with_those_who_did_not_wait() {
+        let registry = Registry::new();
+        let text = || {
+            let mut exposition = TextExposition::new();
+            registry.write(&mut exposition);
+            exposition.into_text()
+        };
+        let mut series = PoolSeries::new(&registry, "db", "libsql", 5).unwrap();
+        let mut counters = Counters {
+            immediate: 3,
+            ..Counters::default()
+        };
+        counters.waits.count(Duration::from_millis(20));
+        for _ in 0..2 {
+            series.update(Stats::default(), &counters);
+        }
+        counters.waits.count(Duration::from_secs(20));
+        series.update(Stats::default(), &counters);
+        let own = "{pool=\"db\",type=\"libsql\"";
+        for expected in [
+            format!("moorline_pool_wait_seconds_bucket{own},le=\"0.001\"}} 3\n"),
+            format!("moorline_pool_wait_seconds_bucket{own},le=\"0.05\"}} 4\n"),
+            format!("moorline_pool_wait_seconds_bucket{own},le=\"10\"}} 4\n"),
+            format!("moorline_pool_wait_seconds_sum{own}}} 20.02\n"),
+            format!("moorline_pool_wait_seconds_count{own}}} 5\n"),
+        ] {
+            assert!(text().contains(&expected), "{expected}{}", text());
         }
     }
 

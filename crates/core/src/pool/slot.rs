@@ -46,6 +46,8 @@ pub(super) enum State {
         /// Whether it was already reported as a leak.
         reported: bool,
     },
+    /// Given back; what its borrower left is being removed.
+    Recycling,
     /// Open and free.
     Idle {
         /// When it was returned.

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::stats::Waits;
+
 /// A place in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(u64);
@@ -36,6 +38,7 @@ pub(super) struct Waiters {
     /// Not later than the earliest deadline in the queue; exact again after each [`Self::expire`].
     earliest: Option<Instant>,
     longest_wait: Duration,
+    waits: Waits,
 }
 
 impl Waiters {
@@ -45,6 +48,10 @@ impl Waiters {
 
     pub(super) fn longest_wait(&self) -> Duration {
         self.longest_wait
+    }
+
+    pub(super) const fn waits(&self) -> &Waits {
+        &self.waits
     }
 
     /// When [`Self::expire`] may have something to do.
@@ -67,7 +74,8 @@ impl Waiters {
     /// The oldest waiter leaves the queue, served.
     pub(super) fn pop(&mut self, now: Instant) -> Option<Ticket> {
         let waiter = self.queue.pop_front()?;
-        self.note_wait(waiter, now);
+        let wait = self.note_wait(waiter, now);
+        self.waits.count(wait);
         Some(waiter.ticket)
     }
 
@@ -101,9 +109,10 @@ impl Waiters {
         self.queue.drain(..).map(|waiter| waiter.ticket).collect()
     }
 
-    fn note_wait(&mut self, waiter: Waiter, now: Instant) {
+    fn note_wait(&mut self, waiter: Waiter, now: Instant) -> Duration {
         let wait = now.saturating_duration_since(waiter.since);
         self.longest_wait = self.longest_wait.max(wait);
+        wait
     }
 }
 

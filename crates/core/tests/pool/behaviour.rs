@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 
 use moorline_core::{
     limit::Limit,
-    pool::{Acquire, Grant, Lease, Ledger, LedgerConfig, Refusal, Released},
+    pool::{Acquire, Condition, Created, Grant, Lease, Ledger, LedgerConfig, Refusal, Released},
 };
 
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-fn new_ledger(max: u32) -> (Ledger, Instant) {
+pub(crate) fn new_ledger(max: u32) -> (Ledger, Instant) {
     let config = LedgerConfig {
         max,
         ..LedgerConfig::defaults(false)
@@ -26,10 +26,10 @@ fn new_ledger(max: u32) -> (Ledger, Instant) {
 }
 
 /// A borrower that needs a new connection and gets one.
-fn open(ledger: &mut Ledger, now: Instant) -> Lease {
+pub(crate) fn open(ledger: &mut Ledger, now: Instant) -> Lease {
     match ledger.acquire(now) {
         Acquire::Create(lease) => {
-            assert!(ledger.on_created(lease, now));
+            assert_eq!(ledger.on_created(lease, now), Created::InUse(None));
             lease
         }
         other => panic!("expected to create, got {other:?}"),
@@ -59,7 +59,10 @@ fn the_most_recently_used_connection_is_taken_first() {
     let (mut ledger, now) = new_ledger(3);
     let leases: Vec<_> = (0..3).map(|_| open(&mut ledger, now)).collect();
     for lease in &leases {
-        assert_eq!(ledger.release(*lease, now, true), Released::Idle);
+        assert_eq!(
+            ledger.release(*lease, now, Condition::Clean),
+            Released::Idle
+        );
     }
     assert_eq!(ledger.take(now).unwrap().slot, leases[2].slot);
 }
@@ -68,9 +71,12 @@ fn the_most_recently_used_connection_is_taken_first() {
 fn a_connection_idle_for_500_ms_is_checked_before_use_and_not_taken_unseen() {
     let (mut ledger, now) = new_ledger(1);
     let lease = open(&mut ledger, now);
-    assert_eq!(ledger.release(lease, now, true), Released::Idle);
+    assert_eq!(ledger.release(lease, now, Condition::Clean), Released::Idle);
     let lease = ledger.take(now + ms(499)).unwrap();
-    assert_eq!(ledger.release(lease, now + ms(499), true), Released::Idle);
+    assert_eq!(
+        ledger.release(lease, now + ms(499), Condition::Clean),
+        Released::Idle
+    );
     assert_eq!(ledger.take(now + ms(999)), None);
     let answer = ledger.acquire(now + ms(999));
     assert!(matches!(answer, Acquire::Ready { validate: true, .. }));
@@ -88,7 +94,7 @@ fn a_released_connection_goes_straight_to_the_oldest_waiter() {
         ticket,
         lease: next,
         validate,
-    }) = ledger.release(lease, now + ms(3), true)
+    }) = ledger.release(lease, now + ms(3), Condition::Clean)
     else {
         panic!("a waiter is queued");
     };
@@ -103,10 +109,13 @@ fn a_second_release_does_not_free_the_connection_under_its_new_owner() {
     let lease = open(&mut ledger, now);
     let _waiting = ledger.acquire(now);
     assert!(matches!(
-        ledger.release(lease, now, true),
+        ledger.release(lease, now, Condition::Clean),
         Released::Granted(_)
     ));
-    assert_eq!(ledger.release(lease, now, true), Released::UnknownLease);
+    assert_eq!(
+        ledger.release(lease, now, Condition::Clean),
+        Released::UnknownLease
+    );
     assert_eq!(ledger.stats().in_use, 1);
 }
 
@@ -129,7 +138,10 @@ fn a_failed_attempt_passes_the_turn_to_the_next_waiter() {
 fn a_closing_connection_counts_until_it_is_gone() {
     let (mut ledger, now) = new_ledger(1);
     let lease = open(&mut ledger, now);
-    assert_eq!(ledger.release(lease, now, false), Released::Close);
+    assert_eq!(
+        ledger.release(lease, now, Condition::Broken),
+        Released::Close
+    );
     assert!(matches!(ledger.acquire(now), Acquire::Wait { .. }));
     assert!(matches!(
         ledger.on_closed(lease, now),
@@ -143,7 +155,7 @@ fn a_borrower_with_a_dead_connection_keeps_its_turn() {
     let lease = open(&mut ledger, now);
     assert!(ledger.recreate(lease));
     assert!(!ledger.holds(lease));
-    assert!(ledger.on_created(lease, now));
+    assert_eq!(ledger.on_created(lease, now), Created::InUse(None));
     assert!(ledger.holds(lease));
     let counters = ledger.counters();
     assert_eq!(
@@ -182,7 +194,10 @@ fn unused_connections_close_and_the_minimum_stays() {
     let (mut ledger, now) = (Ledger::new(config), Instant::now());
     let leases: Vec<_> = (0..3).map(|_| open(&mut ledger, now)).collect();
     for lease in &leases {
-        assert_eq!(ledger.release(*lease, now, true), Released::Idle);
+        assert_eq!(
+            ledger.release(*lease, now, Condition::Clean),
+            Released::Idle
+        );
     }
     assert_eq!(ledger.sweep(now + ms(299_999)), []);
     assert_eq!(ledger.sweep(now + ms(300_000)), leases[..2]);
@@ -200,7 +215,7 @@ fn lifetimes_end_within_a_quarter_of_the_limit_and_not_all_at_once() {
     let (mut ledger, now) = (Ledger::new(config), Instant::now());
     let leases: Vec<_> = (0..100).map(|_| open(&mut ledger, now)).collect();
     for lease in leases {
-        assert_eq!(ledger.release(lease, now, true), Released::Idle);
+        assert_eq!(ledger.release(lease, now, Condition::Clean), Released::Idle);
     }
     let lifetime = Duration::from_mins(30);
     assert_eq!(ledger.sweep(now + lifetime.mul_f64(0.749)), []);
@@ -223,7 +238,10 @@ fn an_aged_connection_is_closed_when_it_comes_back_never_under_its_borrower() {
     let late = now + Duration::from_hours(1);
     assert_eq!(ledger.sweep(late), []);
     assert!(ledger.holds(lease));
-    assert_eq!(ledger.release(lease, late, true), Released::Close);
+    assert_eq!(
+        ledger.release(lease, late, Condition::Clean),
+        Released::Close
+    );
 }
 
 #[test]
@@ -234,8 +252,11 @@ fn connections_beyond_those_kept_close_on_release() {
     };
     let (mut ledger, now) = (Ledger::new(config), Instant::now());
     let (kept, overflow) = (open(&mut ledger, now), open(&mut ledger, now));
-    assert_eq!(ledger.release(kept, now, true), Released::Idle);
-    assert_eq!(ledger.release(overflow, now, true), Released::Close);
+    assert_eq!(ledger.release(kept, now, Condition::Clean), Released::Idle);
+    assert_eq!(
+        ledger.release(overflow, now, Condition::Clean),
+        Released::Close
+    );
 }
 
 #[test]
@@ -248,7 +269,7 @@ fn the_minimum_is_created_in_advance_with_a_pause_after_a_failure() {
     assert_eq!(ledger.next_due(now), Some(now));
     let (first, second) = (ledger.warm(now).unwrap(), ledger.warm(now).unwrap());
     assert_eq!(ledger.warm(now), None);
-    assert!(ledger.on_created(first, now));
+    assert_eq!(ledger.on_created(first, now), Created::InUse(None));
     assert_eq!(ledger.on_create_failed(second, now), None);
     assert_eq!(ledger.warm(now), None);
     let again = ledger.next_due(now).unwrap();
@@ -271,7 +292,7 @@ fn a_long_held_lease_is_reported_once() {
 fn a_wakeup_set_before_a_hand_out_is_not_too_late_for_it() {
     let (mut ledger, now) = new_ledger(1);
     let lease = open(&mut ledger, now);
-    assert_eq!(ledger.release(lease, now, true), Released::Idle);
+    assert_eq!(ledger.release(lease, now, Condition::Clean), Released::Idle);
     let wakeup = ledger.next_due(now).unwrap();
     let lease = ledger.take(now + ms(100)).unwrap();
     assert!(ledger.report_leaks(wakeup).is_empty());
@@ -292,7 +313,10 @@ fn a_drain_refuses_newcomers_and_waiters_and_lets_borrowers_finish() {
     assert_eq!(shutdown.to_close, []);
     assert_eq!(ledger.acquire(now), Acquire::Refused(Refusal::Draining));
     for lease in [used, idle] {
-        assert_eq!(ledger.release(lease, now, true), Released::Close);
+        assert_eq!(
+            ledger.release(lease, now, Condition::Clean),
+            Released::Close
+        );
         assert!(!ledger.is_drained());
         assert_eq!(ledger.on_closed(lease, now), None);
     }
@@ -308,11 +332,11 @@ fn a_forced_end_takes_leases_back_and_a_late_release_is_harmless() {
         panic!("there is room");
     };
     assert_eq!(ledger.force_close().to_close, [lease]);
-    assert_eq!(ledger.release(lease, now, true), Released::UnknownLease);
-    assert!(
-        !ledger.on_created(unfinished, now),
-        "its maker must close it"
+    assert_eq!(
+        ledger.release(lease, now, Condition::Clean),
+        Released::UnknownLease
     );
+    assert_eq!(ledger.on_created(unfinished, now), Created::Unwanted);
     for lease in [lease, unfinished] {
         assert_eq!(ledger.on_closed(lease, now), None);
     }
@@ -324,7 +348,10 @@ fn free_connections_known_to_be_dead_are_closed_and_the_borrowed_left_alone() {
     let (mut ledger, now) = new_ledger(4);
     let leases: Vec<_> = (0..4).map(|_| open(&mut ledger, now)).collect();
     for lease in &leases[..3] {
-        assert_eq!(ledger.release(*lease, now, true), Released::Idle);
+        assert_eq!(
+            ledger.release(*lease, now, Condition::Clean),
+            Released::Idle
+        );
     }
     let dead = [leases[0].slot, leases[2].slot, leases[3].slot];
     let closing = ledger.evict(|slot| dead.contains(&slot));

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use moorline_core::{
     error::{Failure, Kind, Outcome},
     limit::TimeLimit,
-    pool::{Acquire, Refusal, connect_timed_out},
+    pool::{Acquire, Refusal, acquire_timed_out, connect_timed_out},
 };
 use tokio::{
     sync::oneshot,
@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Connect, Pool,
     events::Event,
-    guards::{PooledConnection, QueuedWaiter, ReservedSlot, ValidationGuard},
-    inner::{AcquireOutcome, PoolInner, Waiter, now},
+    guards::{DetachedConnection, PooledConnection, QueuedWaiter, ReservedSlot},
+    inner::{AcquireOutcome, PoolInner, Waiter, completes_in, now},
 };
 
 /// The state of an acquire after its first, synchronous step.
@@ -157,7 +157,7 @@ impl<C: Connect> PoolInner<C> {
             return Ok(borrowed);
         }
         let closed = || Refusal::Closed.failure();
-        let mut guard = ValidationGuard::begin(borrowed).ok_or_else(closed)?;
+        let mut guard = DetachedConnection::begin(borrowed).ok_or_else(closed)?;
         if looks_alive == Some(true) && self.run_validation(&mut guard).await {
             return guard.pass().ok_or_else(closed);
         }
@@ -167,7 +167,7 @@ impl<C: Connect> PoolInner<C> {
         self.open(reserved).await
     }
 
-    async fn run_validation(&self, guard: &mut ValidationGuard<C>) -> bool {
+    async fn run_validation(&self, guard: &mut DetachedConnection<C>) -> bool {
         let Some(connection) = guard.connection() else {
             return false;
         };
@@ -185,13 +185,10 @@ impl<C: Connect> PoolInner<C> {
     /// Opens a connection for a reserved slot. Whatever ends this early frees the slot for the next waiter.
     pub(super) async fn open(&self, reserved: ReservedSlot<C>) -> Outcome<PooledConnection<C>> {
         let began = Instant::now();
-        let limit = self.config.connect_timeout;
         let connection = tokio::select! {
             biased;
             () = self.abort.cancelled() => return Err(Refusal::Closed.failure()),
-            opened = timeout(limit, self.connect.connect()) => opened.map_err(|_| {
-                connect_timed_out(limit, self.config.names.connect)
-            })??,
+            connection = self.dial() => connection?,
         };
         let lease = reserved.lease();
         let borrowed = reserved.fill(connection)?;
@@ -200,5 +197,18 @@ impl<C: Connect> PoolInner<C> {
             took: began.elapsed(),
         });
         Ok(borrowed)
+    }
+
+    /// Opens a connection, as one of the few that are opened at once.
+    async fn dial(&self) -> Outcome<C::Connection> {
+        let wait = self.config.acquire_timeout();
+        let permit = completes_in(wait.time, self.dials.acquire()).await;
+        // The permits are never closed, so a failure is the end of the wait.
+        let Some(Ok(_permit)) = permit else {
+            return Err(acquire_timed_out(wait));
+        };
+        let limit = self.config.connect_timeout;
+        let opened = timeout(limit, self.connect.connect()).await;
+        opened.map_err(|_| connect_timed_out(limit, self.config.names.connect))?
     }
 }

@@ -12,6 +12,8 @@ use moorline_core::{
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time limit of checking an idle connection, after which it counts as dead.
 const DEFAULT_VALIDATE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The time limit of recycling, after which the connection is closed.
+const DEFAULT_RECYCLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time limit of closing, after which the connection is dropped.
 const DEFAULT_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -24,6 +26,8 @@ pub struct PoolConfig {
     pub connect_timeout: Duration,
     /// The time limit of checking an idle connection (default 5 s); then it is replaced.
     pub validate_timeout: Duration,
+    /// The time limit of recycling a connection (default 5 s); then it is closed.
+    pub recycle_timeout: Duration,
     /// The time limit of closing a connection (default 5 s); then it is cut.
     pub close_timeout: Duration,
     /// The names its user knows these times by.
@@ -56,6 +60,7 @@ impl PoolConfig {
             ledger,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             validate_timeout: DEFAULT_VALIDATE_TIMEOUT,
+            recycle_timeout: DEFAULT_RECYCLE_TIMEOUT,
             close_timeout: DEFAULT_CLOSE_TIMEOUT,
             names: TimeoutNames::COMMON,
         }
@@ -81,6 +86,7 @@ impl PoolConfig {
             connect_timeout: options.ms(names.connect, defaults.connect_timeout, 1.0)?,
             validate_timeout: options.ms("validateTimeoutMs", defaults.validate_timeout, 1.0)?,
             close_timeout: options.ms(names.close, defaults.close_timeout, 1.0)?,
+            recycle_timeout: defaults.recycle_timeout,
             names,
         })
     }

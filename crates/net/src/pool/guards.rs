@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use moorline_core::{
     error::Outcome,
-    pool::{Lease, Refusal, Ticket},
+    pool::{Created, Lease, Refusal, Released, Ticket},
 };
 use tokio::sync::oneshot;
 
@@ -86,14 +86,15 @@ impl<C: Connect> ReservedSlot<C> {
     pub(super) fn fill(mut self, connection: C::Connection) -> Outcome<PooledConnection<C>> {
         self.used = true;
         let mut state = self.inner.state();
-        if state.ledger.on_created(self.lease, now()) {
-            state.store(self.lease, connection);
+        let Created::InUse(grant) = state.ledger.on_created(self.lease, now()) else {
             drop(state);
-            return Ok(PooledConnection::new(Arc::clone(&self.inner), self.lease));
-        }
-        drop(state);
-        self.inner.close(self.lease, Some(connection));
-        Err(Refusal::Closed.failure())
+            self.inner.close(self.lease, Some(connection));
+            return Err(Refusal::Closed.failure());
+        };
+        state.store(self.lease, connection);
+        let borrowed = PooledConnection::new(Arc::clone(&self.inner), self.lease);
+        self.inner.after_change(state, grant);
+        Ok(borrowed)
     }
 }
 
@@ -107,15 +108,15 @@ impl<C: Connect> Drop for ReservedSlot<C> {
     }
 }
 
-/// A connection taken out of its slot to be checked. An abandoned check leaves it in an unknown state, so
+/// A connection taken out of its slot to be checked or recycled. Abandoning that leaves it in an unknown state, so
 /// dropping this closes it.
-pub(super) struct ValidationGuard<C: Connect> {
+pub(super) struct DetachedConnection<C: Connect> {
     inner: Arc<PoolInner<C>>,
     lease: Lease,
     connection: Option<C::Connection>,
 }
 
-impl<C: Connect> ValidationGuard<C> {
+impl<C: Connect> DetachedConnection<C> {
     /// Takes the connection out; `None` when the lease was taken back.
     pub(super) fn begin(borrowed: PooledConnection<C>) -> Option<Self> {
         let inner = Arc::clone(&borrowed.inner);
@@ -130,6 +131,19 @@ impl<C: Connect> ValidationGuard<C> {
             lease: borrowed.into_lease(),
             connection: Some(connection),
         })
+    }
+
+    /// A connection that is to be recycled, under the lease which the ledger gave for it.
+    pub(super) const fn new(
+        inner: Arc<PoolInner<C>>,
+        lease: Lease,
+        connection: C::Connection,
+    ) -> Self {
+        Self {
+            inner,
+            lease,
+            connection: Some(connection),
+        }
     }
 
     pub(super) fn connection(&mut self) -> Option<&mut C::Connection> {
@@ -147,6 +161,21 @@ impl<C: Connect> ValidationGuard<C> {
         state.store(self.lease, self.connection.take()?);
         drop(state);
         Some(PooledConnection::new(inner, self.lease))
+    }
+
+    /// It was recycled: the connection goes back into its slot, for the next borrower.
+    pub(super) fn recycled(mut self) {
+        let inner = Arc::clone(&self.inner);
+        let mut state = inner.state();
+        let released = state.ledger.on_recycled(self.lease, now());
+        if released == Released::UnknownLease {
+            drop(state);
+            return;
+        }
+        if let Some(connection) = self.connection.take() {
+            state.store(self.lease, connection);
+            inner.settle(state, self.lease, released);
+        }
     }
 
     /// The check failed: the connection is closed in the background, after which its slot is reserved for a new one. `None` when
@@ -169,7 +198,7 @@ impl<C: Connect> ValidationGuard<C> {
     }
 }
 
-impl<C: Connect> Drop for ValidationGuard<C> {
+impl<C: Connect> Drop for DetachedConnection<C> {
     fn drop(&mut self) {
         if let Some(connection) = self.connection.take() {
             // Not held any more means taken back by force; then its slot waits for this report as well.

@@ -3,17 +3,18 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
 };
 
 use moorline_core::{
     error::Failure,
-    limit::TimeLimit,
-    pool::{Grant, Lease, Ledger, Released, Ticket, acquire_timed_out, close_timed_out},
+    limit::{Limit, TimeLimit},
+    pool::{Condition, Grant, Lease, Ledger, Released, Ticket, acquire_timed_out, close_timed_out},
     sync::lock,
 };
 use tokio::{
     runtime::Handle,
-    sync::{Notify, oneshot},
+    sync::{Notify, Semaphore, oneshot},
     time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -22,7 +23,7 @@ use super::{
     Connect,
     config::PoolConfig,
     events::{Event, PoolListener},
-    guards::{ClosingGuard, PooledConnection, ReservedSlot},
+    guards::{ClosingGuard, DetachedConnection, PooledConnection, ReservedSlot},
     metrics::{PoolMetrics, ReportMetrics},
 };
 
@@ -88,6 +89,8 @@ pub(super) struct PoolInner<C: Connect> {
     state: Mutex<PoolState<C>>,
     /// Wakes the housekeeping loop before its time.
     pub(super) wakeup: Arc<Notify>,
+    /// The permits to dial: a borrower that replaces a dead connection has its slot already.
+    pub(super) dials: Semaphore,
     /// Fires when the pool is closed by force: dialling and checking stop.
     pub(super) abort: CancellationToken,
     /// Fires when the pool has ended and its last connection is gone.
@@ -114,6 +117,13 @@ impl<C: Connect> PoolInner<C> {
                 next_wakeup: None,
             }),
             wakeup: Arc::new(Notify::new()),
+            dials: Semaphore::new(
+                config
+                    .ledger
+                    .max_connecting
+                    .get()
+                    .map_or(Semaphore::MAX_PERMITS, |most| most as usize),
+            ),
             abort: CancellationToken::new(),
             termination: CancellationToken::new(),
             metrics: PoolMetrics::default(),
@@ -121,8 +131,8 @@ impl<C: Connect> PoolInner<C> {
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, PoolState<C>> {
-        // No code of a service runs under this lock except `is_usable` and `Pool::with`, which do not change
-        // the state, so that a panic in one of them leaves it consistent.
+        // No code of a service runs under this lock except `is_usable`, `needs_recycling` and `Pool::with`, which do not
+        // change the state, so that a panic in one of them leaves it consistent.
         lock(&self.state)
     }
 
@@ -135,17 +145,46 @@ impl<C: Connect> PoolInner<C> {
     /// A borrower is done with its lease. False when it is not held.
     pub(super) fn release(self: &Arc<Self>, lease: Lease, reusable: bool) -> bool {
         let mut state = self.state();
-        let usable = reusable
-            && state
-                .connection(lease)
-                .is_some_and(|connection| self.connect.is_usable(connection));
-        match state.ledger.release(lease, now(), usable) {
-            Released::UnknownLease => return false,
-            Released::Idle => drop(state),
+        let connect = &self.connect;
+        let condition = match state.connection(lease) {
+            Some(connection) if reusable && connect.is_usable(connection) => {
+                if connect.needs_recycling(connection) {
+                    Condition::Dirty
+                } else {
+                    Condition::Clean
+                }
+            }
+            _ => Condition::Broken,
+        };
+        let released = state.ledger.release(lease, now(), condition);
+        let was_held = released != Released::UnknownLease;
+        self.settle(state, lease, released);
+        if was_held {
+            self.emit(|| Event::Release { lease });
+        }
+        was_held
+    }
+
+    /// Does what became of a connection that came back.
+    pub(super) fn settle(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, PoolState<C>>,
+        lease: Lease,
+        released: Released,
+    ) {
+        match released {
+            Released::UnknownLease | Released::Idle => {}
             Released::Granted(grant) => {
                 let waiter = state.waiter(grant);
                 drop(state);
                 self.serve(waiter, grant);
+            }
+            Released::Recycle(lease) => {
+                let connection = state.remove(lease);
+                drop(state);
+                if let Some(connection) = connection {
+                    self.recycle(DetachedConnection::new(Arc::clone(self), lease, connection));
+                }
             }
             Released::Close => {
                 let connection = state.remove(lease);
@@ -153,8 +192,32 @@ impl<C: Connect> PoolInner<C> {
                 self.close(lease, connection);
             }
         }
-        self.emit(|| Event::Release { lease });
-        true
+    }
+
+    /// Recycles a connection in the background, for the next borrower; closes it when that fails.
+    fn recycle(self: &Arc<Self>, mut detached: DetachedConnection<C>) {
+        let inner = Arc::clone(self);
+        self.runtime.spawn(async move {
+            let Some(connection) = detached.connection() else {
+                return;
+            };
+            let limit = inner.config.recycle_timeout;
+            let outcome = tokio::select! {
+                biased;
+                () = inner.abort.cancelled() => return,
+                outcome = timeout(limit, inner.connect.recycle(connection)) => outcome,
+            };
+            if matches!(outcome, Ok(Ok(()))) {
+                detached.recycled();
+            }
+        });
+    }
+
+    /// Closes the free connections at once, and those in use when they come back.
+    pub(super) fn evict_all(self: &Arc<Self>) {
+        let mut state = self.state();
+        let evicted = state.ledger.evict_all(now());
+        self.close_all(state, evicted);
     }
 
     /// Closes the free connections that do not look alive any more.
@@ -166,12 +229,17 @@ impl<C: Connect> PoolInner<C> {
             let connection = connections.get(slot as usize).and_then(Option::as_ref);
             connection.is_some_and(|connection| !self.connect.is_usable(connection))
         });
-        let dead: Vec<_> = dead
+        self.close_all(guard, dead);
+    }
+
+    /// Closes these connections, which the ledger has given up.
+    fn close_all(self: &Arc<Self>, mut state: MutexGuard<'_, PoolState<C>>, leases: Vec<Lease>) {
+        let closing: Vec<_> = leases
             .into_iter()
             .map(|lease| (lease, state.remove(lease)))
             .collect();
-        drop(guard);
-        for (lease, connection) in dead {
+        drop(state);
+        for (lease, connection) in closing {
             self.close(lease, connection);
         }
     }
@@ -205,6 +273,15 @@ impl<C: Connect> PoolInner<C> {
     ) {
         let mut state = self.state();
         let grant = report(&mut state.ledger, now());
+        self.after_change(state, grant);
+    }
+
+    /// Serves the waiter that a change of the ledger has led to, and wakes who waits for what it leads to next.
+    pub(super) fn after_change(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, PoolState<C>>,
+        grant: Option<Grant>,
+    ) {
         let found = grant.map(|grant| (state.waiter(grant), grant));
         let drained = state.ledger.is_drained();
         // The minimum may have to be restored sooner than the housekeeping loop would.
@@ -286,4 +363,15 @@ impl<C: Connect> Drop for PoolInner<C> {
 /// The time, by the runtime's clock so that tests can stop it.
 pub(super) fn now() -> std::time::Instant {
     Instant::now().into_std()
+}
+
+/// What `work` gives, if it completes in time.
+pub(super) async fn completes_in<T>(
+    limit: Limit<Duration>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    match limit {
+        Limit::At(limit) => timeout(limit, work).await.ok(),
+        Limit::Off => Some(work.await),
+    }
 }

@@ -49,6 +49,20 @@ pub trait Connect: Send + Sync + 'static {
     /// taken and when it comes back; false has it closed.
     fn is_usable(&self, connection: &Self::Connection) -> bool;
 
+    /// Whether its borrower left something on a usable connection that the next one must not find. Called when it comes
+    /// back, without waiting.
+    fn needs_recycling(&self, _connection: &Self::Connection) -> bool {
+        false
+    }
+
+    /// Removes what a borrower left. When it fails, the connection is closed.
+    fn recycle(
+        &self,
+        _connection: &mut Self::Connection,
+    ) -> impl Future<Output = Outcome<()>> + Send {
+        std::future::ready(Ok(()))
+    }
+
     /// Asks the server whether a connection still works.
     fn validate(
         &self,
@@ -121,6 +135,11 @@ impl<C: Connect> Pool<C> {
     /// Closes the free connections that do not look alive any more.
     pub fn evict_unusable(&self) {
         self.inner.evict_unusable();
+    }
+
+    /// Closes the free connections, and those in use when they come back: the transport below all of them is gone.
+    pub fn evict_all(&self) {
+        self.inner.evict_all();
     }
 
     /// The current sizes.

@@ -2,16 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use moorline_core::{
-    limit::Limit,
-    pool::{Refusal, Shutdown},
-};
-use tokio::time::timeout;
-
 use super::{
     Connect, Pool,
     events::Event,
-    inner::{AcquireOutcome, PoolInner},
+    inner::{AcquireOutcome, PoolInner, completes_in},
+};
+use moorline_core::{
+    limit::Limit,
+    pool::{Refusal, Shutdown},
 };
 
 impl<C: Connect> Pool<C> {
@@ -23,7 +21,10 @@ impl<C: Connect> Pool<C> {
         let shutdown = inner.state().ledger.drain();
         inner.emit(|| Event::Drain);
         inner.shut_down(shutdown);
-        if completes_in(timeout, inner.termination.cancelled()).await {
+        if completes_in(timeout, inner.termination.cancelled())
+            .await
+            .is_some()
+        {
             return true;
         }
         inner.abort.cancel();
@@ -64,16 +65,5 @@ impl<C: Connect> PoolInner<C> {
         }
         // Nothing may have been open at all.
         self.on_vacated(|_, _| None);
-    }
-}
-
-/// Whether `done` completes in time.
-async fn completes_in(limit: Limit<Duration>, done: impl Future<Output = ()>) -> bool {
-    match limit {
-        Limit::At(limit) => timeout(limit, done).await.is_ok(),
-        Limit::Off => {
-            done.await;
-            true
-        }
     }
 }

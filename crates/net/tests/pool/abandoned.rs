@@ -21,6 +21,7 @@ async fn borrow_and_leave(pool: moorline_net::pool::Pool<Server>, leave: Leave) 
     let borrowing = async {
         if let Ok(borrowed) = pool.acquire(&cancel).await {
             sleep(Duration::from_millis(5)).await;
+            borrowed.with(|socket| socket.dirty = true);
             drop(borrowed);
         }
     };
@@ -98,11 +99,15 @@ async fn no_step_that_fails_stalls_or_is_abandoned_costs_a_slot() {
     ];
     for connect in answers {
         for validate in answers {
-            for close in closings {
-                for leave in exits {
+            for recycle in answers {
+                for (close, leave) in closings
+                    .iter()
+                    .flat_map(|close| exits.map(|leave| (*close, leave)))
+                {
                     let behaviour = ServerBehaviour {
                         connect,
                         validate,
+                        recycle,
                         close,
                     };
                     run_scenario(behaviour, leave).await;

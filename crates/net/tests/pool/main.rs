@@ -10,5 +10,6 @@
 mod abandoned;
 mod borrowing;
 mod racing;
+mod recycling;
 mod server;
 mod shutdown;

@@ -40,7 +40,13 @@ async fn borrow_repeatedly(pool: Pool<Server>, seed: u64) {
             tokio::task::yield_now().await;
         }
         let broken = random.u8(0..20) == 0;
-        pool.with(lease, |socket| socket.broken = broken).unwrap();
+        let leaves_something = random.u8(0..5) == 0;
+        pool.with(lease, |socket| {
+            assert!(!socket.dirty, "a borrower saw what another one left");
+            socket.broken = broken;
+            socket.dirty = leaves_something;
+        })
+        .unwrap();
         match random.u8(0..10) {
             0 => assert!(pool.discard(lease)),
             1 => {

@@ -54,12 +54,14 @@ impl StepBehaviour {
 pub(crate) struct ServerBehaviour {
     pub(crate) connect: StepBehaviour,
     pub(crate) validate: StepBehaviour,
+    pub(crate) recycle: StepBehaviour,
     pub(crate) close: StepBehaviour,
 }
 
 pub(crate) const HEALTHY: ServerBehaviour = ServerBehaviour {
     connect: StepBehaviour::Ok,
     validate: StepBehaviour::Ok,
+    recycle: StepBehaviour::Ok,
     close: StepBehaviour::Ok,
 };
 
@@ -70,6 +72,9 @@ struct ConnectionCounts {
     alive: AtomicUsize,
     peak: AtomicUsize,
     dialled: AtomicUsize,
+    /// Connections that are being made.
+    dialling: AtomicUsize,
+    dialling_peak: AtomicUsize,
 }
 
 /// One connection as the server sees it, from the first packet to the last.
@@ -78,11 +83,30 @@ pub(crate) struct Socket {
     counts: Arc<ConnectionCounts>,
     pub(crate) number: usize,
     pub(crate) broken: bool,
+    /// Something of its borrower's is left on it.
+    pub(crate) dirty: bool,
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
         self.counts.alive.fetch_sub(1, SeqCst);
+    }
+}
+
+/// One connection that is being made.
+struct Dialling(Arc<ConnectionCounts>);
+
+impl Dialling {
+    fn begin(counts: &Arc<ConnectionCounts>) -> Self {
+        let dialling = counts.dialling.fetch_add(1, SeqCst) + 1;
+        counts.dialling_peak.fetch_max(dialling, SeqCst);
+        Self(Arc::clone(counts))
+    }
+}
+
+impl Drop for Dialling {
+    fn drop(&mut self) {
+        self.0.dialling.fetch_sub(1, SeqCst);
     }
 }
 
@@ -122,6 +146,11 @@ impl Server {
         self.counts.dialled.load(SeqCst)
     }
 
+    /// The most connections that were being made at once.
+    pub(crate) fn dialling_peak(&self) -> usize {
+        self.counts.dialling_peak.load(SeqCst)
+    }
+
     pub(crate) fn events(&self) -> Vec<Event> {
         self.events.lock().unwrap().clone()
     }
@@ -159,13 +188,26 @@ impl Connect for Server {
             counts: Arc::clone(&self.counts),
             number: self.counts.dialled.fetch_add(1, SeqCst),
             broken: false,
+            dirty: false,
         };
+        let dialling = Dialling::begin(&self.counts);
         self.behaviour().connect.run().await?;
+        drop(dialling);
         Ok(socket)
     }
 
     fn is_usable(&self, socket: &Socket) -> bool {
         !socket.broken
+    }
+
+    fn needs_recycling(&self, socket: &Socket) -> bool {
+        socket.dirty
+    }
+
+    async fn recycle(&self, socket: &mut Socket) -> Outcome<()> {
+        self.behaviour().recycle.run().await?;
+        socket.dirty = false;
+        Ok(())
     }
 
     async fn validate(&self, _: &mut Socket) -> Outcome<()> {

@@ -66,6 +66,7 @@ impl OptionStyle {
                 Self::Client => "concurrency",
             },
             acquire_timeout: "connectionTimeoutMs",
+            max_connecting: None,
             ..OptionNames::COMMON
         }
     }
@@ -259,6 +260,8 @@ impl Config {
             max: style.default_connections(),
             // No check has a point: a file is there or not, and a stream is checked by its age when it is used.
             validate_after: Limit::Off,
+            // Opening one sends nothing to a server.
+            max_connecting: Limit::Off,
             // A client lends no connection to its user, so none can leak.
             ..LedgerConfig::defaults(production || matches!(style, OptionStyle::Client))
         };

@@ -6,6 +6,7 @@
     reason = "a test says what it expects"
 )]
 
+mod checks;
 mod script;
 
 use std::{
@@ -15,7 +16,9 @@ use std::{
 
 use moorline_core::{
     limit::Limit,
-    pool::{Acquire, Grant, Lease, Ledger, LedgerConfig, Released, Shutdown, Stats, Ticket},
+    pool::{
+        Acquire, Condition, Created, Grant, Lease, Ledger, LedgerConfig, Released, Shutdown, Ticket,
+    },
 };
 use proptest::prelude::*;
 use script::Event;
@@ -26,6 +29,9 @@ struct Owner {
     now: Instant,
     creating: Vec<Lease>,
     held: Vec<Lease>,
+    recycling: Vec<Lease>,
+    /// Slots of which no connection may be handed out again.
+    evicted: HashSet<u32>,
     closing: Vec<Lease>,
     /// Slots with an open connection.
     open: HashSet<u32>,
@@ -48,6 +54,8 @@ impl Owner {
             now: Instant::now(),
             creating: Vec::new(),
             held: Vec::new(),
+            recycling: Vec::new(),
+            evicted: HashSet::new(),
             closing: Vec::new(),
             open: HashSet::new(),
             returned: Vec::new(),
@@ -75,6 +83,12 @@ impl Owner {
         let slot = lease.slot;
         assert!(self.open.contains(&slot), "{lease:?} has no connection");
         assert!(
+            !self.evicted.contains(&slot),
+            "{lease:?} is of an evicted connection"
+        );
+        let recycling = self.recycling.iter().any(|other| other.slot == slot);
+        assert!(!recycling, "{lease:?} has been handed out unrecycled");
+        assert!(
             self.held.iter().all(|other| other.slot != slot),
             "slot {slot} has two borrowers"
         );
@@ -87,6 +101,11 @@ impl Owner {
         assert!(
             !self.open.contains(&lease.slot),
             "{lease:?} would be a second connection"
+        );
+        let most = self.ledger.config().max_connecting.get();
+        assert!(
+            most.is_none_or(|most| (self.creating.len() as u64) < most),
+            "too many connections are being made"
         );
         self.creating.push(lease);
     }
@@ -117,10 +136,11 @@ impl Owner {
             let was_held = self.held.contains(&lease);
             assert!(forced || !was_held, "a drain takes nothing from a borrower");
             self.held.retain(|held| *held != lease);
+            self.recycling.retain(|recycling| *recycling != lease);
             self.returned.push(lease);
             self.begin_close(lease);
         }
-        assert!(!forced || self.held.is_empty());
+        assert!(!forced || self.held.is_empty() && self.recycling.is_empty());
     }
 
     fn housekeeping(&mut self) {
@@ -160,19 +180,40 @@ impl Owner {
 
     fn on_created(&mut self, lease: Lease) {
         self.open.insert(lease.slot);
-        if self.ledger.on_created(lease, self.now) {
-            self.since.insert(lease, self.now);
-            self.held.push(lease);
-        } else {
-            self.begin_close(lease);
+        match self.ledger.on_created(lease, self.now) {
+            Created::InUse(grant) => {
+                self.since.insert(lease, self.now);
+                self.held.push(lease);
+                if let Some(grant) = grant {
+                    self.on_grant(grant);
+                }
+            }
+            Created::Unwanted => self.begin_close(lease),
         }
     }
 
-    fn release(&mut self, lease: Lease, reusable: bool) {
+    fn release(&mut self, lease: Lease, condition: Condition) {
         self.returned.push(lease);
-        match self.ledger.release(lease, self.now, reusable) {
+        let released = self.ledger.release(lease, self.now, condition);
+        let recycles = matches!(released, Released::Recycle(_));
+        assert!(condition == Condition::Dirty || !recycles);
+        if condition != Condition::Clean {
+            assert!(recycles || released == Released::Close);
+        }
+        self.on_released(lease, released);
+    }
+
+    fn on_released(&mut self, lease: Lease, released: Released) {
+        match released {
             Released::Idle => assert!(self.queue.is_empty(), "idle beside a waiter"),
             Released::Granted(grant) => self.on_grant(grant),
+            Released::Recycle(lease) => {
+                assert!(
+                    self.all_leases.insert(lease),
+                    "{lease:?} was given out twice"
+                );
+                self.recycling.push(lease);
+            }
             Released::Close => self.begin_close(lease),
             Released::UnknownLease => panic!("{lease:?} was held"),
         }
@@ -182,7 +223,11 @@ impl Owner {
     fn assert_ignored(&mut self, lease: Lease) {
         let before = (self.ledger.stats(), self.ledger.counters());
         assert_eq!(
-            self.ledger.release(lease, self.now, true),
+            self.ledger.release(lease, self.now, Condition::Clean),
+            Released::UnknownLease
+        );
+        assert_eq!(
+            self.ledger.on_recycled(lease, self.now),
             Released::UnknownLease
         );
         assert!(!self.ledger.discard(lease));
@@ -219,9 +264,23 @@ impl Owner {
                 assert!(self.ledger.cancel(ticket));
                 assert!(!self.ledger.cancel(ticket), "one ticket left twice");
             }
-            Event::Release { number, reusable } => {
+            Event::Release { number, condition } => {
                 if let Some(lease) = pick(&mut self.held, number) {
-                    self.release(lease, reusable);
+                    self.release(lease, condition);
+                }
+            }
+            Event::Recycled(number) => {
+                if let Some(lease) = pick(&mut self.recycling, number) {
+                    self.returned.push(lease);
+                    let released = self.ledger.on_recycled(lease, self.now);
+                    self.on_released(lease, released);
+                }
+            }
+            Event::RecyclingFailed(number) => {
+                if let Some(lease) = pick(&mut self.recycling, number) {
+                    assert!(self.ledger.discard(lease));
+                    self.returned.push(lease);
+                    self.begin_close(lease);
                 }
             }
             Event::ReleaseAgain(number) if !self.returned.is_empty() => {
@@ -259,6 +318,7 @@ impl Owner {
                 if let Some(lease) = pick(&mut self.held, number) {
                     assert!(self.ledger.recreate(lease));
                     assert!(self.open.remove(&lease.slot));
+                    self.evicted.remove(&lease.slot);
                     self.reported.remove(&lease);
                     self.creating.push(lease);
                 }
@@ -266,6 +326,7 @@ impl Owner {
             Event::Closed(number) => {
                 if let Some(lease) = pick(&mut self.closing, number) {
                     assert!(self.open.remove(&lease.slot));
+                    self.evicted.remove(&lease.slot);
                     if let Some(grant) = self.ledger.on_closed(lease, self.now) {
                         self.on_grant(grant);
                     }
@@ -281,6 +342,13 @@ impl Owner {
         match *event {
             Event::Wait { ms } => self.now += Duration::from_millis(ms),
             Event::Housekeeping => self.housekeeping(),
+            Event::EvictAll => {
+                self.evicted.extend(&self.open);
+                for lease in self.ledger.evict_all(self.now) {
+                    self.begin_close(lease);
+                }
+                assert_eq!(self.ledger.stats().available, 0);
+            }
             Event::Drain => {
                 let shutdown = self.ledger.drain();
                 self.shut_down(shutdown, false);
@@ -292,56 +360,6 @@ impl Owner {
             _ => {}
         }
         self.check();
-    }
-
-    fn check(&self) {
-        let stats = self.ledger.stats();
-        let max = self.ledger.config().max as usize;
-        let being_made = self.creating.iter().map(|lease| lease.slot);
-        let existing: HashSet<u32> = self.open.iter().copied().chain(being_made).collect();
-        assert!(
-            existing.len() <= max,
-            "{} connections of {max}",
-            existing.len()
-        );
-        assert_eq!(stats.total as usize, existing.len());
-        assert_eq!(stats.waiting as usize, self.queue.len());
-        assert_eq!(stats.total, stats.in_use + stats.available + stats.closing);
-        if !self.queue.is_empty() {
-            assert_eq!(stats.available, 0, "a free connection beside a waiter");
-            assert_eq!(existing.len(), max, "room for a connection beside a waiter");
-        }
-    }
-
-    /// Completes every step that is due, once; the queue must be empty after that.
-    fn wind_down(&mut self) {
-        let mut rounds = 0;
-        while !(self.creating.is_empty() && self.held.is_empty() && self.closing.is_empty()) {
-            rounds += 1;
-            assert!(rounds < 1_000, "a slot is lost");
-            self.apply(&Event::Created(0));
-            self.apply(&Event::Release {
-                number: 0,
-                reusable: true,
-            });
-            self.apply(&Event::Closed(0));
-        }
-        assert!(self.queue.is_empty(), "a waiter is stranded");
-        if !self.shut_down_called {
-            self.apply(&Event::Drain);
-        }
-        while !self.closing.is_empty() {
-            self.apply(&Event::Closed(0));
-        }
-        assert!(self.ledger.is_drained());
-        assert_eq!(self.ledger.stats(), Stats::default());
-        let counters = self.ledger.counters();
-        assert_eq!(counters.created, counters.destroyed);
-        assert_eq!(
-            self.ledger.next_due(self.now),
-            None,
-            "a drained pool waits for nothing"
-        );
     }
 }
 

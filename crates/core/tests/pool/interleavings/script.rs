@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use moorline_core::{limit::Limit, pool::LedgerConfig};
+use moorline_core::{
+    limit::Limit,
+    pool::{Condition, LedgerConfig},
+};
 use proptest::prelude::*;
 
 /// One event. Its number selects among the leases or tickets that it can apply to.
@@ -13,12 +16,15 @@ pub(crate) enum Event {
     Cancel(usize),
     Created(usize),
     CreateFailed(usize),
-    Release { number: usize, reusable: bool },
+    Release { number: usize, condition: Condition },
+    Recycled(usize),
+    RecyclingFailed(usize),
     ReleaseAgain(usize),
     ReleaseUnknown { slot: u32, generation: u32 },
     Discard(usize),
     Recreate(usize),
     Closed(usize),
+    EvictAll,
     Wait { ms: u64 },
     Housekeeping,
     Drain,
@@ -26,14 +32,22 @@ pub(crate) enum Event {
 }
 
 fn event() -> impl Strategy<Value = Event> {
-    let release = (any::<usize>(), prop::bool::weighted(0.8));
+    let condition = prop_oneof![
+        5 => Just(Condition::Clean),
+        2 => Just(Condition::Dirty),
+        1 => Just(Condition::Broken),
+    ];
+    let release = (any::<usize>(), condition);
     prop_oneof![
         4 => Just(Event::Take),
         12 => (0..200_u64).prop_map(|timeout_ms| Event::Acquire { timeout_ms }),
         2 => any::<usize>().prop_map(Event::Cancel),
         8 => any::<usize>().prop_map(Event::Created),
         2 => any::<usize>().prop_map(Event::CreateFailed),
-        8 => release.prop_map(|(number, reusable)| Event::Release { number, reusable }),
+        8 => release.prop_map(|(number, condition)| Event::Release { number, condition }),
+        3 => any::<usize>().prop_map(Event::Recycled),
+        1 => any::<usize>().prop_map(Event::RecyclingFailed),
+        1 => Just(Event::EvictAll),
         2 => any::<usize>().prop_map(Event::ReleaseAgain),
         1 => (6..12_u32, 0..4_u32).prop_map(|(slot, generation)| Event::ReleaseUnknown { slot, generation }),
         1 => any::<usize>().prop_map(Event::Discard),
@@ -61,12 +75,14 @@ pub(crate) fn script() -> impl Strategy<Value = Vec<Event>> {
 
 /// A small pool with short limits, so that everything happens in a few hundred milliseconds.
 pub(crate) fn config() -> impl Strategy<Value = LedgerConfig> {
-    (1..6_u32, 0..3_u32, 1..6_u32, 1..8_u64).prop_map(|(max, min, max_idle, max_waiters)| {
+    let sizes = (1..6_u32, 0..3_u32, 1..6_u32, 1..8_u64, 1..4_u64);
+    sizes.prop_map(|(max, min, max_idle, max_waiters, max_connecting)| {
         let ms = |ms| Limit::At(Duration::from_millis(ms));
         LedgerConfig {
             max,
             min: min.min(max),
             max_idle,
+            max_connecting: Limit::At(max_connecting),
             acquire_timeout: Limit::Off,
             max_waiters: Limit::At(max_waiters),
             idle_timeout: ms(100),

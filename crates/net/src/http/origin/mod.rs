@@ -129,6 +129,8 @@ impl Origin {
         let ledger = LedgerConfig {
             max: config.max_connections,
             max_idle: config.max_idle_connections,
+            // A burst of requests is answered soonest with a connection each.
+            max_connecting: Limit::Off,
             acquire_timeout: Limit::Off,
             idle_timeout: Limit::At(config.keep_alive),
             // `own_checkout` checks a connection when it takes it, without a round trip.

@@ -1,4 +1,4 @@
-import { native } from './native';
+import { native } from '../runtime/native';
 
 /**
  * Returns the metrics of this process as Prometheus text (format 0.0.4), the response of a `/metrics` route: requests,

@@ -199,6 +199,7 @@ ${one.files.join('--- next file ---\n')}--- ssh ---\n${output}`;
     const joined: Promise<void>[] = [];
     tunnel.on('error', ({ code }) => {
       codes.push(code);
+      if (joined.length > 5) return;
       joined.push(tunnel.connect());
       joined.at(-1)!.catch(() => undefined);
     });

@@ -1,6 +1,9 @@
 //! Connecting, and reconnecting after the loss of a tunnel's last session.
 
-use std::time::{Duration, Instant};
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
 
 use crate::{
     error::{Failure, Kind},

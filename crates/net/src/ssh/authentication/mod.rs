@@ -3,6 +3,7 @@
 mod agent;
 mod identity;
 mod keyboard_interactive;
+mod pem;
 mod private_key;
 mod reply;
 

@@ -11,7 +11,7 @@ import { eventually } from '../support/eventually';
 import { type RunningServer, serve } from '../support/http';
 import { skipWithoutSshd, Sshd, sshKeygen } from '../support/sshd';
 import { Agent, sshAgent } from './logins/agent';
-import { keyFormats, makeKeys, PASSPHRASE, puttyFormats, puttygen } from './logins/keys';
+import { desFormats, keyFormats, makeKeys, PASSPHRASE, puttyFormats, puttygen } from './logins/keys';
 
 /** What no error, log or printed tunnel may show. */
 const SECRET = new RegExp(`${PASSPHRASE}|wrong-passphrase|PRIVATE KEY`);
@@ -84,6 +84,13 @@ describe('logging in', { skip, timeout: 240_000 }, () => {
 
   test('keys of every format, encrypted and not', async () => {
     for (const [name, text] of keyFormats(sshd.directory, keys)) await logInWithEach(name, text);
+  });
+
+  test('a key by a cipher that is not known says so, whatever the passphrase', async () => {
+    for (const [name, privateKey] of desFormats(sshd.directory, keys)) {
+      const { kind, code } = await refusal({ privateKey, passphrase: PASSPHRASE });
+      assert.deepEqual([kind, code], ['auth', 'ERR_SSH_KEY_CIPHER'], name);
+    }
   });
 
   test('keys of PuTTY', { skip: skipWithout(puttygen) }, async () => {

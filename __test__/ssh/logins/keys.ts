@@ -20,6 +20,9 @@ const TYPES = {
   ed25519: ['-t', 'ed25519'],
 };
 
+/** Ciphers of OpenSSL's formats. */
+const AES = ['aes-128-cbc', 'aes-192-cbc', 'aes-256-cbc'];
+
 /** Ciphers of OpenSSH's own format. */
 const CIPHERS = ['aes256-ctr', 'aes128-ctr', 'aes256-cbc', 'aes256-gcm@openssh.com', 'chacha20-poly1305@openssh.com'];
 
@@ -50,31 +53,43 @@ function run({ path, env }: Binary, ...args: string[]): Promise<void> {
   );
 }
 
-/** The texts of keys, each with a name that begins with `plain` where it is not encrypted. */
-export function* keyFormats(directory: string, keys: Record<string, string>): Generator<[name: string, text: string]> {
+/** A copy of a key in another format; its text. */
+function convert(directory: string, key: string, passphrase: string, ...args: string[]): string {
   const copy = join(directory, 'copy');
-  const convert = (key: string, passphrase: string, ...args: string[]) => {
-    copyFileSync(keys[key]!, copy);
-    sshKeygen('-q', '-p', '-a', '1', '-P', '', '-N', passphrase, ...args, '-f', copy);
-    return readFileSync(copy, 'utf8');
-  };
-  for (const cipher of CIPHERS) yield [`OpenSSH, ${cipher}`, convert('ed25519', PASSPHRASE, '-Z', cipher)];
+  copyFileSync(key, copy);
+  sshKeygen('-q', '-p', '-a', '1', '-P', '', '-N', passphrase, ...args, '-f', copy);
+  return readFileSync(copy, 'utf8');
+}
+
+type Formats = Generator<[name: string, text: string]>;
+
+/** The texts of keys, each with a name that begins with `plain` where it is not encrypted. */
+export function* keyFormats(directory: string, keys: Record<string, string>): Formats {
+  for (const cipher of CIPHERS)
+    yield [`OpenSSH, ${cipher}`, convert(directory, keys['ed25519']!, PASSPHRASE, '-Z', cipher)];
   yield* byOpenSsl('ed25519', createPrivateKey(readFileSync(keys['ed25519Pkcs8']!)), ['pkcs8']);
   for (const key of ['rsa2048', 'ecdsa256', 'ecdsa521']) {
-    yield [`OpenSSH, ${key}`, convert(key, PASSPHRASE)];
+    yield [`OpenSSH, ${key}`, convert(directory, keys[key]!, PASSPHRASE)];
     for (const format of ['PEM', 'PKCS8']) {
-      yield [`plain ${format}, ${key}`, convert(key, '', '-m', format)];
-      yield [`${format}, ${key}`, convert(key, PASSPHRASE, '-m', format)];
+      yield [`plain ${format}, ${key}`, convert(directory, keys[key]!, '', '-m', format)];
+      yield [`${format}, ${key}`, convert(directory, keys[key]!, PASSPHRASE, '-m', format)];
     }
     const types = [key.startsWith('rsa') ? 'pkcs1' : 'sec1', 'pkcs8'];
-    yield* byOpenSsl(key, createPrivateKey(convert(key, '', '-m', 'PEM')), types);
+    yield* byOpenSsl(key, createPrivateKey(convert(directory, keys[key]!, '', '-m', 'PEM')), types);
   }
 }
 
+/** As OpenSSL and OpenSSH write them with DES. */
+export function* desFormats(directory: string, keys: Record<string, string>): Formats {
+  const pem = convert(directory, keys['ecdsa256']!, '', '-m', 'PEM');
+  yield* byOpenSsl('ecdsa256', createPrivateKey(pem), ['sec1', 'pkcs8'], ['des-ede3-cbc']);
+  yield ['OpenSSH, 3des-cbc', convert(directory, keys['ed25519']!, PASSPHRASE, '-Z', '3des-cbc')];
+}
+
 /** As OpenSSL writes them. */
-function* byOpenSsl(name: string, key: KeyObject, types: string[]): Generator<[name: string, text: string]> {
+function* byOpenSsl(name: string, key: KeyObject, types: string[], ciphers = AES): Formats {
   for (const type of types as 'pkcs8'[]) {
-    for (const cipher of ['aes-128-cbc', 'aes-192-cbc', 'aes-256-cbc']) {
+    for (const cipher of ciphers) {
       const text = key.export({ type, format: 'pem', cipher, passphrase: PASSPHRASE });
       yield [`OpenSSL's ${type}, ${cipher}, ${name}`, text.toString()];
     }
@@ -82,10 +97,7 @@ function* byOpenSsl(name: string, key: KeyObject, types: string[]): Generator<[n
 }
 
 /** As PuTTY writes them. */
-export function* puttyFormats(
-  directory: string,
-  keys: Record<string, string>,
-): Generator<[name: string, text: string]> {
+export function* puttyFormats(directory: string, keys: Record<string, string>): Formats {
   const { path, env } = puttygen as Binary;
   const to = join(directory, 'key.ppk');
   const phrase = join(directory, 'passphrase');

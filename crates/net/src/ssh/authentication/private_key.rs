@@ -174,20 +174,30 @@ fn read_key(text: &str, passphrase: Option<&str>) -> Result<ssh_key::PrivateKey,
         }
     }
     let passphrase = passphrase.ok_or(PrivateKeyError::PassphraseMissing)?;
-    let key = if pem::is_encrypted(text) {
+    if pem::is_encrypted(text) {
         let plain = pem::decrypt(text, passphrase)?;
-        decode_secret_key(plain.expose_text().unwrap_or_default(), None)
-    } else {
-        decode_secret_key(text, Some(passphrase))
-    };
-    key.map_err(|_| {
-        let is_by_des = |key: ssh_key::PrivateKey| key.cipher() == Cipher::TdesCbc;
-        if ssh_key::PrivateKey::from_openssh(text.trim()).is_ok_and(is_by_des) {
+        let key = decode_secret_key(plain.expose_text().unwrap_or_default(), None);
+        return key.map_err(|_| PrivateKeyError::PassphraseWrong);
+    }
+    decode_secret_key(text, Some(passphrase)).map_err(|error| {
+        if is_about_cipher(&error, text) {
             PrivateKeyError::UnsupportedCipher
         } else {
             PrivateKeyError::PassphraseWrong
         }
     })
+}
+
+/// Whether a key was not decrypted for another reason than its passphrase.
+fn is_about_cipher(error: &russh::keys::Error, text: &str) -> bool {
+    use pkcs8::{Error::EncryptedPrivateKey, pkcs5::Error::DecryptFailed};
+    let is_by_des = |key: ssh_key::PrivateKey| key.cipher() == Cipher::TdesCbc;
+    match error {
+        russh::keys::Error::Pkcs8(EncryptedPrivateKey(error)) => *error != DecryptFailed,
+        // The name of an algorithm is not known.
+        russh::keys::Error::Der(_) => true,
+        _ => ssh_key::PrivateKey::from_openssh(text.trim()).is_ok_and(is_by_des),
+    }
 }
 
 /// Whether the lines of a key's text say that it is encrypted.

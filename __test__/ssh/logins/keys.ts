@@ -26,14 +26,30 @@ const AES = ['aes-128-cbc', 'aes-192-cbc', 'aes-256-cbc'];
 /** Ciphers of OpenSSH's own format. */
 const CIPHERS = ['aes256-ctr', 'aes128-ctr', 'aes256-cbc', 'aes256-gcm@openssh.com', 'chacha20-poly1305@openssh.com'];
 
-/** Makes a key of each type, all at once; their paths. */
+/** Makes a key of each type, all at once, and two that `ssh-keygen` makes seldom or never; their paths. */
 export async function makeKeys(directory: string): Promise<Record<string, string>> {
   const made = Object.entries(TYPES).map(async ([name, type]) => {
     const path = join(directory, name);
     await run(keygen as Binary, '-q', ...type, '-N', '', '-C', '', '-f', path);
     return [name, path];
   });
-  return Object.fromEntries([...(await Promise.all(made)), makeByOpenSsl(directory)]) as Record<string, string>;
+  const others = [makeByOpenSsl(directory), makeShort(directory)];
+  return Object.fromEntries([...(await Promise.all(made)), ...others]) as Record<string, string>;
+}
+
+/** A key on P-256 whose number has 31 bytes, as one in 512 has. */
+function makeShort(directory: string): [name: string, path: string] {
+  const path = join(directory, 'ecdsaShort');
+  for (;;) {
+    const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const [first, second] = Buffer.from(privateKey.export({ format: 'jwk' }).d!, 'base64url');
+    if (first !== 0 || second! >= 0x80) continue;
+    writeFileSync(path, privateKey.export({ type: 'sec1', format: 'pem' }), { mode: 0o600 });
+    writeFileSync(`${path}.pub`, sshKeygen('-y', '-f', path));
+    // In OpenSSH's own format.
+    sshKeygen('-q', '-p', '-P', '', '-N', '', '-f', path);
+    return ['ecdsaShort', path];
+  }
 }
 
 /** An Ed25519 key in PKCS#8, which not every `ssh-keygen` reads. */
@@ -65,8 +81,11 @@ type Formats = Generator<[name: string, text: string]>;
 
 /** The texts of keys, each with a name that begins with `plain` where it is not encrypted. */
 export function* keyFormats(directory: string, keys: Record<string, string>): Formats {
-  for (const cipher of CIPHERS)
-    yield [`OpenSSH, ${cipher}`, convert(directory, keys['ed25519']!, PASSPHRASE, '-Z', cipher)];
+  for (const cipher of CIPHERS) {
+    for (const key of ['ed25519', 'ecdsaShort']) {
+      yield [`OpenSSH, ${cipher}, ${key}`, convert(directory, keys[key]!, PASSPHRASE, '-Z', cipher)];
+    }
+  }
   yield* byOpenSsl('ed25519', createPrivateKey(readFileSync(keys['ed25519Pkcs8']!)), ['pkcs8']);
   for (const key of ['rsa2048', 'ecdsa256', 'ecdsa521']) {
     yield [`OpenSSH, ${key}`, convert(directory, keys[key]!, PASSPHRASE)];

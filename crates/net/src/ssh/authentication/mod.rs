@@ -6,6 +6,7 @@ mod keyboard_interactive;
 mod pem;
 mod private_key;
 mod reply;
+mod short_number;
 
 use std::{fmt, path::PathBuf, sync::Arc};
 

@@ -13,7 +13,7 @@ use russh::keys::{
     ssh_key::{self, Cipher, Signature, private::KeypairData},
 };
 
-use super::{identity::PublicIdentity, pem};
+use super::{identity::PublicIdentity, pem, short_number};
 use crate::{blocking::run_blocking, ssh::wire::put_string};
 
 /// Why a private key cannot be used.
@@ -170,7 +170,9 @@ fn read_key(text: &str, passphrase: Option<&str>) -> Result<ssh_key::PrivateKey,
             Ok(key) => return Ok(key),
             // OpenSSH's format says so inside.
             Err(russh::keys::Error::KeyIsEncrypted) => {}
-            Err(_) => return Err(PrivateKeyError::NotAKey),
+            Err(error) => {
+                return read_short_number(&error, text, None).ok_or(PrivateKeyError::NotAKey);
+            }
         }
     }
     let passphrase = passphrase.ok_or(PrivateKeyError::PassphraseMissing)?;
@@ -179,13 +181,25 @@ fn read_key(text: &str, passphrase: Option<&str>) -> Result<ssh_key::PrivateKey,
         let key = decode_secret_key(plain.expose_text().unwrap_or_default(), None);
         return key.map_err(|_| PrivateKeyError::PassphraseWrong);
     }
-    decode_secret_key(text, Some(passphrase)).map_err(|error| {
+    decode_secret_key(text, Some(passphrase)).or_else(|error| {
         if is_about_cipher(&error, text) {
-            PrivateKeyError::UnsupportedCipher
-        } else {
-            PrivateKeyError::PassphraseWrong
+            return Err(PrivateKeyError::UnsupportedCipher);
         }
+        let key = read_short_number(&error, text, Some(passphrase));
+        key.ok_or(PrivateKeyError::PassphraseWrong)
     })
+}
+
+fn read_short_number(
+    error: &russh::keys::Error,
+    text: &str,
+    passphrase: Option<&str>,
+) -> Option<ssh_key::PrivateKey> {
+    if short_number::is_suspected(error) {
+        short_number::read(text, passphrase)
+    } else {
+        None
+    }
 }
 
 /// Whether a key was not decrypted for another reason than its passphrase.

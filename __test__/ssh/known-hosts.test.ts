@@ -12,7 +12,7 @@ import { eventually } from '../support/eventually';
 import { peersMissing } from '../support/peers';
 import { skipWithoutSshd, Sshd } from '../support/sshd';
 import { generateCases, type KnownHostsCase, seeded, type ServerName } from './known-hosts/cases';
-import { askOpenSsh, type Opinion, sshClient } from './known-hosts/openssh';
+import { askOpenSsh, type Opinion, sshClient, writeProxy } from './known-hosts/openssh';
 import { Servers, startJumpHost } from './known-hosts/servers';
 
 const SEED = 20_260_711;
@@ -86,7 +86,15 @@ describe('known_hosts', { skip, timeout: 240_000 }, () => {
     assert.ok(cases.length >= 60);
     const seen = new Map<string, number>();
     const pairs = [...cases.entries()].map(([index, one]) => ({ one, files: write(index, one) }));
-    const theirs = await inTurns(3, pairs, ({ one, files }) => askOpenSsh(one, files, servers.sshd(one.server)));
+    const proxy = writeProxy(servers.directory);
+    const theirs = await inTurns(3, pairs, ({ one, files }) =>
+      askOpenSsh(one, files, proxy, servers.sshd(one.server).port),
+    );
+    // Each has logged all of them, before the log is read for ours.
+    for (const name of new Set(cases.map(({ server }) => server))) {
+      const count = cases.filter(({ server }) => server === name).length;
+      await eventually(() => servers.sshd(name).log.split(CLOSED).length > count, 20_000);
+    }
     for (const [index, { one, files }] of pairs.entries()) {
       const { verdict, algorithm, offending = '', output } = theirs[index]!;
       const ours = await askTunnel(one, files);

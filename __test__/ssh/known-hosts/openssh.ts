@@ -22,14 +22,20 @@ process.stdin.pipe(socket).pipe(process.stdout);
 socket.on('error', () => process.exit(1)).on('close', () => process.exit());
 `;
 
+/** Writes that for all clients that are started in this directory. */
+export function writeProxy(directory: string): string {
+  const proxy = join(directory, 'proxy.cjs');
+  writeFileSync(proxy, PROXY);
+  return proxy;
+}
+
 /** Asks it; `offending` is the line that it names for a key that has changed. */
 export async function askOpenSsh(
   { host, port }: KnownHostsCase,
   files: string[],
-  sshd: { directory: string; port: number },
+  proxy: string,
+  sshdPort: number,
 ): Promise<Opinion & { offending?: string; output: string }> {
-  const proxy = join(sshd.directory, 'proxy.cjs');
-  writeFileSync(proxy, PROXY);
   const options = {
     BatchMode: 'yes',
     StrictHostKeyChecking: 'yes',
@@ -40,7 +46,7 @@ export async function askOpenSsh(
     IdentityFile: 'none',
     // It is not to log in: whether it asks to is what tells that it trusts the server.
     PreferredAuthentications: 'none',
-    ProxyCommand: `'${process.execPath}' '${proxy}' ${sshd.port}`,
+    ProxyCommand: `'${process.execPath}' '${proxy}' ${sshdPort}`,
   };
   const settings = Object.entries(options).flatMap(([name, value]) => ['-o', `${name}=${value}`]);
   const output = await run(['-v', '-F', 'none', ...settings, '-p', String(port), '-l', 'nobody', host, 'true']);

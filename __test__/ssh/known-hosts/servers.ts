@@ -83,7 +83,7 @@ export async function startJumpHost(port: () => number): Promise<{ server: Runni
     client.on('error', () => undefined);
     client.on('authentication', (context: any) => context.accept());
     client.on('tcpip', (accept: any) => {
-      const socket = connect(port(), '127.0.0.1');
+      const socket = connect({ port: port(), host: '127.0.0.1', noDelay: true });
       const channel = accept();
       channel.on('error', () => undefined);
       socket
@@ -94,7 +94,7 @@ export async function startJumpHost(port: () => number): Promise<{ server: Runni
   });
   // Its own sockets are no sockets of Node's.
   const server = await startServer(
-    createServer((socket) => ssh.injectSocket(socket)),
+    createServer({ noDelay: true }, (socket) => ssh.injectSocket(socket)),
     'ssh',
   );
   const at = { sshHost: '127.0.0.1', sshPort: server.port, sshUsername: 'alice', password: 'any' };

@@ -244,10 +244,9 @@ describe('logging in', { skip, timeout: 240_000 }, () => {
       waits.push(performance.now() - asked);
     }
     await connecting;
-    waits.sort((a, b) => a - b);
     assert.ok(derivationMs > 300, `not slow: ${derivationMs} ms`);
-    const median = waits[Math.floor(waits.length / 2)]!;
-    assert.ok(waits.length >= 10 && median < derivationMs / 10, `${derivationMs} ms: ${waits.join()}`);
+    const longest = Math.max(...waits);
+    assert.ok(longest < derivationMs / 2, `a request took ${longest} ms of ${derivationMs} ms`);
   });
 
   test('no log has shown a secret', () => {

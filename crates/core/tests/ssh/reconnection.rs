@@ -121,7 +121,7 @@ fn a_refusal_is_not_repeated_until_the_user_connects() {
 fn a_refusal_is_told_of_once_until_something_else_happens() {
     let (mut machine, now) = lost(Instant::now());
     let denied = Failure::new(Kind::Auth, "the host key has changed");
-    let mut fail = |machine: &mut Reconnection, failure: &Failure| {
+    let fail = |machine: &mut Reconnection, failure: &Failure| {
         machine.on_attempt_failed(failure, now, &mut rng())
     };
     assert_eq!(fail(&mut machine, &denied), AttemptFailed::Refused);

@@ -98,9 +98,10 @@ fn decrypt(
 ) -> Result<Secret, Malformed> {
     let derived = kdf.derive_key_and_iv(cipher, passphrase);
     let (key, iv) = derived.map_err(|_| Malformed)?;
-    let tag = match cipher.has_tag() {
-        true => Some(tag.try_into().map_err(|_| Malformed)?),
-        false => None,
+    let tag = if cipher.has_tag() {
+        Some(tag.try_into().map_err(|_| Malformed)?)
+    } else {
+        None
     };
     let mut bytes = encrypted.expose().to_vec();
     let decrypted = cipher.decrypt(&key, &iv, &mut bytes, tag);

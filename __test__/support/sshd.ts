@@ -135,6 +135,12 @@ export class Sshd {
     for (const one of this.sessionProcesses()) kill(one);
   }
 
+  /** Kills the processes of one of its sessions, and leaves the others. */
+  cutSession(): void {
+    const [first] = this.sessionProcesses();
+    for (const one of first === undefined ? [] : [first, ...descendants(first)]) kill(one);
+  }
+
   /** Kills it and its sessions. */
   async kill(): Promise<void> {
     const child = this.#child;

@@ -40,6 +40,8 @@ pub(super) struct TunnelInner {
     state: Mutex<State>,
     /// Wakes the supervisor before its time.
     wakeup: Notify,
+    /// Tells that somebody waits for a channel.
+    pub(super) queued: Notify,
     /// The owner has dropped the tunnel.
     ended: CancellationToken,
 }
@@ -59,6 +61,7 @@ impl TunnelInner {
             runtime,
             metrics: TunnelMetrics::default(),
             wakeup: Notify::new(),
+            queued: Notify::new(),
             ended: CancellationToken::new(),
         }
     }
@@ -145,6 +148,7 @@ impl TunnelInner {
         match request {
             Request::Granted(id, session) => Ok(Permit::new(Arc::clone(self), id, session)),
             Request::Queued(ticket, receiver) => {
+                self.queued.notify_waiters();
                 QueuedRequest::new(Arc::clone(self), ticket, receiver)
                     .outcome()
                     .await
@@ -194,7 +198,10 @@ impl TunnelInner {
         }
         let port = known.unwrap_or(port);
         let inner = Arc::clone(self);
-        LocalForward::open(inner, port, remote).await.map(Some)
+        let opened = LocalForward::open(inner, port, remote).await;
+        opened
+            .map(Some)
+            .map_err(|failure| failure.during("ssh", "listen"))
     }
 }
 
@@ -261,7 +268,7 @@ async fn watch_session(
     id: SessionId,
     closed: impl Future<Output = Failure>,
 ) {
-    let failure = closed.await;
+    let failure = closed.await.during("ssh", "session");
     inner.update(|state, effects, now| state.on_session_ended(id, failure, effects, now));
 }
 

@@ -107,7 +107,8 @@ export class Sshd {
       'StrictModes no',
       'UsePAM no',
       'PasswordAuthentication no',
-      'MaxStartups 200',
+      // The last one holds.
+      ...(this.#settings.some((setting) => setting.startsWith('MaxStartups')) ? [] : ['MaxStartups 200']),
       'LogLevel VERBOSE',
     ];
     const file = this.file('sshd_config', `${config.join('\n')}\n`);

@@ -51,7 +51,13 @@ describe('bad days of a tunnel', { skip, timeout: 240_000, concurrency: 3 }, () 
 
   /** One whose credentials, errors and logs are looked at afterwards. */
   function open(t: TestContext, config: TunnelConfig): SSHTunnel {
-    const tunnel = new SSHTunnel({ maxRetries: 10_000, retryDelay: 10, password: SECRET, connectTimeoutMs: 5000, ...config });
+    const tunnel = new SSHTunnel({
+      maxRetries: 10_000,
+      retryDelay: 10,
+      password: SECRET,
+      connectTimeoutMs: 5000,
+      ...config,
+    });
     tunnel.on('error', (error) => told.push(error));
     told.push(tunnel);
     t.after(() => tunnel.disconnect());

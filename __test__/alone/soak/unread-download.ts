@@ -1,5 +1,6 @@
 // A download of 1 GB that nobody reads, and requests beside it on other channels of its session.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { HTTPConnection, SSHTunnel } from 'moorline';
@@ -8,7 +9,10 @@ import { eventually } from '../../support/eventually';
 import { serve } from '../../support/http';
 import { Sshd } from '../../support/sshd';
 
-const BLOCK = Buffer.alloc(1 << 20, Uint8Array.from({ length: 251 }, (_, index) => index));
+const BLOCK = Buffer.alloc(
+  1 << 20,
+  Uint8Array.from({ length: 251 }, (_, index) => index),
+);
 const BLOCKS = 1024;
 const REQUESTS = 1000;
 /** More than the window of a channel and what systems and processes between have in their buffers. */
@@ -34,10 +38,11 @@ export async function measureUnreadDownload(options: {
   let sentBytes = 0;
   const server = await serve(async (request, response) => {
     if (request.url !== '/gigabyte') return response.end('beside');
+    const ended = new AbortController();
+    response.on('close', () => ended.abort());
     for (let block = 0; block < BLOCKS && !response.destroyed; block++) {
       sentBytes += BLOCK.length;
-      // Not by `once`: the connection may end while it waits.
-      if (!response.write(BLOCK)) await new Promise((resolve) => response.once('drain', resolve).once('close', resolve));
+      if (!response.write(BLOCK)) await once(response, 'drain', { signal: ended.signal }).catch(() => undefined);
     }
     response.end();
   });

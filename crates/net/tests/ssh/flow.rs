@@ -80,7 +80,8 @@ async fn a_window_that_is_never_opened_holds_its_own_writes_up_alone() {
     let session = session.unwrap();
     let mut channel = opened(&session, "echo").await;
     let before = session.stats().sent_bytes;
-    let writing = channel.write_all(&[1; 8 << 20]);
+    let data = vec![1; 8 << 20];
+    let writing = channel.write_all(&data);
     assert!(timeout(Duration::from_millis(50), writing).await.is_err());
     timeout_at(deadline(), session.ping())
         .await

@@ -8,7 +8,7 @@ import { type MoorlineError, setLogger, SSHTunnel, type TunnelConfig } from 'moo
 import { eventually } from '../../support/eventually';
 import { FaultProxy } from '../../support/fault-proxy';
 import { Sshd } from '../../support/sshd';
-import { CALLS_IN_FLIGHT, Targets, TunnelLoad } from './tunnel-load';
+import { CALLS_IN_FLIGHT, type LoadOptions, Targets, TunnelLoad } from './tunnel-load';
 import { measureUnreadDownload } from './unread-download';
 
 /** Calls succeed again within this, once the server can be reached. */
@@ -37,8 +37,7 @@ interface Fault {
   isDirect?: boolean;
   /** The calls that fail by it, where that is certain. */
   failures?: number;
-  /** Of calls. */
-  deadlineMs?: number;
+  load?: LoadOptions;
   /** Ends when calls may be expected to succeed again. */
   strike(round: Round): Promise<void>;
 }
@@ -113,8 +112,9 @@ export const FAULTS = {
   'keys are exchanged anew each 64 KB': {
     loses: 'none',
     failures: 0,
-    // It costs the servers of a busy machine much.
-    deadlineMs: 20_000,
+    // It costs the servers of a busy machine much; and sshd, while it exchanges keys again and again without a pause, confirms no
+    // channel that is opened meanwhile.
+    load: { deadlineMs: 20_000, opensChannels: false },
     settings: ['RekeyLimit 64K', 'LogLevel DEBUG1'],
     async strike({ sshd, tunnel }) {
       const carried = () => tunnel.stats().receivedBytes + tunnel.stats().sentBytes;
@@ -153,7 +153,7 @@ export async function runRound(name: FaultName, sessions: Sessions, targets: Tar
     localPort: 0,
   };
   const tunnel = new SSHTunnel(config);
-  const load = new TunnelLoad(tunnel, targets, fault.deadlineMs);
+  const load = new TunnelLoad(tunnel, targets, fault.load ?? {});
   try {
     const events = new TunnelEventCounts(tunnel);
     const began = performance.now();

@@ -21,8 +21,8 @@ const DIRECT_CALLS = 2;
 /** After a call that failed, so that failures do not keep the processor busy. */
 const PAUSE_MS = 10;
 
-const HTTP_CALLS = 38;
-const SQL_CALLS = 8;
+const HTTP_CALLS = 42;
+const SQL_CALLS = 4;
 const SOCKET_CALLS = 2;
 const LOCAL_CALLS = 2;
 export const CALLS_IN_FLIGHT = HTTP_CALLS + SQL_CALLS + SOCKET_CALLS + LOCAL_CALLS;
@@ -91,6 +91,12 @@ export class Targets {
   }
 }
 
+export interface LoadOptions {
+  deadlineMs?: number | undefined;
+  /** Whether some of the calls open a channel each, by the local port. */
+  opensChannels?: boolean | undefined;
+}
+
 let lastId = 0;
 
 /** Fifty calls at any time, until it is stopped. */
@@ -102,22 +108,25 @@ export class TunnelLoad {
   readonly #pool: TursoPool;
   readonly #sockets: WebSocketConnection[];
   readonly #deadlineMs: number;
+  readonly #localCalls: number;
   readonly #direct: HTTPConnection;
   /** How late the calls without a tunnel were at most. */
   #lateMs = 0;
   /** When each of them has last begun a call that succeeded. */
-  readonly #succeeded = new Array<number>(CALLS_IN_FLIGHT).fill(0);
+  #succeeded: number[] = [];
+  #names: string[] = [];
   #workers: Promise<void>[] = [];
   #isStopped = false;
 
   /** `tunnel` leads to the echo by its local port. */
-  constructor(tunnel: SSHTunnel, targets: Targets, deadlineMs = DEADLINE_MS) {
+  constructor(tunnel: SSHTunnel, targets: Targets, { deadlineMs = DEADLINE_MS, opensChannels = true }: LoadOptions) {
+    this.#localCalls = opensChannels ? LOCAL_CALLS : 0;
     this.#targets = targets;
     this.#tunnel = tunnel;
     this.#deadlineMs = deadlineMs;
     const quiet = { monitoring: false, auditLogging: false, autoRetry: false, circuitBreaker: false } as const;
     this.#direct = new HTTPConnection({ ...quiet, url: targets.silent.url });
-    this.#http = new HTTPConnection({ ...quiet, tunnel, url: targets.http.url, maxConnections: HTTP_CALLS });
+    this.#http = new HTTPConnection({ ...quiet, tunnel, url: targets.http.url, maxConnections: CALLS_IN_FLIGHT });
     this.#pool = new TursoPool({ url: targets.sqld.url, tunnel, poolSize: SQL_CALLS });
     const again = { retryDelay: 50, backoffMultiplier: 1, timeout: deadlineMs };
     const open = () => new WebSocketConnection({ ...quiet, ...again, tunnel, url: targets.sockets.url });
@@ -128,14 +137,16 @@ export class TunnelLoad {
     assert.ok((await Promise.all(this.#sockets.map((socket) => socket.connect()))).every(Boolean));
     const deadlineMs = this.#deadlineMs;
     const kinds = [
-      ...Array<EndedCall['what']>(HTTP_CALLS).fill('http'),
+      ...Array<EndedCall['what']>(HTTP_CALLS + LOCAL_CALLS - this.#localCalls).fill('http'),
       ...Array<EndedCall['what']>(SQL_CALLS).fill('sql'),
-      ...Array<EndedCall['what']>(LOCAL_CALLS).fill('local'),
+      ...Array<EndedCall['what']>(this.#localCalls).fill('local'),
     ];
     const steps = kinds.map((what) => [what, (id: number) => this.#call(what, id)] as const);
     const sockets = this.#sockets.map(
       (socket) => ['socket', (id: number) => exchange(socket, id, deadlineMs)] as const,
     );
+    this.#succeeded = new Array<number>(CALLS_IN_FLIGHT).fill(0);
+    this.#names = [...steps, ...sockets].map(([what]) => what);
     this.#workers = [...steps, ...sockets].map(([what, step], index) => this.#work(index, what, step));
     for (let call = 0; call < DIRECT_CALLS; call++) this.#workers.push(this.#measureLateness());
     await this.untilAllSucceed();
@@ -146,8 +157,19 @@ export class TunnelLoad {
     const from = performance.now();
     await eventually(() => this.#succeeded.some((began) => began >= from), limitMs);
     const firstMs = performance.now() - from;
-    await eventually(() => this.#succeeded.every((began) => began >= from), limitMs);
+    await eventually(() => {
+      const behind = this.#succeeded.flatMap((began, index) => (began < from ? [this.#names[index]] : []));
+      if (behind.length > 0) throw new Error(`no success of ${behind.join()}: ${this.#describeLast()}`);
+      return true;
+    }, limitMs);
     return { firstMs, allMs: performance.now() - from };
+  }
+
+  #describeLast(): string {
+    return this.failures()
+      .slice(-3)
+      .map(({ what, tookMs, error }) => `${what} after ${tookMs} ms: ${describe(error)}`)
+      .join('; ');
   }
 
   /** The calls that have failed. */
@@ -201,13 +223,20 @@ export class TunnelLoad {
 
   async #call(what: EndedCall['what'], id: number): Promise<void> {
     if (what === 'local') return this.#exchangeLocally(id);
-    if (what === 'sql') {
-      await this.#pool.execute('INSERT INTO calls VALUES (?)', [id], { timeoutMs: this.#deadlineMs });
-      return;
-    }
+    if (what === 'sql') return this.#insert(id);
     const body = Buffer.alloc(id % 7 === 0 ? 60_000 : 500, 'x');
     const answer = await this.#http.request({ method: 'POST', url: `/${id}`, body, timeoutMs: this.#deadlineMs });
     assert.equal(answer.text(), `${id}`.padEnd(4000));
+  }
+
+  async #insert(id: number): Promise<void> {
+    try {
+      await this.#pool.execute('INSERT INTO calls VALUES (?)', [id], { timeoutMs: this.#deadlineMs });
+    } catch (error) {
+      // The database was locked by another of them.
+      if (error instanceof MoorlineError && error.kind === 'overloaded') return this.#insert(id);
+      throw error;
+    }
   }
 
   /** As somebody who knows nothing of the tunnel. */

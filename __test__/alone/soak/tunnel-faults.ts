@@ -231,9 +231,9 @@ export async function soakTunnel(): Promise<void> {
   const targets = await Targets.start();
   try {
     console.log(
-      `${CALLS_IN_FLIGHT} calls in flight\n| fault | sessions | rounds | calls | failed | recovered within ms |`,
+      `${CALLS_IN_FLIGHT} calls in flight\n| fault | sessions | rounds | calls | failed | first success within ms | all within |`,
     );
-    console.log('|---|---|---|---|---|---|');
+    console.log('|---|---|---|---|---|---|---|');
     for (const fault of Object.keys(FAULTS) as FaultName[]) {
       for (const sessions of Object.keys(CHANNELS) as Sessions[]) await soakFault(fault, sessions, targets);
     }

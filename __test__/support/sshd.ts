@@ -112,7 +112,8 @@ export class Sshd {
       'StrictModes no',
       'UsePAM no',
       'PasswordAuthentication no',
-      'MaxStartups 200',
+      // The last one holds.
+      ...(this.#settings.some((setting) => setting.startsWith('MaxStartups')) ? [] : ['MaxStartups 200']),
       'LogLevel VERBOSE',
     ];
     const file = this.file('sshd_config', `${config.join('\n')}\n`);
@@ -145,11 +146,15 @@ export class Sshd {
   async kill(): Promise<void> {
     const child = this.#child;
     if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    // So that it starts none meanwhile.
+    child.kill('SIGSTOP');
     const sessions = descendants(child.pid);
     const ended = once(child, 'exit');
     child.kill('SIGKILL');
     for (const one of sessions) kill(one);
     await ended;
+    // One that could not be found keeps it open.
+    child.stderr!.destroy();
   }
 
   async stop(): Promise<void> {

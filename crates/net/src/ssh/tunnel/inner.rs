@@ -10,7 +10,7 @@ use moorline_core::{
 };
 use tokio::{
     runtime::Handle,
-    sync::Notify,
+    sync::{Notify, Semaphore},
     task::JoinHandle,
     time::{Instant, sleep_until, timeout},
 };
@@ -20,7 +20,7 @@ use super::{
     config::TunnelConfig,
     connector::SessionConnector,
     events::{TunnelEvent, TunnelListener},
-    local_forward::LocalForward,
+    local_forward::{self, LocalForward},
     metrics::TunnelMetrics,
     state::{Attempt, Effects, Request, State},
     stream::{Permit, QueuedRequest, TunnelStream},
@@ -37,6 +37,8 @@ pub(super) struct TunnelInner {
     pub(super) listener: Option<Arc<dyn TunnelListener>>,
     pub(super) runtime: Handle,
     pub(super) metrics: TunnelMetrics,
+    /// Room for the sockets of the local port that wait for a channel.
+    pub(super) waiting_sockets: Arc<Semaphore>,
     state: Mutex<State>,
     /// Wakes the supervisor before its time.
     wakeup: Notify,
@@ -60,6 +62,7 @@ impl TunnelInner {
             listener,
             runtime,
             metrics: TunnelMetrics::default(),
+            waiting_sockets: local_forward::waiting_room(),
             wakeup: Notify::new(),
             queued: Notify::new(),
             ended: CancellationToken::new(),

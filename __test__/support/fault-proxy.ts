@@ -83,8 +83,8 @@ export class FaultProxy {
   /** Ends every connection with a reset to both sides. */
   reset(): void {
     for (const { client, server } of this.#pairs) {
-      client.resetAndDestroy();
-      server.resetAndDestroy();
+      resetSocket(client);
+      resetSocket(server);
     }
   }
 
@@ -183,4 +183,10 @@ export class FaultProxy {
     }
     if (!to.write(piece)) await once(to, 'drain');
   }
+}
+
+/** Ends a socket with a reset, unless its end is under way: libuv refuses that, and Node.js never closes it then. */
+function resetSocket(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
 }

@@ -1,7 +1,7 @@
 // Cold start: what `require` costs a fresh process. Every measurement is a process of its own, so this bench does
 // its rounds itself; its lines are those of the harness, with one operation for one `require`.
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
@@ -11,15 +11,18 @@ import { root } from '../scripts/lib/run.mjs';
 const ROUNDS = 15;
 const load = createRequire(import.meta.url);
 
-/** Our files as they are in the package: in one piece. */
+/** Our files as they are installed: in one piece, and the binary in a package of its own. */
 function packed() {
   const directory = join(root, 'target', 'bench-start');
-  mkdirSync(directory, { recursive: true });
   bundleFace(directory);
   for (const file of readdirSync(join(root, 'dist')).filter((file) => file.endsWith('.node'))) {
-    copyFileSync(join(root, 'dist', file), join(directory, file));
+    const name = file.replace(/^moorline\.(.*)\.node$/, 'moorline-$1');
+    const own = join(directory, 'node_modules', name);
+    mkdirSync(own, { recursive: true });
+    copyFileSync(join(root, 'dist', file), join(own, file));
+    writeFileSync(join(own, 'package.json'), JSON.stringify({ name, main: file }));
   }
-  return join(directory, 'index.js');
+  return join(directory, 'dist', 'entries', 'index.js');
 }
 
 const contestants = [

@@ -40,11 +40,17 @@ function take(option, otherwise) {
   return at < 0 ? otherwise : options.splice(at, 2)[1];
 }
 
+/** The peers with a binary of their own, and a script that loads it. */
+const BINARIES = {
+  libsql: { peer: 'better-sqlite3', loads: `new (require('better-sqlite3'))(':memory:')` },
+  ssh: { peer: 'ssh2', loads: `require('ssh2/lib/protocol/crypto/build/Release/sshcrypto.node')` },
+};
+
 const condition = take('--condition', 'quiet');
 if (!Object.hasOwn(CONDITIONS, condition)) fail(`--condition is one of ${Object.keys(CONDITIONS).join(', ')}`);
 installPackages();
 installPackages(directory);
-if (name === 'libsql') installDatabase();
+if (BINARIES[name]) buildBinary(BINARIES[name]);
 if (!options.includes('--no-build')) {
   // Only the bridge's bench asks for the test functions.
   buildAddon({ release: true, testHooks: name === 'bridge' });
@@ -54,10 +60,9 @@ const [command, ...args] = [...CONDITIONS[condition](), process.execPath];
 const file = join(directory, `${name}.mjs`);
 run(command, [...args, '--expose-gc', file, ...options.filter((option) => option !== '--no-build')]);
 
-/** The binary of better-sqlite3 is downloaded, or compiled, by a script of its own, and npm ci runs none. */
-function installDatabase() {
-  const script = `new (require('better-sqlite3'))(':memory:')`;
-  if (succeeds(process.execPath, ['-e', script], { cwd: directory, stdio: 'ignore' })) return;
-  // Without it the bench says that it is left out.
-  runNpm(['rebuild', 'better-sqlite3', '--loglevel=error'], { cwd: directory }, succeeds);
+/** A script of the peer's own downloads its binary, or compiles it, and npm ci runs none. */
+function buildBinary({ peer, loads }) {
+  if (succeeds(process.execPath, ['-e', loads], { cwd: directory, stdio: 'ignore' })) return;
+  // Without it the bench says that the peer is left out, or the peer does without.
+  runNpm(['rebuild', peer, '--loglevel=error'], { cwd: directory }, succeeds);
 }

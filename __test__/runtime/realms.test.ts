@@ -42,6 +42,16 @@ const MISTAKES: Record<string, [work: (of: typeof outside) => unknown, type: 'Ty
   HealthMonitor: [({ HealthMonitor }) => new HealthMonitor({ intervalMs: -1 }), 'RangeError'],
   NixtlaClient: [({ NixtlaClient }) => new NixtlaClient({ apiKey: 5 } as never), 'TypeError'],
   forecast: [({ NixtlaClient }) => new NixtlaClient({ apiKey: 'k' }).forecast({} as never), 'TypeError'],
+  SSHTunnel: [({ SSHTunnel }) => new SSHTunnel({ sshHost: 5 } as never), 'TypeError'],
+  'a range of SSHTunnel': [
+    ({ SSHTunnel }) => new SSHTunnel({ sshHost: 'a', sshPort: 0, sshUsername: 'b' }),
+    'RangeError',
+  ],
+  'a shared SSHTunnel': [({ SSHTunnel }) => SSHTunnel.getInstance(), 'TypeError'],
+  'a key file of SSHTunnel': [
+    ({ SSHTunnel }) => new SSHTunnel({ sshHost: 'a', sshUsername: 'b', sshKeyPath: '/nowhere' }).connect(),
+    'TypeError',
+  ],
   HTTPConnection: [({ HTTPConnection }) => new HTTPConnection({ timeout: 'x' } as never), 'TypeError'],
   ConnectionPool: [({ ConnectionPool }) => new ConnectionPool({ maxSize: 'x' } as never, () => ({})), 'TypeError'],
   RetryStrategy: [({ ExponentialBackoffRetry }) => new ExponentialBackoffRetry('x' as never), 'TypeError'],

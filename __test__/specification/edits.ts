@@ -286,6 +286,9 @@ export function document3(
     to: `{ const tunnel = ${line}; void tunnel; }`,
   });
   const ours = "import { SSHTunnel } from 'moorline';";
+  const printing = `
+    const printed: unknown[] = [];
+    const console = { error: (...said: unknown[]) => void printed.push(said.join(" ")) };`;
   // The manager of pools is not made yet: it has no part in what is tested here.
   const manager = `
     class PostgresConnectionManager { constructor(_: object) {} async shutdown(): Promise<void> {} }
@@ -293,11 +296,24 @@ export function document3(
   return {
     1: {
       replace: [],
-      prelude: `${ours}
+      prelude: `
+        import { EventEmitter } from 'node:events';
+        import type { Server } from 'node:net';
+        import { SSHTunnel as Ours } from 'moorline';
+        type Client = object;
+        type ClientChannel = object;
         const config: TunnelConfig = { sshHost: 'a', sshPort: 22, sshUsername: 'b', sshKeyPath: 'c', remoteHost: 'd',
           remotePort: 1, localPort: 0, maxRetries: 1, retryDelay: 1, healthCheckInterval: 1 };
-        const tunnel = new SSHTunnel(config);`,
-      exposes: ['tunnel'],
+        type Members = EventEmitter & Pick<SSHTunnel, Exclude<keyof SSHTunnel, keyof EventEmitter>>;
+        interface Statics {
+          initializeInstance(...given: Parameters<typeof SSHTunnel.initializeInstance>): Members;
+          getInstance(...given: Parameters<typeof SSHTunnel.getInstance>): Members;
+          resetInstance(...given: Parameters<typeof SSHTunnel.resetInstance>): void;
+        }
+        const statics: Statics = Ours;
+        const tunnel = new Ours(config);
+        const members: Members = tunnel;`,
+      exposes: ['tunnel', 'statics', 'members'],
     },
     3: {
       replace: [],
@@ -314,8 +330,8 @@ export function document3(
         scoped('SSHTunnel.getInstance()'),
         { reason: 'lines of a file in a block of code', from: environmentLines, to: '' },
       ],
-      prelude: ours + manager,
-      exposes: ['tunnel'],
+      prelude: ours + manager + printing,
+      exposes: ['tunnel', 'printed'],
     },
     5: { replace: [], prelude: ours + manager, exposes: ['tunnel'] },
     8: {
@@ -330,9 +346,7 @@ export function document3(
       replace: [
         { reason: 'narrowed event, connection or error', from: 'error: Error', to: 'error: NodeJS.ErrnoException' },
       ],
-      prelude: `${ours}
-        const printed: unknown[] = [];
-        const console = { error: (...said: unknown[]) => void printed.push(said.join(" ")) };
+      prelude: `${ours}${printing}
         const tunnel = SSHTunnel.initializeFromEnv();`,
       exposes: ['tunnel', 'printed'],
     },

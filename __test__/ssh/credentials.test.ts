@@ -1,13 +1,12 @@
 // Passwords and answers, given by functions, at the server of `ssh2`.
 import assert from 'node:assert/strict';
-import { generateKeyPairSync } from 'node:crypto';
-import { connect, createServer } from 'node:net';
 import { after, before, describe, test, type TestContext } from 'node:test';
 
 import { HTTPConnection, setLogger, type SSHPrompt, SSHTunnel, type TunnelConfig } from 'moorline';
 
-import { type RunningServer, serve, startServer } from '../support/http';
-import { peer, peersMissing } from '../support/peers';
+import { type RunningServer, serve } from '../support/http';
+import { peersMissing } from '../support/peers';
+import { type Ssh2Server, startSsh2Server } from './ssh2-server';
 
 const PASSWORD = 'the right password';
 const QUESTIONS = [
@@ -16,42 +15,21 @@ const QUESTIONS = [
 ];
 
 describe('credentials that are functions', { skip: peersMissing(), timeout: 60_000 }, () => {
-  let server: RunningServer;
+  let server: Ssh2Server;
   let http: RunningServer;
   let config: TunnelConfig;
 
   before(async () => {
     setLogger({});
     http = await serve((_, response) => response.end('reached'));
-    const { Server } = (await peer('ssh2')).default;
-    const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-    const key = privateKey.export({ type: 'pkcs1', format: 'pem' });
-    const ssh = new Server({ hostKeys: [key] }, (client: any) => {
-      client.on('error', () => undefined);
-      client.on('authentication', (context: any) => {
-        if (context.method === 'password') return context.password === PASSWORD ? context.accept() : context.reject();
-        if (context.method !== 'keyboard-interactive') return context.reject(['password', 'keyboard-interactive']);
-        context.prompt(QUESTIONS, 'Two factors', 'both are needed', (answers: string[]) =>
-          answers.join() === `${PASSWORD},1234` ? context.accept() : context.reject(),
-        );
-      });
-      client.on('tcpip', (accept: any, _: unknown, { destIP, destPort }: { destIP: string; destPort: number }) => {
-        const socket = connect(destPort, destIP);
-        const channel = accept();
-        channel.on('error', () => undefined);
-        socket
-          .on('error', () => channel.destroy())
-          .pipe(channel)
-          .pipe(socket);
-      });
+    server = await startSsh2Server((context) => {
+      if (context.method === 'password') return context.password === PASSWORD ? context.accept() : context.reject();
+      if (context.method !== 'keyboard-interactive') return context.reject(['password', 'keyboard-interactive']);
+      context.prompt(QUESTIONS, 'Two factors', 'both are needed', (answers: string[]) =>
+        answers.join() === `${PASSWORD},1234` ? context.accept() : context.reject(),
+      );
     });
-    // Its own sockets are no sockets of Node's.
-    server = await startServer(
-      createServer((socket) => ssh.injectSocket(socket)),
-      'ssh',
-    );
-    const { sshHost, sshPort } = { sshHost: '127.0.0.1', sshPort: server.port };
-    config = { sshHost, sshPort, sshUsername: 'alice', hostKeyVerification: 'insecure' };
+    config = server.config;
   });
   after(async () => {
     setLogger(undefined);

@@ -38,7 +38,10 @@ describe('lifetimes of tunnels', { skip: skipWithoutSshd(), timeout: 120_000 }, 
     );
     const open = async () => {
       const tunnel = new SSHTunnel({ ...sshd.config, remoteHost: '127.0.0.1', remotePort: echo.port, localPort: 0 });
+      const first = assert.rejects(tunnel.connect(), { kind: 'closed' });
+      const ended = tunnel.disconnect();
       await tunnel.connect();
+      await Promise.all([first, ended]);
       return [new WeakRef(tunnel), tunnel.localPort!] as const;
     };
     const [reference, port] = await open();

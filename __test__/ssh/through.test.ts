@@ -258,6 +258,53 @@ describe('through a tunnel', { skip, timeout: 120_000 }, () => {
     }
   });
 
+  test('requests that find no room wait for it, and no unused connection holds it', async (t) => {
+    const own = new SSHTunnel({ ...sshd.config, maxPoolSize: 2, maxSessions: 1 });
+    t.after(() => own.disconnect());
+    const [[url]] = urlsOf(http.port, 'http') as [[string, number]];
+    const config = { ...quiet, url, tunnel: own, maxConnections: 10, timeout: 10_000 };
+    const connections = [1, 2].map(() => closeAfter(t, new HTTPConnection(config)));
+    const requests = connections.flatMap((one) => Array.from({ length: 20 }, () => one.request({})));
+    const answers = await Promise.all(requests);
+    assert.ok(answers.every(({ status }) => status === 200));
+    assert.deepEqual([own.stats().waiting, own.stats().sessions], [0, 1]);
+    // One that was unused before makes room, too.
+    const narrow = new SSHTunnel({ ...sshd.config, maxPoolSize: 1, maxSessions: 1 });
+    t.after(() => narrow.disconnect());
+    for (const one of [1, 2, 3].map(() => new HTTPConnection({ ...config, tunnel: narrow }))) {
+      assert.equal((await closeAfter(t, one).request({})).status, 200);
+      assert.equal(narrow.stats().channels, 1);
+    }
+  });
+
+  test('a session that is lost takes its own channels alone', async (t) => {
+    const own = new SSHTunnel({ ...sshd.config, maxPoolSize: 2 });
+    t.after(() => own.disconnect());
+    const events: object[] = [];
+    own.on('destroy', ({ openSessions, error }) => events.push({ openSessions, code: error.code }));
+    own.on('error', (error) => events.push(error));
+    // The session of the tunnel of the other tests ends first.
+    await tunnel.disconnect();
+    await eventually(() => sshd.sessionProcesses().length === 0);
+    const config = { ...quiet, url: `ws://localhost:${sockets.port}`, tunnel: own, autoReconnect: false };
+    const all = Array.from({ length: 4 }, () => closeAfter(t, new WebSocketConnection(config)));
+    assert.ok((await Promise.all(all.map((one) => one.connect()))).every(Boolean));
+    assert.deepEqual([own.stats().channels, own.stats().sessions], [4, 2]);
+    sshd.cutSession();
+    const connected = async () => {
+      const states = await Promise.all(all.map((one) => one.isConnected()));
+      return all.filter((_, n) => states[n]);
+    };
+    await eventually(async () => events.length === 1 && (await connected()).length === 2);
+    const left = await connected();
+    await Promise.all(left.map((one, n) => one.send({ n })));
+    const received = await Promise.all(left.map((one) => one.receive()));
+    assert.deepEqual(received, [{ n: 0 }, { n: 1 }]);
+    assert.deepEqual(events, [{ openSessions: 1, code: 'ECONNRESET' }]);
+    assert.deepEqual([own.stats().channels, own.stats().sessions, own.stats().reconnects], [2, 1, 0]);
+    assert.equal(own.isConnectedToTunnel(), true);
+  });
+
   test('nothing listens, unless a local port is asked for', async (t) => {
     const before = listeningPorts();
     const [[url]] = urlsOf(http.port, 'http') as [[string, number]];

@@ -77,7 +77,8 @@ describe('a tunnel', { skip: skipWithoutSshd(), timeout: 120_000 }, () => {
     await Promise.all(joined);
     assert.deepEqual([errors.length, joined.length, reconnects], [1, 1, [1]]);
     assert.ok(errors[0] instanceof MoorlineError);
-    assert.equal(errors[0].code, 'ECONNRESET');
+    const { code, service, operation } = errors[0];
+    assert.deepEqual([code, service, operation], ['ECONNRESET', 'ssh', 'session']);
     assert.deepEqual([tunnel.stats().sessions, tunnel.stats().reconnects], [1, 1]);
   });
 
@@ -100,7 +101,12 @@ describe('a tunnel', { skip: skipWithoutSshd(), timeout: 120_000 }, () => {
       await eventually(() => payloads.length === 1, 20_000);
       assert.deepEqual(payloads, [[]]);
       assert.equal(tunnel.isConnectedToTunnel(), false);
-      await assert.rejects(tunnel.connect(), { code: 'ECONNREFUSED', service: 'ssh', operation: 'connect' });
+      await assert.rejects(tunnel.connect(), (error: MoorlineError) => {
+        assert.equal(error.message, 'Failed to reconnect after maximum retries');
+        assert.deepEqual([error.code, error.service, error.operation], ['ECONNREFUSED', 'ssh', 'connect']);
+        assert.match((error.cause as Error).message, /could not connect to 127\.0\.0\.1:/);
+        return true;
+      });
       await own.listen();
       await tunnel.connect();
       assert.equal(tunnel.isConnectedToTunnel(), true);

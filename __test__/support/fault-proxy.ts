@@ -1,5 +1,5 @@
 // A TCP proxy on loopback that misbehaves on command.
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -83,8 +83,8 @@ export class FaultProxy {
   /** Ends every connection with a reset to both sides. */
   reset(): void {
     for (const { client, server } of this.#pairs) {
-      client.resetAndDestroy();
-      server.resetAndDestroy();
+      resetSocket(client);
+      resetSocket(server);
     }
   }
 
@@ -164,6 +164,8 @@ export class FaultProxy {
     if (this.#fault.kind === 'delay') await sleep(this.#fault.ms, undefined, options);
     if (this.#fault.kind === 'drip') await sleep(this.#fault.everyMs, undefined, options);
     while (this.#fault.kind === 'black-hole' && !this.#closed.signal.aborted) {
+      // Each direction of each connection waits for it.
+      setMaxListeners(0, this.#changed.signal);
       await once(this.#changed.signal, 'abort');
     }
   }
@@ -181,4 +183,10 @@ export class FaultProxy {
     }
     if (!to.write(piece)) await once(to, 'drain');
   }
+}
+
+/** Ends a socket with a reset, unless its end is under way: libuv refuses that, and Node.js never closes it then. */
+function resetSocket(socket: Socket): void {
+  if (socket.writableEnded && !socket.writableFinished) socket.destroy();
+  else socket.resetAndDestroy();
 }

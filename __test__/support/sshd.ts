@@ -29,6 +29,11 @@ function run({ path, env }: Binary, ...args: string[]): string {
   return execFileSync(path, args, { env, encoding: 'utf8', stdio: 'pipe' });
 }
 
+/** Runs `ssh-keygen`, and gives what it prints. */
+export function sshKeygen(...args: string[]): string {
+  return run(keygen as Binary, ...args);
+}
+
 /** A running sshd. */
 export class Sshd {
   readonly directory = mkdtempSync(join(tmpdir(), 'moorline-sshd-'));
@@ -66,7 +71,7 @@ export class Sshd {
 
   /** The fingerprint of its host key. */
   get fingerprint(): string {
-    return /SHA256:\S+/.exec(run(keygen as Binary, '-lf', this.path('host.pub')))![0];
+    return /SHA256:\S+/.exec(sshKeygen('-lf', this.path('host.pub')))![0];
   }
 
   /** What it has logged. */
@@ -90,7 +95,7 @@ export class Sshd {
   /** Makes a key, with a passphrase perhaps, in place of the one of that name. */
   makeKey(name: string, passphrase = ''): string {
     for (const old of [name, `${name}.pub`]) rmSync(this.path(old), { force: true });
-    run(keygen as Binary, '-q', '-t', 'ed25519', '-N', passphrase, '-C', '', '-f', this.path(name));
+    sshKeygen('-q', '-t', 'ed25519', '-N', passphrase, '-C', '', '-f', this.path(name));
     return this.path(name);
   }
 
@@ -107,7 +112,8 @@ export class Sshd {
       'StrictModes no',
       'UsePAM no',
       'PasswordAuthentication no',
-      'MaxStartups 200',
+      // The last one holds.
+      ...(this.#settings.some((setting) => setting.startsWith('MaxStartups')) ? [] : ['MaxStartups 200']),
       'LogLevel VERBOSE',
     ];
     const file = this.file('sshd_config', `${config.join('\n')}\n`);
@@ -130,15 +136,25 @@ export class Sshd {
     for (const one of this.sessionProcesses()) kill(one);
   }
 
+  /** Kills the processes of one of its sessions, and leaves the others. */
+  cutSession(): void {
+    const [first] = this.sessionProcesses();
+    for (const one of first === undefined ? [] : [first, ...descendants(first)]) kill(one);
+  }
+
   /** Kills it and its sessions. */
   async kill(): Promise<void> {
     const child = this.#child;
     if (child?.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    // So that it starts none meanwhile.
+    child.kill('SIGSTOP');
     const sessions = descendants(child.pid);
     const ended = once(child, 'exit');
     child.kill('SIGKILL');
     for (const one of sessions) kill(one);
     await ended;
+    // One that could not be found keeps it open.
+    child.stderr!.destroy();
   }
 
   async stop(): Promise<void> {

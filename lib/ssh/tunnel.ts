@@ -96,7 +96,7 @@ class EnvironmentConfig {
   constructor(readonly given: Partial<TunnelConfig>) {}
 }
 
-/** Tunnels that are to be connected: they stay, though nobody may hold them but a local port. */
+/** Tunnels that were opened and not closed: they stay, though nobody may hold them but a local port. */
 const connectedTunnels = new Set<SSHTunnel>();
 
 /** @internal A tunnel, as an option of what dials. */
@@ -202,18 +202,11 @@ export class SSHTunnel extends EventEmitter<TunnelEvents> {
    * TypeError for a key file that is missing or has no key.
    */
   async connect(): Promise<void> {
-    connectedTunnels.add(this);
-    try {
-      await call(() => native.sshConnect(this.#handle), undefined, toTunnelError);
-    } catch (error) {
-      if (!this.isConnectedToTunnel()) connectedTunnels.delete(this);
-      throw error;
-    }
+    await call(() => native.sshConnect(this.#handle), undefined, toTunnelError);
   }
 
   /** Closes all sessions, channels and the local port. `connect` opens the tunnel again. */
   async disconnect(): Promise<void> {
-    connectedTunnels.delete(this);
     await call(() => native.sshDisconnect(this.#handle));
   }
 
@@ -291,9 +284,11 @@ export class SSHTunnel extends EventEmitter<TunnelEvents> {
   #onNativeEvent(event: NativeEvent): void {
     switch (event.event) {
       case 'open':
+        connectedTunnels.add(this);
         this.#setState('connected');
         return this.#publish('open');
       case 'close':
+        connectedTunnels.delete(this);
         this.#setState('disconnected');
         return this.#publish('close');
       case 'lost':

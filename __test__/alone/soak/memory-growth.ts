@@ -1,7 +1,7 @@
 // Whether many operations leave something behind.
 //
-// "Flat" means: after a warm-up, memory grows by less than 8 MB and less than 100 bytes an operation, and what could
-// keep the process alive is the same as before.
+// "Flat" means: after a warm-up, memory grows by less than 8 MB and less than 100 bytes an operation, no files stay open, and
+// what could keep the process alive is the same as before.
 import assert from 'node:assert/strict';
 
 import type { Subject } from '../../contract/contract';
@@ -10,6 +10,9 @@ import { runChild } from './spawn';
 const MAX_GROWN_BYTES = 8 * 2 ** 20;
 /** Of operations; whole lifetimes are too few to tell so little from what the allocator keeps for later. */
 const MAX_BYTES_PER_OPERATION = 100;
+
+/** Connections that are replaced come and go. */
+const MAX_GROWN_FILES = 20;
 
 export type Repetition = 'operations' | 'failures' | 'aborts' | 'lives';
 
@@ -23,6 +26,8 @@ export const repetitions = ({ lacks, runLifetime }: Subject): Repetition[] => [
 
 export interface Measured {
   grownBytes: number;
+  /** Files and sockets that are open, and were not before. */
+  grownFiles: number;
   operations: number;
   elapsedMs: number;
   repetition: Repetition;
@@ -43,8 +48,9 @@ export async function measure(
   return { ...(ended.lines[0] as Measured), elapsedMs: ended.elapsedMs, repetition };
 }
 
-export function assertFlat({ grownBytes, operations, repetition, before, after }: Measured): void {
+export function assertFlat({ grownBytes, grownFiles, operations, repetition, before, after }: Measured): void {
   assert.ok(grownBytes < MAX_GROWN_BYTES, `${grownBytes} bytes more`);
+  assert.ok(grownFiles < MAX_GROWN_FILES, `${grownFiles} open files more`);
   if (repetition !== 'lives')
     assert.ok(grownBytes / operations < MAX_BYTES_PER_OPERATION, `${grownBytes / operations} bytes an operation`);
   assert.deepEqual(after.resources, before.resources);

@@ -1,5 +1,6 @@
 // Repeats an operation and measures what that leaves behind; in a process of its own, with `--expose-gc`.
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Measured } from './memory-growth';
@@ -71,11 +72,18 @@ const SIZE_SAMPLES = 4;
 
 async function sampleSizes(repeatSome: () => Promise<number>) {
   const sizes: number[] = [];
+  const openFiles: number[] = [];
   for (let sample = 0; sample < SIZE_SAMPLES; sample++) {
     await repeatSome();
     sizes.push(await settledRss());
+    openFiles.push(countOpenFiles());
   }
-  return { rss: sizes, resources: process.getActiveResourcesInfo().sort() };
+  return { rss: sizes, openFiles, resources: process.getActiveResourcesInfo().sort() };
+}
+
+/** Files, sockets and pipes of the process, the addon's own, too; 0 where the system does not list them. */
+function countOpenFiles(): number {
+  return process.platform === 'linux' ? readdirSync('/proc/self/fd').length : 0;
 }
 
 /**
@@ -95,5 +103,6 @@ export async function measureRepeated(
   const [maxTimes, timeLimitMs] = soakMs === undefined ? [times - warmUp, limitMs] : [Infinity, soakMs];
   const operations = await repeat(operation, 2 * warmUp, { ...options, times: maxTimes, limitMs: timeLimitMs });
   const after = await sampleSizes(repeatSome);
-  return { grownBytes: Math.min(...after.rss) - Math.max(...before.rss), operations, before, after };
+  const grown = (of: 'rss' | 'openFiles') => Math.min(...after[of]) - Math.max(...before[of]);
+  return { grownBytes: grown('rss'), grownFiles: grown('openFiles'), operations, before, after };
 }

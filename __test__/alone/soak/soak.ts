@@ -7,6 +7,7 @@ import { subjects } from '../../contract/subjects';
 import { soakColdDatabase } from './cold-database';
 import { assertFlat, measure, repetitions } from './memory-growth';
 import { soakCursor } from './sse-cursor';
+import { soakTunnel } from './tunnel-faults';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -58,6 +59,7 @@ async function soakHostile(minutes: number): Promise<void> {
 async function main(): Promise<void> {
   if (positionals[0] === 'sse-cursor') return soakCursor(100, values.seed);
   if (positionals[0] === 'libsql') return soakColdDatabase();
+  if (positionals[0] === 'ssh') return soakTunnel();
   const minutes = Number(values.minutes ?? (positionals.includes('hostile') ? 1 : 5));
   if (positionals.includes('hostile') && minutes > 0) return soakHostile(minutes);
   // `connections` means every `…Connection`.
@@ -66,7 +68,7 @@ async function main(): Promise<void> {
   if (wanted.length === 0 || !(minutes > 0)) {
     const names = subjects.map(({ name }) => name).join(', ');
     console.error(
-      `usage: npm run soak -- <part of a name> … [--minutes 5]\nnames: ${names}, hostile, sse-cursor, libsql`,
+      `usage: npm run soak -- <part of a name> … [--minutes 5]\nnames: ${names}, hostile, sse-cursor, libsql, ssh`,
     );
     process.exitCode = 1;
     return;

@@ -118,6 +118,30 @@ fn a_refusal_is_not_repeated_until_the_user_connects() {
 }
 
 #[test]
+fn a_refusal_is_told_of_once_until_something_else_happens() {
+    let (mut machine, now) = lost(Instant::now());
+    let denied = Failure::new(Kind::Auth, "the host key has changed");
+    let fail = |machine: &mut Reconnection, failure: &Failure| {
+        machine.on_attempt_failed(failure, now, &mut rng())
+    };
+    assert_eq!(fail(&mut machine, &denied), AttemptFailed::Refused);
+    for _ in 0..2 {
+        assert_eq!(machine.on_need(Need::Connect), NeedDecision::Begin);
+        assert_eq!(fail(&mut machine, &denied), AttemptFailed::Fail);
+    }
+    assert_eq!(machine.on_need(Need::Connect), NeedDecision::Begin);
+    let AttemptFailed::Retry(delay) = fail(&mut machine, &refused()) else {
+        panic!("not tried again");
+    };
+    assert_eq!(machine.take_due(now + delay), Some(Due::Attempt));
+    assert_eq!(fail(&mut machine, &denied), AttemptFailed::Refused);
+    assert_eq!(machine.on_need(Need::Connect), NeedDecision::Begin);
+    machine.on_connected(now);
+    machine.on_lost(now + SECOND * 60, &mut rng());
+    assert_eq!(fail(&mut machine, &denied), AttemptFailed::Refused);
+}
+
+#[test]
 fn a_tunnel_that_is_lost_again_and_again_is_not_connected_again_without_a_pause() {
     let (mut machine, mut now) = lost(Instant::now());
     let mut rng = rng();

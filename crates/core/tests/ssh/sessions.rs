@@ -201,6 +201,7 @@ fn a_stampede_opens_as_many_sessions_as_it_fills() {
     for _ in 0..100 {
         assert!(matches!(ledger.request(), ChannelRequest::Wait(_)));
     }
+    assert!(ledger.is_crowded());
     assert_eq!(ledger.begin_further_session(now), None, "none is open yet");
     let mut opening = VecDeque::from([ledger.begin_session()]);
     let mut begun = 1;
@@ -214,6 +215,7 @@ fn a_stampede_opens_as_many_sessions_as_it_fills() {
         }
     }
     assert_eq!((begun, ledger.counts().channels), (10, 100));
+    assert!(!ledger.is_crowded());
 }
 
 #[test]

@@ -82,6 +82,12 @@ impl Dialer {
         &self.config
     }
 
+    /// Whether there is a tunnel without room for all who wait for a stream.
+    pub fn is_crowded(&self) -> bool {
+        let tunnel = self.config.tunnel.as_ref();
+        tunnel.is_some_and(|Shared(tunnel)| tunnel.is_crowded())
+    }
+
     /// An open connection, within the connect timeout. Dropping the future leaves nothing open.
     pub async fn dial(&self, target: &Target, alpn: Alpn) -> Outcome<Stream> {
         let progress = Progress::default();

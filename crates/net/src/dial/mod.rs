@@ -41,4 +41,4 @@ pub use target::Target;
 pub use tls::{PemSource, TlsConfig, TlsVersion};
 pub use tls_cache::Alpn;
 pub use transport::{ByteStream, Peer};
-pub use tunnel::{Tunnel, TunnelFuture};
+pub use tunnel::{CrowdedFuture, Tunnel, TunnelFuture};

@@ -341,7 +341,7 @@ impl Engine {
             target,
             &self.dialer,
             &self.config,
-            self.runtime.clone(),
+            &self.runtime,
             self.closed.clone(),
         ));
         if let Some(name) = &self.name {

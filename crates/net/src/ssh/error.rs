@@ -168,6 +168,7 @@ fn disconnect_failure(disconnect: &Disconnect, phase: SessionPhase) -> Failure {
     let message = format!("the SSH server refused the connection: {description} ({reason})");
     let failure = Failure::new(kind, message).with_detail("reason", *reason);
     match kind {
+        Kind::Auth => failure.with_code("ERR_SSH_AUTH_REFUSED"),
         Kind::Connect => failure.with_code("ECONNRESET"),
         _ => failure,
     }

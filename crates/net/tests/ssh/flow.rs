@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use moorline_net::ssh::Session;
 use tokio::{
-    io::AsyncReadExt,
-    time::{Instant, timeout_at},
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::{Instant, timeout, timeout_at},
 };
 
 use crate::server::{
@@ -68,4 +68,35 @@ async fn a_download_that_nobody_reads_holds_no_other_channel_up() {
         assert!(is_right);
     }
     assert!(unread.stats().received_bytes > window);
+}
+
+/// A server that accepts a channel, and never lets anything be sent.
+#[tokio::test]
+async fn a_window_that_is_never_opened_holds_its_own_writes_up_alone() {
+    let mut config = server_config();
+    config.window_size = 0;
+    let stream = start(config, Rules::default());
+    let session = Session::connect(stream, trusting(&host_key()), &[password()], deadline()).await;
+    let session = session.unwrap();
+    let mut channel = opened(&session, "echo").await;
+    let before = session.stats().sent_bytes;
+    let data = vec![1; 8 << 20];
+    let writing = channel.write_all(&data);
+    assert!(timeout(Duration::from_millis(50), writing).await.is_err());
+    timeout_at(deadline(), session.ping())
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(session.stats().sent_bytes - before < 10_000);
+    let mut source = session.open(tcp("source", 1)).await.unwrap();
+    timeout_at(deadline(), source.read_exact(&mut vec![0; 1 << 20]))
+        .await
+        .unwrap()
+        .unwrap();
+    drop((channel, source));
+    let limit = deadline();
+    while session.stats().open_channels > 0 {
+        assert!(Instant::now() < limit, "{:?}", session.stats());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -1,6 +1,9 @@
 //! Connecting, and reconnecting after the loss of a tunnel's last session.
 
-use std::time::{Duration, Instant};
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
 
 use crate::{
     error::{Failure, Kind},
@@ -52,7 +55,7 @@ pub enum NeedDecision {
 pub enum AttemptFailed {
     /// The next attempt is due after this delay.
     Retry(Duration),
-    /// There is none: it was not an attempt of an outage. Who waits fails.
+    /// There is none: it was not an attempt of an outage, or its refusal was told of before. Who waits fails.
     Fail,
     /// All attempts of the outage were made, so many of them. Who waits fails.
     Exhausted(u32),
@@ -118,6 +121,8 @@ pub struct Reconnection {
     lost_at: Option<Instant>,
     /// The attempts of the outage that were begun.
     attempts: u32,
+    /// Whether a refusal was told of, with nothing else since then.
+    is_refusal_told: bool,
     check_at: Option<Instant>,
 }
 
@@ -129,6 +134,7 @@ impl Reconnection {
             state: State::Idle,
             lost_at: None,
             attempts: 0,
+            is_refusal_told: false,
             check_at: None,
         }
     }
@@ -173,6 +179,7 @@ impl Reconnection {
     /// The attempt has led to a session. Says what was healed by it, where something was.
     pub fn on_connected(&mut self, now: Instant) -> Option<Recovery> {
         self.state = State::Up { since: now };
+        self.is_refusal_told = false;
         self.check_at = self.next_check(now);
         let Some(lost_at) = self.lost_at.take() else {
             self.attempts = 0;
@@ -197,8 +204,14 @@ impl Reconnection {
         if is_refusal(failure) {
             self.state = State::Refused(failure.clone());
             self.check_at = None;
-            return AttemptFailed::Refused;
+            // Once: a listener that connects again whenever it is told of a failure would go round for ever.
+            return if mem::replace(&mut self.is_refusal_told, true) {
+                AttemptFailed::Fail
+            } else {
+                AttemptFailed::Refused
+            };
         }
+        self.is_refusal_told = false;
         if self.lost_at.is_none() {
             self.state = State::Idle;
             return AttemptFailed::Fail;

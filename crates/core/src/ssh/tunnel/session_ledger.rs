@@ -151,8 +151,7 @@ impl SessionLedger {
     pub fn begin_further_session(&mut self, now: Instant) -> Option<SessionId> {
         self.retry_at = self.retry_at.filter(|at| *at > now);
         let SessionCounts { open, opening, .. } = self.counts();
-        let coming = opening * self.limits.max_channels as usize;
-        let is_wanted = open > 0 && self.waiters.len() > coming;
+        let is_wanted = open > 0 && self.is_crowded();
         let is_allowed = open + opening < self.limits.max_sessions as usize
             && opening < MAX_OPENING
             && self.retry_at.is_none();
@@ -219,6 +218,12 @@ impl SessionLedger {
         };
         let next_retry = self.retry_at.filter(|_| !self.waiters.is_empty());
         next_sweep.into_iter().chain(next_retry).min()
+    }
+
+    /// Whether more wait than the sessions that are being opened will have room for.
+    pub fn is_crowded(&self) -> bool {
+        let opening = self.sessions.iter().filter(|entry| !entry.is_open).count();
+        self.waiters.len() > opening * self.limits.max_channels as usize
     }
 
     /// How many there are of each.

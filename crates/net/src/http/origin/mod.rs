@@ -15,11 +15,11 @@ use moorline_core::{
     sync::lock,
 };
 use tokio::{runtime::Handle, sync::Semaphore};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{config::HttpConfig, h1::H1, h2::H2};
 use crate::{
-    dial::{Alpn, Dialer, Stream, Target},
+    dial::{Alpn, Dialer, Shared, Stream, Target, Tunnel},
     pool::{Connect, Pool, PoolConfig, PoolMetrics},
 };
 
@@ -77,7 +77,8 @@ impl Connect for OriginConnector {
     }
 
     fn is_usable(&self, connection: &PooledHttp) -> bool {
-        matches!(connection, PooledHttp::H1(_))
+        // One that is kept for later would hold what others wait for.
+        matches!(connection, PooledHttp::H1(_)) && !self.dialer.is_crowded()
     }
 
     async fn validate(&self, _: &mut PooledHttp) -> Outcome<()> {
@@ -94,6 +95,20 @@ async fn handshake(stream: Stream) -> hyper::Result<PooledHttp> {
         return H2::new(stream).await.map(PooledHttp::H2);
     }
     H1::new(stream).await.map(|h1| PooledHttp::H1(Box::new(h1)))
+}
+
+/// Closes unused connections whenever the tunnel has no room for all who wait.
+async fn make_room(pool: Pool<OriginConnector>, tunnel: Arc<dyn Tunnel>, ended: CancellationToken) {
+    loop {
+        let crowded = tunnel.crowded();
+        if tunnel.is_crowded() {
+            pool.evict_unusable();
+        }
+        tokio::select! {
+            () = ended.cancelled() => return,
+            () = crowded => {}
+        }
+    }
 }
 
 pub(super) struct Origin {
@@ -115,6 +130,7 @@ pub(super) struct Origin {
     never_cancelled: CancellationToken,
     keep_alive: std::time::Duration,
     closed: CancellationToken,
+    _dropped: DropGuard,
     metrics: PoolMetrics,
 }
 
@@ -123,7 +139,7 @@ impl Origin {
         target: Target,
         dialer: &Arc<Dialer>,
         config: &HttpConfig,
-        runtime: Handle,
+        runtime: &Handle,
         closed: CancellationToken,
     ) -> Self {
         let ledger = LedgerConfig {
@@ -156,10 +172,16 @@ impl Origin {
             alpn,
             dialling: Arc::clone(&dialling),
         };
+        let pool = Pool::new(connector, pool, runtime.clone());
+        let dropped = closed.child_token();
+        if let Some(Shared(tunnel)) = &dialer.config().tunnel {
+            let tunnel = Arc::clone(tunnel);
+            runtime.spawn(make_room(pool.clone(), tunnel, dropped.clone()));
+        }
         Self {
             peer,
             max_connections: config.max_connections,
-            pool: Pool::new(connector, pool, runtime),
+            pool,
             shared: Mutex::default(),
             stream_permits: Arc::new(Semaphore::new(config.max_connections as usize)),
             waiting: AtomicU32::new(0),
@@ -169,6 +191,7 @@ impl Origin {
             never_cancelled: CancellationToken::new(),
             keep_alive: config.keep_alive,
             closed,
+            _dropped: dropped.drop_guard(),
             metrics: PoolMetrics::default(),
         }
     }

@@ -3,8 +3,10 @@
 mod agent;
 mod identity;
 mod keyboard_interactive;
+mod pem;
 mod private_key;
 mod reply;
+mod short_number;
 
 use std::{fmt, path::PathBuf, sync::Arc};
 

@@ -10,10 +10,10 @@ use moorline_core::{
 use russh::keys::{
     Certificate, HashAlg, decode_secret_key,
     signature::Signer,
-    ssh_key::{self, Signature, private::KeypairData},
+    ssh_key::{self, Cipher, Signature, private::KeypairData},
 };
 
-use super::identity::PublicIdentity;
+use super::{identity::PublicIdentity, pem, short_number};
 use crate::{blocking::run_blocking, ssh::wire::put_string};
 
 /// Why a private key cannot be used.
@@ -25,7 +25,7 @@ pub enum PrivateKeyError {
     PassphraseMissing,
     /// It is encrypted with another passphrase.
     PassphraseWrong,
-    /// It is encrypted with a cipher that is not known; of the old PEM files only those with AES-128 are read.
+    /// It is encrypted with a cipher that is not known, as DES is not.
     UnsupportedCipher,
     /// Its type cannot sign here: DSA, or a key that is on a security key.
     UnsupportedType,
@@ -114,18 +114,7 @@ impl PrivateKey {
             }
             None => None,
         };
-        if text.contains("DEK-Info: ") && !text.contains("DEK-Info: AES-128-CBC,") {
-            return Err(PrivateKeyError::UnsupportedCipher);
-        }
-        let is_encrypted = is_encrypted(text);
-        let key = decode_secret_key(text, phrase).map_err(|_| match (is_encrypted, phrase) {
-            (true, None) => PrivateKeyError::PassphraseMissing,
-            (true, Some(_)) => PrivateKeyError::PassphraseWrong,
-            (false, _) => PrivateKeyError::NotAKey,
-        })?;
-        if key.is_encrypted() {
-            return Err(PrivateKeyError::PassphraseMissing);
-        }
+        let key = read_key(text, phrase)?;
         let can_sign = matches!(
             key.key_data(),
             KeypairData::Ed25519(_) | KeypairData::Ecdsa(_) | KeypairData::Rsa(_)
@@ -174,16 +163,63 @@ impl PrivateKey {
     }
 }
 
-/// Whether a key's text says that it is encrypted. OpenSSH's format says so inside.
+/// Reads the text of a key. One that is not encrypted needs no passphrase, and is not spoiled by one.
+fn read_key(text: &str, passphrase: Option<&str>) -> Result<ssh_key::PrivateKey, PrivateKeyError> {
+    if !is_encrypted(text) {
+        match decode_secret_key(text, None) {
+            Ok(key) => return Ok(key),
+            // OpenSSH's format says so inside.
+            Err(russh::keys::Error::KeyIsEncrypted) => {}
+            Err(error) => {
+                return read_short_number(&error, text, None).ok_or(PrivateKeyError::NotAKey);
+            }
+        }
+    }
+    let passphrase = passphrase.ok_or(PrivateKeyError::PassphraseMissing)?;
+    if pem::is_encrypted(text) {
+        let plain = pem::decrypt(text, passphrase)?;
+        let key = decode_secret_key(plain.expose_text().unwrap_or_default(), None);
+        return key.map_err(|_| PrivateKeyError::PassphraseWrong);
+    }
+    decode_secret_key(text, Some(passphrase)).or_else(|error| {
+        if is_about_cipher(&error, text) {
+            return Err(PrivateKeyError::UnsupportedCipher);
+        }
+        let key = read_short_number(&error, text, Some(passphrase));
+        key.ok_or(PrivateKeyError::PassphraseWrong)
+    })
+}
+
+fn read_short_number(
+    error: &russh::keys::Error,
+    text: &str,
+    passphrase: Option<&str>,
+) -> Option<ssh_key::PrivateKey> {
+    if short_number::is_suspected(error) {
+        short_number::read(text, passphrase)
+    } else {
+        None
+    }
+}
+
+/// Whether a key was not decrypted for another reason than its passphrase.
+fn is_about_cipher(error: &russh::keys::Error, text: &str) -> bool {
+    use pkcs8::{Error::EncryptedPrivateKey, pkcs5::Error::DecryptFailed};
+    let is_by_des = |key: ssh_key::PrivateKey| key.cipher() == Cipher::TdesCbc;
+    match error {
+        russh::keys::Error::Pkcs8(EncryptedPrivateKey(error)) => *error != DecryptFailed,
+        // The name of an algorithm is not known.
+        russh::keys::Error::Der(_) => true,
+        _ => ssh_key::PrivateKey::from_openssh(text.trim()).is_ok_and(is_by_des),
+    }
+}
+
+/// Whether the lines of a key's text say that it is encrypted.
 fn is_encrypted(text: &str) -> bool {
-    let is_openssh = text.contains("BEGIN OPENSSH PRIVATE KEY");
-    let is_encrypted_openssh =
-        || ssh_key::PrivateKey::from_openssh(text.trim()).is_ok_and(|key| key.is_encrypted());
     let is_putty = text.trim_start().starts_with("PuTTY-User-Key-File-");
-    text.contains("BEGIN ENCRYPTED PRIVATE KEY")
-        || text.contains("Proc-Type: 4,ENCRYPTED")
+    pem::is_encrypted(text)
+        || text.contains("BEGIN ENCRYPTED PRIVATE KEY")
         || (is_putty && !text.contains("Encryption: none"))
-        || (is_openssh && is_encrypted_openssh())
 }
 
 fn read_certificate(

@@ -28,6 +28,8 @@ pub(super) struct KeepAlive {
     silent: u32,
     /// The bytes received until the last tick.
     received: u64,
+    /// The key exchange that was under way at the last tick, by its number, and at how many it was.
+    exchange: Option<(u64, u32)>,
     /// Replies come in the order of the requests (RFC 4254, section 4).
     pings: VecDeque<Ping>,
 }
@@ -38,19 +40,26 @@ impl KeepAlive {
             count: count.max(1),
             silent: 0,
             received: 0,
+            exchange: None,
             pings: VecDeque::new(),
         }
     }
 
-    /// An interval is over.
-    pub(super) fn on_tick(&mut self, received: u64) -> KeepAliveAction {
+    /// An interval is over. `exchange` is the number of the key exchange that is under way: a server that sends and never
+    /// finishes one lets nothing of ours through.
+    pub(super) fn on_tick(&mut self, received: u64, exchange: Option<u64>) -> KeepAliveAction {
+        self.exchange = exchange.map(|number| match self.exchange {
+            Some((same, ticks)) if same == number => (number, ticks + 1),
+            _ => (number, 1),
+        });
+        let is_stuck = self.exchange.is_some_and(|(_, ticks)| ticks > self.count);
         if received == self.received {
             self.silent += 1;
         } else {
             self.silent = 0;
         }
         self.received = received;
-        if self.silent >= self.count {
+        if is_stuck || self.silent >= self.count {
             KeepAliveAction::Lost
         } else {
             KeepAliveAction::Send
@@ -100,11 +109,30 @@ mod tests {
     fn a_server_is_lost_after_so_many_silent_intervals_and_any_byte_is_a_sign() {
         let mut keep_alive = KeepAlive::new(3);
         let mut ticks = |received: u64, count: usize| -> Vec<_> {
-            (0..count).map(|_| keep_alive.on_tick(received)).collect()
+            (0..count)
+                .map(|_| keep_alive.on_tick(received, None))
+                .collect()
         };
         assert_eq!(ticks(10, 3), [KeepAliveAction::Send; 3]);
         assert_eq!(ticks(11, 3), [KeepAliveAction::Send; 3]);
         assert_eq!(ticks(11, 1), [KeepAliveAction::Lost]);
+    }
+
+    #[test]
+    fn a_server_is_lost_when_it_does_not_finish_a_key_exchange_but_not_by_one_at_each_tick() {
+        let mut keep_alive = KeepAlive::new(3);
+        for tick in 1..100 {
+            let action = keep_alive.on_tick(tick, Some(tick));
+            assert_eq!(action, KeepAliveAction::Send, "another one each time");
+        }
+        let mut ticks = (100..104).map(|received| keep_alive.on_tick(received, Some(100)));
+        assert!(
+            ticks
+                .by_ref()
+                .take(3)
+                .all(|action| action == KeepAliveAction::Send)
+        );
+        assert_eq!(ticks.next(), Some(KeepAliveAction::Lost));
     }
 
     #[tokio::test(start_paused = true)]

@@ -64,8 +64,6 @@ pub(crate) struct Driver<S: ByteStream> {
     shared: Arc<SessionShared>,
     keep_alive: KeepAlive,
     tick: Pin<Box<Sleep>>,
-    /// Intervals for which a key exchange has been under way.
-    exchanging: u32,
     is_abandoned: bool,
     /// Whether others have had their turn since something was to be sent.
     has_yielded: bool,
@@ -82,7 +80,6 @@ impl<S: ByteStream> Driver<S> {
             channels: Channels::new(Arc::clone(&shared), config.window_bytes),
             keep_alive: KeepAlive::new(config.keep_alive_count),
             tick: Box::pin(sleep(config.keep_alive_interval)),
-            exchanging: 0,
             is_abandoned: false,
             has_yielded: false,
             ending: None,
@@ -162,16 +159,12 @@ impl<S: ByteStream> Driver<S> {
     fn on_tick(&mut self) -> Result<(), SessionError> {
         let interval = self.connection.config.keep_alive_interval.max(MIN_INTERVAL);
         self.tick.as_mut().reset(Instant::now() + interval);
-        self.exchanging = if self.connection.is_exchanging() {
-            self.exchanging + 1
-        } else {
-            0
-        };
+        let exchange = self
+            .connection
+            .is_exchanging()
+            .then_some(self.connection.rekeys);
         let received = self.connection.transport.reader.bytes;
-        let action = self.keep_alive.on_tick(received);
-        // A server that sends and never finishes a key exchange lets nothing of ours through.
-        let is_stuck = self.exchanging > self.connection.config.keep_alive_count;
-        if action == KeepAliveAction::Lost || is_stuck {
+        if self.keep_alive.on_tick(received, exchange) == KeepAliveAction::Lost {
             let message = "the SSH server does not answer any more";
             let lost = Failure::new(Kind::Disconnected, message).with_code("ETIMEDOUT");
             return Err(SessionError::Refused(lost));

@@ -10,7 +10,7 @@ use moorline_core::{
 };
 use tokio::{
     runtime::Handle,
-    sync::Notify,
+    sync::{Notify, Semaphore},
     task::JoinHandle,
     time::{Instant, sleep_until, timeout},
 };
@@ -20,7 +20,7 @@ use super::{
     config::TunnelConfig,
     connector::SessionConnector,
     events::{TunnelEvent, TunnelListener},
-    local_forward::LocalForward,
+    local_forward::{self, LocalForward},
     metrics::TunnelMetrics,
     state::{Attempt, Effects, Request, State},
     stream::{Permit, QueuedRequest, TunnelStream},
@@ -37,9 +37,13 @@ pub(super) struct TunnelInner {
     pub(super) listener: Option<Arc<dyn TunnelListener>>,
     pub(super) runtime: Handle,
     pub(super) metrics: TunnelMetrics,
+    /// Room for the sockets of the local port that wait for a channel.
+    pub(super) waiting_sockets: Arc<Semaphore>,
     state: Mutex<State>,
     /// Wakes the supervisor before its time.
     wakeup: Notify,
+    /// Tells that somebody waits for a channel.
+    pub(super) queued: Notify,
     /// The owner has dropped the tunnel.
     ended: CancellationToken,
 }
@@ -58,7 +62,9 @@ impl TunnelInner {
             listener,
             runtime,
             metrics: TunnelMetrics::default(),
+            waiting_sockets: local_forward::waiting_room(),
             wakeup: Notify::new(),
+            queued: Notify::new(),
             ended: CancellationToken::new(),
         }
     }
@@ -145,6 +151,7 @@ impl TunnelInner {
         match request {
             Request::Granted(id, session) => Ok(Permit::new(Arc::clone(self), id, session)),
             Request::Queued(ticket, receiver) => {
+                self.queued.notify_waiters();
                 QueuedRequest::new(Arc::clone(self), ticket, receiver)
                     .outcome()
                     .await
@@ -194,7 +201,10 @@ impl TunnelInner {
         }
         let port = known.unwrap_or(port);
         let inner = Arc::clone(self);
-        LocalForward::open(inner, port, remote).await.map(Some)
+        let opened = LocalForward::open(inner, port, remote).await;
+        opened
+            .map(Some)
+            .map_err(|failure| failure.during("ssh", "listen"))
     }
 }
 
@@ -261,7 +271,7 @@ async fn watch_session(
     id: SessionId,
     closed: impl Future<Output = Failure>,
 ) {
-    let failure = closed.await;
+    let failure = closed.await.during("ssh", "session");
     inner.update(|state, effects, now| state.on_session_ended(id, failure, effects, now));
 }
 

@@ -7,6 +7,7 @@ use socket2::SockRef;
 use tokio::{
     io::copy_bidirectional,
     net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,14 @@ use crate::{
 
 /// The pause after a socket could not be accepted: the process may have too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The sockets that wait for a channel at once, as they do when all are taken. Further ones are not accepted: they wait in the
+/// queue of the system, which has its own bound.
+const MAX_WAITING: usize = 256;
+
+/// Room for the sockets of a local port that wait for a channel, over the losses of the tunnel.
+pub(super) fn waiting_room() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(MAX_WAITING))
+}
 
 /// An open port, on 127.0.0.1 alone. Dropping it closes it; the sockets that were accepted stay.
 pub(super) struct LocalForward {
@@ -85,24 +94,45 @@ async fn serve(
         let accepted = tokio::select! {
             biased;
             () = stopped.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &inner.waiting_sockets) => accepted,
         };
         match accepted {
-            Ok((socket, _)) => {
-                tokio::spawn(forward(Arc::clone(&inner), socket, Arc::clone(&remote)));
+            Ok((socket, place)) => {
+                tokio::spawn(forward(
+                    Arc::clone(&inner),
+                    socket,
+                    place,
+                    Arc::clone(&remote),
+                ));
             }
             Err(_) => sleep(ACCEPT_PAUSE).await,
         }
     }
 }
 
+/// The next socket, once there is a place for it to wait.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let place = Arc::clone(room).acquire_owned().await;
+    let (socket, _) = listener.accept().await?;
+    Ok((socket, place.map_err(io::Error::other)?))
+}
+
 /// Carries the bytes and the ends of both sides. What does not end well is a reset to the client.
-async fn forward(inner: Arc<TunnelInner>, mut socket: TcpStream, remote: Arc<ChannelTarget>) {
+async fn forward(
+    inner: Arc<TunnelInner>,
+    mut socket: TcpStream,
+    place: OwnedSemaphorePermit,
+    remote: Arc<ChannelTarget>,
+) {
     let is_complete = async {
         socket.set_nodelay(true)?;
         let opening = timeout(inner.config.connect_timeout, inner.open(&remote));
         let opened = opening.await.map_err(|_| io::ErrorKind::TimedOut)?;
         let mut channel = opened.map_err(io::Error::other)?;
+        drop(place);
         copy_bidirectional(&mut socket, &mut channel).await
     };
     if is_complete.await.is_err() {

@@ -32,7 +32,7 @@ pub use self::{
 };
 use self::{connector::SessionConnector, inner::TunnelInner};
 use super::{ChannelTarget, Session};
-use crate::dial::{ByteStream, DialConfig, Dialer, Target, Tunnel, TunnelFuture};
+use crate::dial::{ByteStream, CrowdedFuture, DialConfig, Dialer, Target, Tunnel, TunnelFuture};
 
 /// What a tunnel is given at construction.
 #[derive(Default)]
@@ -150,6 +150,14 @@ impl Tunnel for SshTunnel {
             let stream = Self::open(self, &ChannelTarget::from(target)).await?;
             Ok(Box::new(stream) as Box<dyn ByteStream>)
         })
+    }
+
+    fn is_crowded(&self) -> bool {
+        self.inner.read(|state| state.ledger.is_crowded())
+    }
+
+    fn crowded(&self) -> CrowdedFuture<'_> {
+        Box::pin(self.inner.queued.notified())
     }
 }
 

@@ -17,6 +17,9 @@ use super::{
 };
 use crate::ssh::Session;
 
+/// What they are told who waited for a tunnel that was not connected again.
+const RETRIES_EXCEEDED: &str = "Failed to reconnect after maximum retries";
+
 /// Who waits for the outcome of connecting.
 type ConnectWaiter = oneshot::Sender<Outcome<()>>;
 /// Who waits for a channel.
@@ -209,10 +212,7 @@ impl State {
                 return;
             }
             AttemptFailed::Exhausted(attempts) => {
-                let failure = failure.clone();
-                effects
-                    .events
-                    .push(TunnelEvent::RetriesExceeded { attempts, failure });
+                return self.give_up(attempts, failure, effects);
             }
             AttemptFailed::Refused if is_outage => {
                 effects.events.push(TunnelEvent::Refused(failure.clone()));
@@ -258,12 +258,7 @@ impl State {
         match self.reconnection.on_lost(now.into_std(), &mut self.rng) {
             Lost::Begin => self.begin_first(effects),
             Lost::Retry(delay) => effects.events.push(self.reconnecting(delay)),
-            Lost::Exhausted(attempts) => {
-                self.fail_all(&failure, effects);
-                effects
-                    .events
-                    .push(TunnelEvent::RetriesExceeded { attempts, failure });
-            }
+            Lost::Exhausted(attempts) => self.give_up(attempts, failure, effects),
             Lost::Ignore => {}
         }
     }
@@ -353,6 +348,18 @@ impl State {
         if let Some(forward) = self.local.forward.take() {
             self.local.freed = Some(forward.close());
         }
+    }
+
+    /// All attempts of an outage were made, and `failure` is that of the last one.
+    fn give_up(&mut self, attempts: u32, failure: Failure, effects: &mut Effects) {
+        let told = failure
+            .clone()
+            .with_message(RETRIES_EXCEEDED)
+            .with_cause(failure.message.as_str(), Some(failure.code.to_string()));
+        self.fail_all(&told, effects);
+        effects
+            .events
+            .push(TunnelEvent::RetriesExceeded { attempts, failure });
     }
 
     /// Nobody waits any more.

@@ -140,6 +140,46 @@ async fn a_dropped_tunnel_leaves_no_session_and_no_task() {
     until("no task", || metrics.num_alive_tasks() == 0).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_tunnel_that_is_dropped_in_mid_attempt_leaves_no_stream_and_no_task() {
+    for is_outage in [false, true] {
+        let network = Network::new();
+        let (tunnel, events) = tunnel(&network, config());
+        if is_outage {
+            tunnel.connect().await.unwrap();
+        }
+        network.set(Found::Silence);
+        network.cut();
+        let first = (!is_outage).then(|| tunnel.connect());
+        until("dialled", || network.silent() == 1).await;
+        let connecting = first.unwrap_or_else(|| tunnel.connect());
+        drop(tunnel);
+        assert_eq!(connecting.await.unwrap_err().kind, Kind::Closed);
+        network.until_left().await;
+        let metrics = Handle::current().metrics();
+        until("no task", || metrics.num_alive_tasks() == 0).await;
+        let dials = network.dials();
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        assert_eq!(network.dials(), dials);
+        assert_eq!(events.outages(), usize::from(is_outage));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tunnel_that_is_dropped_between_two_attempts_makes_none() {
+    let network = Network::new();
+    let (tunnel, events) = connected(&network, config()).await;
+    network.set(Found::Nothing);
+    network.cut();
+    until("a failed attempt", || network.dials() > 1).await;
+    let connecting = tunnel.connect();
+    drop(tunnel);
+    assert_eq!(connecting.await.unwrap_err().kind, Kind::Closed);
+    let metrics = Handle::current().metrics();
+    until("no task", || metrics.num_alive_tasks() == 0).await;
+    assert_eq!((events.outages(), events.reconnects()), (1, 0));
+}
+
 /// A server on a port, until the token is cancelled.
 async fn serve(listener: TcpListener, killed: CancellationToken) {
     let accept = async {

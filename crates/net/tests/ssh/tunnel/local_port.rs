@@ -101,6 +101,55 @@ async fn the_port_is_closed_while_the_tunnel_is_down_and_comes_back() {
 }
 
 #[tokio::test]
+async fn the_port_is_open_as_soon_as_the_tunnel_is_up_again() {
+    let network = Network::new();
+    let mut config = with_port("echo");
+    config.reconnect.retry_delay = Duration::from_millis(1);
+    config.reconnect.max_retries = 1000;
+    let (tunnel, events) = connected(&network, config).await;
+    let port = tunnel.local_port();
+    for outages in 1..=10 {
+        let mut before = socket(&tunnel).await;
+        round_trip(&mut before, b"before").await;
+        network.cut();
+        until("up again", || events.reconnects() == outages).await;
+        assert_eq!(tunnel.local_port(), port);
+        let error = before.read(&mut [0]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+    let failed = |event: &TunnelEvent| matches!(event, TunnelEvent::LocalPortFailed(_));
+    assert_eq!(events.count(failed), 0);
+}
+
+#[tokio::test]
+async fn so_many_sockets_wait_and_the_others_are_not_accepted() {
+    const MOST: usize = 256;
+    let network = Network::new();
+    let mut config = with_port("echo");
+    config.limits.max_channels = 1;
+    config.limits.max_sessions = 1;
+    let (tunnel, _) = connected(&network, config).await;
+    let mut first = socket(&tunnel).await;
+    round_trip(&mut first, b"the only channel").await;
+    let mut others = Vec::new();
+    for _ in 0..MOST + 20 {
+        others.push(socket(&tunnel).await);
+    }
+    until_stats(&tunnel, |stats| stats.waiting == MOST).await;
+    // All that can be accepted by now is.
+    for _ in 0..100 {
+        round_trip(&mut first, b"meanwhile").await;
+        assert_eq!(tunnel.stats().waiting, MOST);
+    }
+    drop(first);
+    let mut last = others.pop().unwrap();
+    drop(others);
+    round_trip(&mut last, b"its turn").await;
+    drop(last);
+    until_stats(&tunnel, |stats| stats.open_channels + stats.waiting == 0).await;
+}
+
+#[tokio::test]
 async fn a_port_that_is_taken_fails_the_connect_and_leaves_nothing() {
     let taken = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let network = Network::new();

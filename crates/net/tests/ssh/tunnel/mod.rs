@@ -29,7 +29,7 @@ use russh::keys::{PrivateKey, ssh_key::private::Ed25519Keypair};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional, duplex},
     runtime::Handle,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -79,6 +79,23 @@ impl Network {
 
     pub(crate) fn dials(&self) -> usize {
         self.0.lock().unwrap().dials
+    }
+
+    /// The streams on which nothing was said.
+    pub(crate) fn silent(&self) -> usize {
+        self.0.lock().unwrap().silent.len()
+    }
+
+    /// Waits until the other ends of the silent streams are closed.
+    pub(crate) async fn until_left(&self) {
+        let silent = std::mem::take(&mut self.0.lock().unwrap().silent);
+        for mut stream in silent {
+            let mut said = Vec::new();
+            timeout(Duration::from_secs(5), stream.read_to_end(&mut said))
+                .await
+                .unwrap()
+                .unwrap();
+        }
     }
 
     /// Ends all streams, as a server that is killed.

@@ -60,7 +60,9 @@ async fn after_so_many_retries_it_waits_until_somebody_needs_it() {
     assert_eq!(network.dials(), 5, "nobody needed it");
     // Each need leads to all attempts once more.
     let failed = failure(open_echo(&tunnel).await);
+    assert_eq!(failed.message, "Failed to reconnect after maximum retries");
     assert_eq!(failed.code, "ECONNREFUSED");
+    assert!(failed.cause.is_some());
     assert_eq!((network.dials(), exceeded()), (9, 2));
     let waiting = tokio::spawn(tunnel.connect());
     sleep(Duration::from_millis(1)).await;

@@ -1,0 +1,55 @@
+// Results and parameters are those of `pg`, value by value, on the same server, in processes of three time zones.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+
+import { peersMissing } from '../support/peers';
+import { Postgres, skipWithoutPostgres } from '../support/postgres';
+import { SCHEMA } from './differential/cases';
+import type { Assignment, Comparison } from './differential/run';
+
+const program = join(__dirname, 'differential', 'run.ts');
+/** The zone of a process, and that of its sessions. */
+const ZONES = [
+  ['UTC', 'America/New_York'],
+  ['America/New_York', 'Asia/Kathmandu'],
+  ['Asia/Kathmandu', 'UTC'],
+] as const;
+const VALUES = 200;
+
+describe(
+  'values of PostgreSQL are those that pg gives',
+  { skip: peersMissing() || skipWithoutPostgres(), timeout: 180_000 },
+  () => {
+    let postgres: Postgres;
+    before(async () => {
+      postgres = await Postgres.start();
+      postgres.psql(SCHEMA);
+    });
+    after(() => postgres?.stop());
+
+    for (const [index, [zone, sessionZone]] of ZONES.entries()) {
+      test(`in ${zone}, with sessions in ${sessionZone}`, async () => {
+        const assignment: Assignment = {
+          server: postgres.config,
+          seed: 1000 * (index + 1),
+          values: VALUES,
+          sessionZone,
+        };
+        const args = ['--import', 'tsx', program, JSON.stringify(assignment)];
+        const { stdout } = await promisify(execFile)(process.execPath, args, {
+          env: { ...process.env, TZ: zone },
+          timeout: 120_000,
+        });
+        const { differences, ...counts } = JSON.parse(stdout) as Comparison;
+        assert.deepEqual(differences, []);
+        assert.equal(counts.zone, zone);
+        assert.ok(counts.types >= 40, `${counts.types} types`);
+        assert.ok(counts.results >= 10_000 && counts.parameters >= 10_000, JSON.stringify(counts));
+        assert.equal(counts.cells, 200_000);
+      });
+    }
+  },
+);

@@ -1,3 +1,4 @@
+import { invalidType } from '../../runtime/argument-error';
 import { builtins } from './oids';
 import { type TypeParser, type TypeParsers, TypeRegistry } from './registry';
 import { parseBoolean, parseFloating, parseInteger, parseJson, parseText } from './scalars';
@@ -30,7 +31,7 @@ export class ResultParsers {
     this.isRaw = !fixed || [...KNOWN].some(([oid, parser]) => fixed.get(oid) !== parser);
     const isRaw = this.isRaw;
     this.#parserOf = (oid) => {
-      if (!fixed) return types.getTypeParser(oid, 'text');
+      if (!fixed) return ownParser(types, oid);
       const parser = fixed.get(oid);
       if (isRaw || !KNOWN.has(oid)) return parser;
       return parser === parseFloating ? readFloat : undefined;
@@ -54,6 +55,13 @@ export class ResultParsers {
     const parser = this.#parserOf(oid);
     return parser === parseText ? undefined : parser;
   }
+}
+
+/** What a user's object has for a type. */
+function ownParser(types: TypeParsers, oid: number): TypeParser {
+  const parser = types.getTypeParser(oid, 'text') as unknown;
+  if (typeof parser !== 'function') throw invalidType(`types.getTypeParser(${oid})`, 'a function', parser);
+  return parser as TypeParser;
 }
 
 /** By the snapshot of a registry, else by the object of the caller's. */

@@ -302,11 +302,15 @@ describe('parsers', () => {
     );
   });
 
-  test('for the binary format are those that were set, and none reads a text', () => {
-    const set = new TypeRegistry();
-    set.setTypeParser(INT4, 'binary', () => 'binary');
-    assert.equal(set.getTypeParser(INT4, 'binary')(''), 'binary');
-    assert.equal(set.getTypeParser(INT4)('5'), '5');
+  test('for the binary format are those that were set, and get bytes; without one the bytes are the value', () => {
+    const set = new TypeRegistry([], types);
+    const given = () => text([['a', INT4]], ['000000ff'], [null]).replace('"format":"text"', '"format":"binary"');
+    const bytes = Buffer.from([0, 0, 0, 255]);
+    assert.deepEqual(read(given(), set).rows, [{ a: bytes }, { a: null }]);
+    set.setTypeParser(INT4, 'binary', (value) => value.readInt32BE());
+    assert.deepEqual(read(given(), set).rows, [{ a: 255 }, { a: null }]);
+    assert.deepEqual(read(given()).rows, [{ a: bytes }, { a: null }]);
+    assert.equal(set.getTypeParser(INT4)('5'), 5);
   });
 });
 

@@ -138,7 +138,7 @@ function headingOf(json: string): Heading {
 
 function parsersOf(heading: Heading, parsers: ResultParsers): readonly (TypeParser | undefined)[] {
   if (heading.last?.of === parsers) return heading.last.columns;
-  const columns = heading.fields.map(({ dataTypeID }) => parsers.parserOf(dataTypeID));
+  const columns = heading.fields.map((field) => parsers.parserOf(field));
   if (parsers.isFixed) heading.last = { of: parsers, columns };
   return columns;
 }

@@ -48,20 +48,28 @@ function prepareObject(value: object, seen: object[]): PreparedValue {
 const isConvertible = (value: object): value is ToPostgres =>
   typeof (value as Partial<ToPostgres>).toPostgres === 'function';
 
-/** `{NULL,"1",{"a \"b\""}}` */
+/** `{NULL,"1",{"a \\"b\\""}}` */
 function arrayText(values: unknown[]): string {
-  const elements: string[] = [];
-  for (let index = 0; index < values.length; index++) elements.push(elementText(values[index]));
-  return `{${elements.join(',')}}`;
+  let text = '{';
+  for (let index = 0; index < values.length; index++) {
+    if (index > 0) text += ',';
+    text += elementText(values[index]);
+  }
+  return `${text}}`;
 }
 
 function elementText(value: unknown): string {
   if (Array.isArray(value)) return arrayText(value);
   const prepared = prepareValue(value);
   if (prepared === null) return 'NULL';
-  if (typeof prepared === 'string') return `"${prepared.replace(/["\\]/g, '\\$&')}"`;
+  if (typeof prepared === 'string') return quote(prepared);
   const { buffer, byteOffset, byteLength } = prepared;
   return `\\\\x${Buffer.from(buffer, byteOffset, byteLength).toString('hex')}`;
+}
+
+function quote(text: string): string {
+  const isPlain = !text.includes('"') && !text.includes('\\');
+  return isPlain ? `"${text}"` : `"${text.replace(/["\\]/g, '\\$&')}"`;
 }
 
 /** A moment in local time with its offset: a timestamp takes the time, a timestamptz the moment. */

@@ -50,8 +50,8 @@ export class PostgresInterval {
   }
 
   #fullSeconds(): string {
-    const microseconds = Math.round((this.seconds ?? 0) * 1e6 + (this.milliseconds ?? 0) * 1e3);
-    return (microseconds / 1e6).toFixed(6).replace(/\.?0+$/, '');
+    const { seconds = 0, milliseconds = 0 } = this;
+    return (Math.round(seconds * 1e6 + milliseconds * 1e3) / 1e6).toFixed(6).replace(/\.?0+$/, '');
   }
 }
 

@@ -1,6 +1,7 @@
 import { invalidType } from '../../runtime/argument-error';
+import { Buffer } from '../../runtime/node';
 import { builtins } from './oids';
-import { type TypeParser, type TypeParsers, TypeRegistry } from './registry';
+import { type TypeFormat, type TypeParser, type TypeParsers, TypeRegistry } from './registry';
 import { parseBoolean, parseFloating, parseInteger, parseJson, parseText } from './scalars';
 
 /** The types whose values the addon writes as what they mean (`result.rs`), with the parser that gives the same. */
@@ -18,24 +19,26 @@ const KNOWN = new Map<number, TypeParser>([
 /** Reads a float where JSON has it as a number: it has no NaN. */
 const readFloat: TypeParser = (value: unknown) => (value === 'NaN' ? NaN : value);
 
+/** What the parser of a column depends on. */
+interface Column {
+  readonly dataTypeID: number;
+  readonly format: TypeFormat;
+}
+
 /** The parsers of a statement's results. They are chosen when it is sent: what is set later must not read what was asked for before. */
 export class ResultParsers {
   /** Whether all values must come as texts, as a known type has another parser. */
   readonly isRaw: boolean;
   /** Whether a type's parser is the same each time. */
   readonly isFixed: boolean;
-  readonly #parserOf: (oid: number) => TypeParser | undefined;
+  readonly #types: TypeParsers;
+  readonly #fixed: ReadonlyMap<number, TypeParser> | undefined;
 
   private constructor(fixed: ReadonlyMap<number, TypeParser> | undefined, types: TypeParsers) {
     this.isFixed = fixed !== undefined;
     this.isRaw = !fixed || [...KNOWN].some(([oid, parser]) => fixed.get(oid) !== parser);
-    const isRaw = this.isRaw;
-    this.#parserOf = (oid) => {
-      if (!fixed) return ownParser(types, oid);
-      const parser = fixed.get(oid);
-      if (isRaw || !KNOWN.has(oid)) return parser;
-      return parser === parseFloating ? readFloat : undefined;
-    };
+    this.#types = types;
+    this.#fixed = fixed;
   }
 
   /** Those of `types` as they are now. */
@@ -50,19 +53,28 @@ export class ResultParsers {
     return parsers;
   }
 
-  /** The parser of a type; undefined where the value is what the addon gives. */
-  parserOf(oid: number): TypeParser | undefined {
-    const parser = this.#parserOf(oid);
+  /** The parser of a column; undefined where the value is what the addon gives. */
+  parserOf({ dataTypeID: oid, format }: Column): TypeParser | undefined {
+    // Hardly anything is binary, so its parsers are those of the moment.
+    if (format === 'binary') return ofHex(foreignParser(this.#types, oid, format));
+    const parser = this.#fixed ? this.#fixed.get(oid) : foreignParser(this.#types, oid, format);
+    if (!this.isRaw && KNOWN.has(oid)) return parser === parseFloating ? readFloat : undefined;
     return parser === parseText ? undefined : parser;
   }
 }
 
-/** What a user's object has for a type. */
-function ownParser(types: TypeParsers, oid: number): TypeParser {
-  const parser = types.getTypeParser(oid, 'text') as unknown;
+/** What an object that may be a user's has for a type. */
+function foreignParser(types: TypeParsers, oid: number, format: TypeFormat): TypeParser<any, any> {
+  const parser = types.getTypeParser(oid, format) as unknown;
   if (typeof parser !== 'function') throw invalidType(`types.getTypeParser(${oid})`, 'a function', parser);
-  return parser as TypeParser;
+  return parser as TypeParser<any, any>;
 }
+
+/** Values in the binary format come as hexadecimal digits. */
+const ofHex =
+  (parse: (bytes: Buffer) => unknown): TypeParser =>
+  (digits) =>
+    parse(Buffer.from(digits, 'hex'));
 
 /** By the snapshot of a registry, else by the object of the caller's. */
 const cache = new WeakMap<object, ResultParsers>();

@@ -54,8 +54,10 @@ async function main({ server, seed, values, rows, sessionZone }: Assignment): Pr
   // A stranger's set, for which all values come as texts.
   const asked = ResultParsers.of({ getTypeParser: (oid, format) => types.getTypeParser(oid, format) });
   const raw: Run = async (text, given, mode) => readResult(await send(text, given, true), asked, mode ?? 'object');
-  await theirs(`SET timezone = '${sessionZone}'`, []);
-  await ours(`SET timezone = '${sessionZone}'`, []);
+  const set = async (setting: string) => {
+    for (const run of [theirs, ours]) await run(`SET ${setting}`, []);
+  };
+  await set(`timezone = '${sessionZone}'`);
 
   const comparison: Comparison = {
     offset: new Date(0).getTimezoneOffset(),
@@ -78,8 +80,13 @@ async function main({ server, seed, values, rows, sessionZone }: Assignment): Pr
   }
   comparison.cells = 20 * (await compare('rows', `${WIDE} LIMIT ${rows}`, []));
   await compare('rows as arrays', `${WIDE} LIMIT 300`, [], 'array');
+  for (const setting of SETTINGS) {
+    await set(setting);
+    await compare(setting, `${WIDE} LIMIT 100`, []);
+  }
   console.log(JSON.stringify(comparison));
   await client.end();
+  native.postgresRelease(pool, lease, true);
   await native.postgresDrain(pool, undefined);
 }
 
@@ -136,6 +143,9 @@ function noteDifferences({ differences }: Comparison, what: string, expected: st
     }
   }
 }
+
+/** What changes texts that the server sends. */
+const SETTINGS = ["bytea_output = 'escape'", 'extra_float_digits = -15', 'extra_float_digits = 0'];
 
 /** Rows of 20 columns, a fifth of their values NULL. */
 const WIDE = `

@@ -240,7 +240,7 @@ fn write_value(json: &mut String, encoding: Encoding, bytes: &[u8]) {
         json.push('"');
         return;
     }
-    // A database without an encoding, SQL_ASCII, may send anything.
+    // A session that has set another encoding has texts in that.
     let text = String::from_utf8_lossy(bytes);
     match encoding {
         Encoding::Verbatim => json.push_str(&text),

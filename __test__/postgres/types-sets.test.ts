@@ -1,6 +1,8 @@
 // Sets of parsers, and results as they are read by them.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 import type * as Results from '../../lib/postgres/result';
 import type * as Intervals from '../../lib/postgres/types/interval';
@@ -97,6 +99,18 @@ describe('a result', () => {
       read(given).rows.map(({ f }) => f),
       [NaN, null, -0, Infinity, -Infinity],
     );
+  });
+
+  test('is not kept in memory by what is remembered of its columns', () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const used = (): number => (collect(), process.memoryUsage().heapUsed);
+    // As it comes from the addon: one text, not one that was put together.
+    const readLong = (run: number) => read(Buffer.from(text([[`column ${run}`, TEXT]], ['x'.repeat(1e6)])).toString());
+    readLong(0);
+    const before = used();
+    for (let run = 1; run < 20; run++) readLong(run);
+    assert.ok(used() - before < 5_000_000, `${used() - before} bytes`);
   });
 
   test('is read right after thousands of others', () => {

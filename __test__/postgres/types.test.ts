@@ -11,14 +11,16 @@ import { SCHEMA } from './differential/cases';
 import type { Assignment, Comparison } from './differential/run';
 
 const program = join(__dirname, 'differential', 'run.ts');
-/** The zone of a process, its minutes behind UTC in 1970, the zone of its sessions, and how many rows of 20 columns it reads. */
+/** The zone of a process, its minutes behind UTC in 1970, and the zone of its sessions. */
 const ZONES = [
-  ['UTC', 0, 'America/New_York', 1000],
-  ['America/New_York', 300, 'Asia/Kathmandu', 10_000],
-  ['Asia/Kathmandu', -330, 'UTC', 1000],
+  ['UTC', 0, 'America/New_York'],
+  ['America/New_York', 300, 'Asia/Kathmandu'],
+  ['Asia/Kathmandu', -330, 'UTC'],
 ] as const;
 /** Of each type, each way, in each zone. */
 const VALUES = 200;
+/** Rows of 20 columns in each zone. */
+const ROWS = 10_000;
 
 describe(
   'values of PostgreSQL are those that pg gives',
@@ -31,13 +33,13 @@ describe(
     });
     after(() => postgres?.stop());
 
-    for (const [index, [zone, offset, sessionZone, rows]] of ZONES.entries()) {
+    for (const [index, [zone, offset, sessionZone]] of ZONES.entries()) {
       test(`in ${zone}, with sessions in ${sessionZone}`, async () => {
         const assignment: Assignment = {
           server: postgres.config,
           seed: 1000 * (index + 1),
           values: VALUES,
-          rows,
+          rows: ROWS,
           sessionZone,
         };
         const args = ['--import', 'tsx', program, JSON.stringify(assignment)];
@@ -50,7 +52,7 @@ describe(
         assert.equal(counts.offset, offset);
         assert.ok(counts.types >= 40, `${counts.types} types`);
         assert.ok(counts.results >= 10_000 && counts.parameters >= 10_000, JSON.stringify(counts));
-        assert.equal(counts.cells, rows * 20);
+        assert.equal(counts.cells, ROWS * 20);
       });
     }
   },

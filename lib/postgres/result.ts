@@ -1,3 +1,4 @@
+import { Buffer } from '../runtime/node';
 import type { TypeParser } from './types/registry';
 import type { ResultParsers } from './types/result-parsers';
 
@@ -132,7 +133,8 @@ function headingOf(json: string): Heading {
     headings.clear();
     headingLength = json.length;
   }
-  headings.set(json, heading);
+  // A copy: a part of a text keeps all of it in memory.
+  headings.set(Buffer.from(json).toString(), heading);
   return heading;
 }
 

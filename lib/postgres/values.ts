@@ -69,7 +69,7 @@ function elementText(value: unknown): string {
 
 function quote(text: string): string {
   const isPlain = !text.includes('"') && !text.includes('\\');
-  return isPlain ? `"${text}"` : `"${text.replace(/["\\]/g, '\\$&')}"`;
+  return isPlain ? `"${text}"` : `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;
 }
 
 /** A moment in local time with its offset: a timestamp takes the time, a timestamptz the moment. */

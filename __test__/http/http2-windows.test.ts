@@ -7,7 +7,7 @@ import { MoorlineError } from 'moorline';
 import { Authority } from '../support/certificates';
 import { eventually } from '../support/eventually';
 import { HttpFixture } from '../support/http-fixture';
-import { frame, frames, ok, Reason, Type } from '../support/http2-frames';
+import { frame, frames, ok, Reason, Type } from './http2-frames';
 
 const authority = new Authority();
 const certificate = authority.issue(['IP:127.0.0.1']);

@@ -9,7 +9,7 @@ import { Authority } from '../support/certificates';
 import { eventually } from '../support/eventually';
 import { HttpTransport, type RunningServer, startServer } from '../support/http';
 import { HttpFixture } from '../support/http-fixture';
-import { frame, frames, ok, Reason, Type, uint32 } from '../support/http2-frames';
+import { frame, frames, ok, Reason, Type, uint32 } from './http2-frames';
 
 const authority = new Authority();
 const certificate = authority.issue(['IP:127.0.0.1', 'DNS:localhost']);

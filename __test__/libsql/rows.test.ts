@@ -6,6 +6,8 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { inspect } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 
 import { createClient, type Client, type Row } from 'moorline/libsql';
 
@@ -31,6 +33,16 @@ const QUERIES = [
   'SELECT 1 AS "a b", 2 AS "", 3 AS "é", 4 AS "01", 5 AS "-1"',
   `SELECT ${Array.from({ length: 40 }, (_, n) => `${n} AS c${n}`).join()}`,
 ];
+
+test('the names of columns are remembered without the rows that came with them', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const used = (): number => (collect(), process.memoryUsage().heapUsed);
+  await rowOf();
+  const before = used();
+  for (let run = 0; run < 20; run++) await rowOf(`SELECT printf('%1000000d', 1) AS "column ${run}"`);
+  assert.ok(used() - before < 5_000_000, `${used() - before} bytes`);
+});
 
 test('every member of a row is as with @libsql/client', { skip: skipWithoutSqld() }, async () => {
   const load = createRequire(join(testsDirectory, 'servers', 'package.json'));

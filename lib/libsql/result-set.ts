@@ -139,7 +139,8 @@ function headOf(json: string) {
     if (heads.size >= MAX_HEADS) heads.clear();
     const { columns, types } = JSON.parse(json) as Heading;
     head = { columns, types, makeRow: isOrdinary(columns) ? sharedShape(columns) : ownShape(columns) };
-    heads.set(json, head);
+    // A copy: a part of a text keeps all of it in memory.
+    heads.set(Buffer.from(json).toString(), head);
   }
   return head;
 }

@@ -1,7 +1,7 @@
 //! A statement's result, written as the text that V8 parses fastest.
 //!
 //! The fields stand in a line of their own, which JavaScript parses once for many results. The values follow, of all rows in
-//! one flat array: in their text format, or as what that text means where JSON has it.
+//! one flat array: in their text format, or as what that text means where JSON has it; in hexadecimal in the binary format.
 
 use std::fmt::Write;
 
@@ -77,6 +77,8 @@ enum Encoding {
     Float,
     /// `t` and `f` as true and false.
     Bool,
+    /// As hexadecimal digits: the binary format, which a binary cursor gives.
+    Hex,
 }
 
 impl Encoding {
@@ -115,8 +117,9 @@ impl ResultWriter {
     /// A result with these columns; none for a statement that has no rows.
     pub(super) fn new(fields: &[Field], types: ValueTypes) -> Self {
         let encoding = |field: &Field| match types {
-            ValueTypes::Known if field.format == 0 => Encoding::of(field.type_oid),
-            _ => Encoding::Quoted,
+            _ if field.format != 0 => Encoding::Hex,
+            ValueTypes::Known => Encoding::of(field.type_oid),
+            ValueTypes::Text => Encoding::Quoted,
         };
         let mut json = String::with_capacity(64 * (fields.len() + 4));
         write_fields(&mut json, fields);
@@ -151,7 +154,7 @@ impl ResultWriter {
             *count += 1;
             match value {
                 None => json.push_str("null"),
-                Some(bytes) => write_value(json, *encoding, bytes)?,
+                Some(bytes) => write_value(json, *encoding, bytes),
             }
         }
         fields.finish()?;
@@ -229,22 +232,28 @@ fn write_fields(json: &mut String, fields: &[Field]) {
     json.push_str("]}");
 }
 
-fn write_value(json: &mut String, encoding: Encoding, bytes: &[u8]) -> Outcome<()> {
-    let text = std::str::from_utf8(bytes)
-        .map_err(|_| protocol_failure("The server sent a value that is not UTF-8"))?;
+fn write_value(json: &mut String, encoding: Encoding, bytes: &[u8]) {
+    if encoding == Encoding::Hex {
+        json.push('"');
+        // Writing to a String cannot fail.
+        bytes.iter().for_each(|byte| _ = write!(json, "{byte:02x}"));
+        json.push('"');
+        return;
+    }
+    // A session that has set another encoding has texts in that.
+    let text = String::from_utf8_lossy(bytes);
     match encoding {
-        Encoding::Verbatim => json.push_str(text),
+        Encoding::Verbatim => json.push_str(&text),
         Encoding::Bool => json.push_str(if text == "t" { "true" } else { "false" }),
         // V8 reads 1e999 as infinity; there is no number that it reads as NaN.
-        Encoding::Float => match text {
+        Encoding::Float => match &*text {
             "Infinity" => json.push_str("1e999"),
             "-Infinity" => json.push_str("-1e999"),
             "NaN" => json.push_str("\"NaN\""),
             number => json.push_str(number),
         },
-        Encoding::Quoted => quote(json, text),
+        Encoding::Quoted | Encoding::Hex => quote(json, &text),
     }
-    Ok(())
 }
 
 fn too_long() -> Failure {
@@ -334,6 +343,21 @@ mod tests {
         writer.row(&row(&[Some("1"), Some("NaN")])).unwrap();
         let (_, body) = read(&writer.finish("SELECT 1"));
         assert_eq!(body["values"], serde_json::json!(["1", "NaN"]));
+    }
+
+    #[test]
+    fn values_that_are_no_text_are_hexadecimal_and_texts_that_are_not_utf_8_have_replacements() {
+        let binary = Field {
+            format: 1,
+            ..field("b", 23)
+        };
+        let broken: &[u8] = b"\0\x02\0\0\0\x02\x0a\xff\0\0\0\x02a\xff";
+        for types in [ValueTypes::Known, ValueTypes::Text] {
+            let mut writer = ResultWriter::new(&[binary.clone(), field("t", 25)], types);
+            writer.row(broken).unwrap();
+            let (_, body) = read(&writer.finish("FETCH 1"));
+            assert_eq!(body["values"], serde_json::json!(["0aff", "a\u{fffd}"]));
+        }
     }
 
     #[test]

@@ -1,8 +1,8 @@
 // HTTP/2 servers that say what no library lets one say: frames by hand (RFC 9113), over TLS.
 import { createServer, type TLSSocket } from 'node:tls';
 
-import type { Certificate } from './certificates';
-import { type RunningServer, startServer } from './http';
+import type { Certificate } from '../support/certificates';
+import { type RunningServer, startServer } from '../support/http';
 
 export const Type = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goAway: 7 } as const;
 export const Reason = { none: 0, internal: 2, flowControl: 3, refused: 7, cancel: 8 } as const;

@@ -1,0 +1,169 @@
+import { Buffer } from '../runtime/node';
+import type { TypeParser } from './types/registry';
+import type { ResultParsers } from './types/result-parsers';
+
+/** A column of a result, as the server describes it. */
+export interface FieldDef {
+  /** The name. */
+  readonly name: string;
+  /** The number of the table that it is of; 0 for none. */
+  readonly tableID: number;
+  /** The number of the column in it; 0 for none. */
+  readonly columnID: number;
+  /** The number of its type. */
+  readonly dataTypeID: number;
+  /** The size of the type in bytes; negative for one that varies. */
+  readonly dataTypeSize: number;
+  /** The modifier of the type, such as the length of a varchar; -1 for none. */
+  readonly dataTypeModifier: number;
+  /** The format of the values. */
+  readonly format: 'text' | 'binary';
+}
+
+/** The result of one statement. `R` is the type of its rows; it is not checked at run time. */
+export interface QueryResult<R = any> {
+  /** The first word of what the server says the statement was, such as `SELECT`; null for an empty text. */
+  command: string | null;
+  /** The number of rows that it returned or changed; null for one that does neither. */
+  rowCount: number | null;
+  /** The number of the row that an INSERT made, of servers before PostgreSQL 12; else 0 for an INSERT, and null. */
+  oid: number | null;
+  /** The rows, empty for a statement that returns none. */
+  rows: R[];
+  /** The columns. */
+  fields: FieldDef[];
+}
+
+/** Whether a row is an object by its columns' names, of which the last counts where they repeat, or an array. */
+export type RowMode = 'object' | 'array';
+
+/** A result as the addon writes it, after the line of its fields. */
+interface ResultText {
+  values: unknown[];
+  length: number;
+  command: string | null;
+  rowCount: number | null;
+  oid: number | null;
+}
+
+type RowMaker = (values: unknown[], offset: number) => unknown;
+
+class Result implements QueryResult {
+  readonly command: string | null;
+  readonly rowCount: number | null;
+  readonly oid: number | null;
+  readonly rows: unknown[];
+  readonly fields: FieldDef[];
+
+  constructor({ command, rowCount, oid }: ResultText, rows: unknown[], fields: readonly FieldDef[]) {
+    this.command = command;
+    this.rowCount = rowCount;
+    this.oid = oid;
+    this.rows = rows;
+    // A copy, as the caller may change it; the fields in it are frozen.
+    this.fields = fields.slice();
+  }
+}
+
+/** The results of what the addon answered, read by the parsers that were chosen when the statement was sent. */
+export function readResults(
+  answer: string | string[],
+  parsers: ResultParsers,
+  mode: RowMode,
+): QueryResult | QueryResult[] {
+  if (typeof answer === 'string') return readResult(answer, parsers, mode);
+  return answer.map((text) => readResult(text, parsers, mode));
+}
+
+/** The result in one text of the addon's. What a parser throws is thrown. */
+export function readResult(json: string, parsers: ResultParsers, mode: RowMode): QueryResult {
+  const line = json.indexOf('\n');
+  const heading = headingOf(json.slice(0, line));
+  const text = JSON.parse(json.slice(line + 1)) as ResultText;
+  const { values, length } = text;
+  parseColumns(values, parsersOf(heading, parsers));
+  const width = heading.fields.length;
+  const rows = new Array<unknown>(length);
+  if (mode === 'array') {
+    for (let index = 0, offset = 0; index < length; index++, offset += width) {
+      rows[index] = values.slice(offset, offset + width);
+    }
+  } else {
+    const { makeRow } = heading;
+    for (let index = 0, offset = 0; index < length; index++, offset += width) rows[index] = makeRow(values, offset);
+  }
+  return new Result(text, rows, heading.fields);
+}
+
+/** Parses values where they are, a column after the other. */
+function parseColumns(values: unknown[], parsers: readonly (TypeParser | undefined)[]): void {
+  const width = parsers.length;
+  for (let column = 0; column < width; column++) {
+    const parse = parsers[column];
+    if (!parse) continue;
+    for (let index = column; index < values.length; index += width) {
+      const value = values[index];
+      if (value !== null) values[index] = parse(value as string);
+    }
+  }
+}
+
+/** What is known of a list of columns. */
+interface Heading {
+  readonly fields: readonly FieldDef[];
+  readonly makeRow: RowMaker;
+  /** The last parsers that read such a result, column by column. */
+  last?: { readonly of: ResultParsers; readonly columns: readonly (TypeParser | undefined)[] };
+}
+
+/** One heading per list of columns, so that all rows of a statement, and of its next run, share one shape. */
+const headings = new Map<string, Heading>();
+const MAX_HEADINGS = 256;
+/** The length of all headings that are kept, in characters. */
+const MAX_HEADING_LENGTH = 1 << 20;
+let headingLength = 0;
+
+function headingOf(json: string): Heading {
+  let heading = headings.get(json);
+  if (heading) return heading;
+  const { fields } = JSON.parse(json) as { fields: FieldDef[] };
+  heading = { fields: fields.map((field) => Object.freeze(field)), makeRow: rowMaker(fields.map(({ name }) => name)) };
+  headingLength += json.length;
+  if (headings.size >= MAX_HEADINGS || headingLength > MAX_HEADING_LENGTH) {
+    headings.clear();
+    headingLength = json.length;
+  }
+  // A copy: a part of a text keeps all of it in memory.
+  headings.set(Buffer.from(json).toString(), heading);
+  return heading;
+}
+
+function parsersOf(heading: Heading, parsers: ResultParsers): readonly (TypeParser | undefined)[] {
+  if (heading.last?.of === parsers) return heading.last.columns;
+  const columns = heading.fields.map((field) => parsers.parserOf(field));
+  if (parsers.isFixed) heading.last = { of: parsers, columns };
+  return columns;
+}
+
+/** Rows whose columns are set by one constructor, so that they have one shape. */
+function rowMaker(columns: string[]): RowMaker {
+  const width = columns.length;
+  // Setting these may do something else, as a setter or a member that is read-only is inherited.
+  const inherited = columns.map((name) => name in Object.prototype);
+  const hasInherited = inherited.includes(true);
+  function Columns(this: Record<string, unknown>, values: unknown[], offset: number): void {
+    for (let index = 0; index < width; index++) {
+      const value = values[offset + index];
+      if (hasInherited && inherited[index]) define(this, columns[index]!, value);
+      else this[columns[index]!] = value;
+    }
+  }
+  // What takes plain objects only asks for their prototype.
+  Columns.prototype = Object.prototype;
+  const Shape = Columns as unknown as new (values: unknown[], offset: number) => unknown;
+  return (values, offset) => new Shape(values, offset);
+}
+
+function define(row: object, name: string, value: unknown): void {
+  Object.defineProperty(row, name, { value, enumerable: true, configurable: true, writable: true });
+}

@@ -5,7 +5,7 @@ import { type Handle, native, type PostgresPool } from '../runtime/native';
 import { releasedError } from './error';
 import { type QueryConfig, runQuery } from './query';
 import type { QueryResult } from './result';
-import type { TypeParsers } from './types';
+import type { TypesOption } from './types/sets';
 
 /** The state of a client's transaction: in none, in one, in one that failed and has to be rolled back. */
 export type TransactionStatus = 'I' | 'T' | 'E';
@@ -13,7 +13,7 @@ export type TransactionStatus = 'I' | 'T' | 'E';
 /** @internal What a client needs of its pool. */
 export interface ClientOwner {
   readonly handle: Handle<PostgresPool>;
-  readonly types: TypeParsers | undefined;
+  readonly types: TypesOption | undefined;
   onRelease(client: PostgresClient, destroyed: boolean): void;
 }
 

@@ -1,4 +1,4 @@
-import { type ErrorFields, failureRecord, MoorlineError, toMoorlineError } from '../runtime/error';
+import { type ErrorFields, failureFields, failureRecord, MoorlineError, toMoorlineError } from '../runtime/error';
 
 /** The fields of an error of the server, by the names that `pg` gives them; its detail is apart. */
 const SERVER_FIELDS = [
@@ -21,18 +21,6 @@ const SERVER_FIELDS = [
 /**
  * A failure of an operation on PostgreSQL. `code` is the SQLSTATE of an error of the server, whose fields have the names that `pg`
  * gives them; the text that `pg` calls `detail` is `serverDetail`.
- *
- * @example
- * ```ts
- * import { PostgresConnectionManager, PostgresError } from 'moorline';
- *
- * const manager = new PostgresConnectionManager({ host: 'localhost', user: 'app', database: 'app', tunnel: false });
- * try {
- *   await manager.query('INSERT INTO users (id) VALUES ($1)', [1]);
- * } catch (error) {
- *   if (error instanceof PostgresError && error.code === '23505') console.log(error.constraint); // users_pkey
- * }
- * ```
  */
 export class PostgresError extends MoorlineError {
   /** `ERROR`, `FATAL` or `PANIC`. */
@@ -76,4 +64,10 @@ export function toPostgresError(rejection: unknown): unknown {
   const record = failureRecord(rejection);
   if (record?.service !== 'postgres') return toMoorlineError(rejection);
   return new PostgresError(record.message, record, record.cause && { cause: record.cause });
+}
+
+/** The failure of using a client after its release. */
+export function releasedError(): PostgresError {
+  const fields = failureFields('closed', { service: 'postgres', operation: 'query', attempts: 0 });
+  return new PostgresError('The client was released: its connection may be in use by somebody else', fields);
 }

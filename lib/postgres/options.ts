@@ -1,5 +1,5 @@
 import type { SSHTunnel } from '../ssh';
-import type { TypeParsers } from './types';
+import type { TypesOption } from './types/sets';
 
 /** Options of a {@link PostgresConnectionManager}. Times are in milliseconds; `Infinity` turns a limit off. */
 export interface PostgresPoolConfig {
@@ -44,7 +44,7 @@ export interface PostgresPoolConfig {
   /** The interval of the health checks; `Infinity`: none. Default: that of the profile, else 60 000. */
   healthCheckIntervalMs?: number | undefined;
   /** How values of results are read. Default: as `pg` reads them. */
-  types?: TypeParsers | undefined;
+  types?: TypesOption | undefined;
   /** The profile of {@link postgresProfiles} whose numbers are the defaults; `false`: none. Default: by the deployment. */
   profile?: 'development' | 'production' | false | undefined;
 }

@@ -6,13 +6,13 @@ import { toMoorlineError } from '../runtime/error';
 import { type Handle, native, type PostgresPool } from '../runtime/native';
 import { call, type CallOptions, weakListener } from '../runtime/native-call';
 import { deployment } from '../runtime/leak-tracker';
-import { withTunnel } from '../ssh';
+import { withTunnel } from '../ssh/tunnel';
 import { type ClientOwner, PostgresClient } from './client';
 import { toPostgresError } from './error';
 import type { PostgresPoolConfig } from './options';
 import { type QueryConfig, runQuery } from './query';
 import type { QueryResult } from './result';
-import type { TypeParsers } from './types';
+import type { TypesOption } from './types/sets';
 
 /** An event of the addon. */
 type NativeEvent =
@@ -28,7 +28,7 @@ type NativeEvent =
  */
 export class ConnectionPool extends EventEmitter implements ClientOwner {
   readonly handle: Handle<PostgresPool>;
-  readonly types: TypeParsers | undefined;
+  readonly types: TypesOption | undefined;
   readonly #source: EventSource;
   /** The clients by the slot of their connection in the pool, with the number of that connection. */
   readonly #clients = new Map<number, { id: number; client: PostgresClient }>();

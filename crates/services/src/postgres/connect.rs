@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock, Weak};
 
 use bytes::BytesMut;
-use moorline_core::error::{Failure, Outcome};
+use moorline_core::error::{Delivery, Failure, Outcome};
 use moorline_net::{
     dial::Dialer,
     pool::{Connect, Pool},
@@ -108,7 +108,12 @@ impl Connect for Connector {
 
     async fn connect(&self) -> Outcome<Arc<Connection>> {
         let opened = self.open().await.map(Arc::new);
-        opened.map_err(|failure| failure.during(SERVICE, "connect"))
+        // Whatever was to be done with it, nothing of that was sent.
+        opened.map_err(|failure| {
+            failure
+                .with_delivery(Delivery::None)
+                .during(SERVICE, "connect")
+        })
     }
 
     fn is_usable(&self, connection: &Arc<Connection>) -> bool {

@@ -59,6 +59,8 @@ export class PostgresError extends MoorlineError {
   }
 }
 
+Object.defineProperty(PostgresError.prototype, 'name', { value: 'PostgresError', configurable: true, writable: true });
+
 /** The error in what the addon rejected with. */
 export function toPostgresError(rejection: unknown): unknown {
   const record = failureRecord(rejection);
@@ -70,4 +72,16 @@ export function toPostgresError(rejection: unknown): unknown {
 export function releasedError(): PostgresError {
   const fields = failureFields('closed', { service: 'postgres', operation: 'query', attempts: 0 });
   return new PostgresError('The client was released: its connection may be in use by somebody else', fields);
+}
+
+/** The failure of a commit that the server answered with a rollback, as a statement in the transaction had failed. */
+export function rolledBackError(): PostgresError {
+  const fields = failureFields('rejected', {
+    code: '25P02',
+    service: 'postgres',
+    operation: 'commit',
+    delivery: 'answered',
+    attempts: 1,
+  });
+  return new PostgresError('The transaction was rolled back, as a statement in it had failed', fields);
 }

@@ -121,7 +121,13 @@ export class ConnectionPool extends EventEmitter implements ClientOwner {
   #onNativeEvent(event: NativeEvent): void {
     if (event.event === 'error') {
       const error = toMoorlineError(event.failure);
-      publishEvent(this, this.#source, 'error', () => ({ error }), () => error);
+      publishEvent(
+        this,
+        this.#source,
+        'error',
+        () => ({ error }),
+        () => error,
+      );
       return;
     }
     const { event: name, ...facts } = event;

@@ -19,6 +19,7 @@ mod proxy;
 mod proxy_handshake;
 mod public_key;
 mod resolve;
+mod server_end_point;
 mod shared;
 mod stream;
 mod target;

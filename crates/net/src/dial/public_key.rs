@@ -15,14 +15,14 @@ const BIT_STRING: u8 = 0x03;
 const VERSION: u8 = 0xa0;
 
 /// An element of DER: its tag, its content, and all of it.
-struct Element<'a> {
-    tag: u8,
-    content: &'a [u8],
+pub(super) struct Element<'a> {
+    pub(super) tag: u8,
+    pub(super) content: &'a [u8],
     whole: &'a [u8],
 }
 
 /// The first element, and what comes behind it.
-fn element(der: &[u8]) -> Option<(Element<'_>, &[u8])> {
+pub(super) fn element(der: &[u8]) -> Option<(Element<'_>, &[u8])> {
     let (&tag, after_tag) = der.split_first()?;
     let (&first, after_first) = after_tag.split_first()?;
     let (length, body) = if first < 0x80 {
@@ -47,7 +47,8 @@ fn element(der: &[u8]) -> Option<(Element<'_>, &[u8])> {
     ))
 }
 
-fn sequence(der: &[u8]) -> Option<&[u8]> {
+/// The content of the first element, where it is a sequence.
+pub(super) fn sequence(der: &[u8]) -> Option<&[u8]> {
     let (found, _) = element(der)?;
     (found.tag == SEQUENCE).then_some(found.content)
 }

@@ -33,10 +33,7 @@ impl Checked {
     /// authority's, which rustls takes from no server; OpenSSL takes one that is trusted by itself.
     fn trusts(&self, end_entity: &CertificateDer<'_>, error: &Error) -> bool {
         // What is wrong with its time, its name or its signature has an error of its own.
-        let is_authority = matches!(
-            error,
-            Error::InvalidCertificate(CertificateError::Other(_))
-        );
+        let is_authority = matches!(error, Error::InvalidCertificate(CertificateError::Other(_)));
         is_authority && self.given.contains(end_entity)
     }
 }

@@ -212,9 +212,9 @@ impl TlsConfig {
         } else {
             let mut roots = RootCertStore::empty();
             for certificate in &given {
-                roots.add(certificate.clone()).map_err(|error| {
-                    unusable("tls.ca contains an invalid certificate", &error)
-                })?;
+                roots
+                    .add(certificate.clone())
+                    .map_err(|error| unusable("tls.ca contains an invalid certificate", &error))?;
             }
             Arc::new(roots)
         };

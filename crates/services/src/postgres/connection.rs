@@ -11,7 +11,6 @@ use moorline_core::{
     error::{Delivery, Failure, Outcome},
     sync::lock,
 };
-use moorline_net::dial::Dialer;
 use postgres_protocol::message::frontend;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -22,10 +21,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    address::Address,
     auth::Session,
     driver::{Link, Listener, Request, RequestId, Response, TransactionStatus, Withdrawal},
     error::{ServerMessage, lost},
+    negotiation::Way,
     result::ValueTypes,
     statement::{Answer, Collector, Statement},
 };
@@ -147,6 +146,16 @@ impl Connection {
         self.link.close();
     }
 
+    /// Ends it at once.
+    pub(super) fn cut(&self) {
+        self.link.cut();
+    }
+
+    /// Whether its server has refused to write.
+    pub(super) fn was_refused_writing(&self) -> bool {
+        self.link.was_refused_writing()
+    }
+
     /// Ready when it has ended.
     pub async fn ended(&self) {
         self.ended.cancelled().await;
@@ -181,7 +190,7 @@ impl Connection {
                     match timeout(CANCEL_TIMEOUT, canceller.cancel()).await {
                         Ok(Ok(())) => link.release(),
                         // Whether it comes late, and hits the next one, is not known.
-                        _ => link.close_held(),
+                        _ => link.cut(),
                     }
                 });
             }
@@ -192,8 +201,7 @@ impl Connection {
 /// Asks a server to cancel what a session does.
 #[derive(Clone)]
 pub(super) struct Canceller {
-    pub(super) address: Address,
-    pub(super) dialer: Arc<Dialer>,
+    pub(super) way: Way,
     pub(super) process_id: i32,
     pub(super) secret_key: i32,
 }
@@ -201,7 +209,7 @@ pub(super) struct Canceller {
 impl Canceller {
     /// Asks, and waits until the server has passed it on: from then on it hits nothing that is sent later.
     async fn cancel(&self) -> Outcome<()> {
-        let mut stream = self.address.dial(&self.dialer).await?;
+        let mut stream = self.way.open().await?;
         let mut request = BytesMut::new();
         frontend::cancel_request(self.process_id, self.secret_key, &mut request);
         let asked = async {

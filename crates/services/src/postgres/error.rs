@@ -162,6 +162,16 @@ pub(super) fn lost(cause: Option<&std::io::Error>) -> Failure {
     }
 }
 
+/// The failure of a connection that ended before a session had begun on it.
+pub(super) fn ended(cause: Option<&std::io::Error>) -> Failure {
+    let message = "The server ended the connection before the session began";
+    let failure = Failure::new(Kind::Connect, message).with_code("ECONNRESET");
+    match cause {
+        Some(error) => failure.with_cause(error.to_string(), None),
+        None => failure,
+    }
+}
+
 /// The body of a message as a failure; one that cannot be read is a failure, too.
 pub(super) fn failure_of(body: &Bytes) -> Failure {
     ServerMessage::parse(body).map_or_else(

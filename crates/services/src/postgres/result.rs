@@ -102,6 +102,15 @@ pub struct ResultText {
     pub rows: u64,
 }
 
+impl ResultText {
+    /// The text of the first value, where it has one.
+    pub(super) fn first_text(&self) -> Option<String> {
+        let (_, result) = self.json.split_once('\n')?;
+        let result: serde_json::Value = serde_json::from_str(result).ok()?;
+        result["values"][0].as_str().map(ToOwned::to_owned)
+    }
+}
+
 /// Writes a result, row by row.
 #[derive(Debug)]
 pub(super) struct ResultWriter {
@@ -342,7 +351,7 @@ mod tests {
         for broken in [
             row(&[]),
             row(&[None, None]),
-            row(&[Some("1")])[..7].to_vec(),
+            row(&[Some("1")])[..6].to_vec(),
         ] {
             assert_eq!(writer.row(&broken).unwrap_err().kind, Kind::Protocol);
         }

@@ -204,6 +204,7 @@ impl Fallbacks {
         match use_ {
             Use::Option(key) => self.first.push(fallback(key, value)),
             Use::Last(key) => self.last.push(fallback(key, value)),
+            Use::Seconds(_) if text.is_empty() => {}
             Use::Seconds(key) => {
                 let time = PlainValue::Number(milliseconds(&name, text)?);
                 self.first.push(fallback(key, time));
@@ -230,7 +231,7 @@ fn whole(name: &str, text: &str) -> Read<i32> {
     }
 }
 
-/// Nothing, 0 and less are no limit.
+/// 0 and less are no limit.
 fn milliseconds(name: &str, text: &str) -> Read<f64> {
     let seconds = whole(name, text)?;
     Ok(if seconds > 0 {

@@ -27,7 +27,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{
     config::ChannelBinding,
-    error::{ended, failure_of, protocol_failure},
+    error::{ended, failure_of, protocol_failure, unexpected},
     frame::{Fields, Frame, Phase, next_frame},
     password::Password,
 };
@@ -99,9 +99,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Greeting<'_, S> {
     async fn next_request(&mut self) -> Outcome<(i32, bytes::Bytes)> {
         let frame = self.next().await?;
         if frame.tag != AUTHENTICATION_TAG {
-            return Err(protocol_failure(
-                "The server began a session before the login was over",
-            ));
+            let came = [&[frame.tag][..], &frame.body].concat();
+            return Err(unexpected("A message about the login was expected", &came));
         }
         let kind = Fields(&frame.body).i32()?;
         Ok((kind, frame.body.slice(4..)))

@@ -3,6 +3,8 @@
 //! Requests are written as they come, without waiting for the answers of those before.
 
 mod shared;
+#[cfg(test)]
+mod tests;
 
 use std::{
     future::Future,

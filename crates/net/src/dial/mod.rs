@@ -29,6 +29,7 @@ mod transport;
 mod tunnel;
 
 pub use address_policy::AddressPolicy;
+pub use certificate::NameCheck;
 pub(crate) use config::NO_TIMEOUT;
 pub use config::{DialConfig, Proxy};
 pub use dialer::Dialer;

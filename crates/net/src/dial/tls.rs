@@ -23,7 +23,7 @@ use rustls::{
 };
 
 use super::{
-    certificate::{Checked, Unchecked, is_unreadable},
+    certificate::{Checked, NameCheck, Unchecked, is_unreadable},
     public_key,
 };
 
@@ -114,8 +114,8 @@ pub struct TlsConfig {
     pub min_version: TlsVersion,
     /// `rejectUnauthorized`: whether the server's certificate is checked (default `true`).
     pub reject_unauthorized: bool,
-    /// Whether a certificate that is checked has to be for the server's name, too (default `true`). Services say it.
-    pub checks_name: bool,
+    /// How a certificate that is checked has to be for the server's name, too; services say it.
+    pub name_check: NameCheck,
 }
 
 impl Default for TlsConfig {
@@ -126,7 +126,7 @@ impl Default for TlsConfig {
             server_name: None,
             min_version: TlsVersion::default(),
             reject_unauthorized: true,
-            checks_name: true,
+            name_check: NameCheck::default(),
         }
     }
 }
@@ -167,7 +167,7 @@ impl TlsConfig {
             )?,
             reject_unauthorized: options
                 .flag("rejectUnauthorized", defaults.reject_unauthorized)?,
-            checks_name: defaults.checks_name,
+            name_check: defaults.name_check,
         };
         options.finish()?;
         Ok(read)
@@ -223,7 +223,7 @@ impl TlsConfig {
             .map_err(|error| unusable("tls.ca contains no certificate", &error))?;
         Ok(Arc::new(Checked {
             name: self.server_name.clone(),
-            checks_name: self.checks_name,
+            name_check: self.name_check,
             given,
             checked,
         }))

@@ -154,6 +154,7 @@ impl Connector {
             Err(failure) => failure,
         };
         let had_tls = failure.detail.get("tls") == Some(&true.into());
+        // A server that refuses our certificate is believed, as in libpq.
         let is_for_tls = failure.kind == Kind::Tls || had_tls && failure.code == NOT_ADMITTED;
         if way.encryption.mode != SslMode::Prefer || !is_for_tls {
             return Err(failure);

@@ -5,7 +5,7 @@
 //! insist on it have certificates for no name: there it is `prefer`.
 
 use moorline_core::options::{OptionError, Options, PlainValue, Read};
-use moorline_net::dial::{PemSource, TlsConfig, TlsVersion};
+use moorline_net::dial::{NameCheck, PemSource, TlsConfig, TlsVersion};
 
 use super::{choice, non_empty, servers::is_local};
 use crate::postgres::address::Server;
@@ -106,8 +106,13 @@ pub(super) fn read(options: &Options<'_>, servers: &[Server]) -> Read<(Encryptio
         mode => mode,
     };
     check(options, mode, is_direct, root, is_unchecked)?;
-    tls.reject_unauthorized = mode >= SslMode::VerifyCa;
-    tls.checks_name = mode == SslMode::VerifyFull;
+    // As libpq: one that is only preferred, and not trusted, is done without.
+    let is_trusted = mode == SslMode::Prefer && !tls.ca.is_empty() && !is_unchecked;
+    tls.reject_unauthorized = mode >= SslMode::VerifyCa || is_trusted;
+    tls.name_check = match mode {
+        SslMode::VerifyFull => NameCheck::CommonName,
+        _ => NameCheck::Off,
+    };
     let encryption = Encryption {
         mode,
         is_direct,

@@ -5,7 +5,7 @@ use moorline_core::{
     options::{NativeObject, OptionError, PlainValue, Read},
     secret::Secret,
 };
-use moorline_net::dial::{PemSource, Shared, Target, Tunnel, TunnelFuture};
+use moorline_net::dial::{NameCheck, PemSource, Shared, Target, Tunnel, TunnelFuture};
 
 use super::{ChannelBinding, Config, PasswordOrigin, SessionTarget, SslMode};
 
@@ -327,7 +327,8 @@ fn ssl_is_read_as_pg_has_it() {
             config.dial.tls.reject_unauthorized,
             expected >= SslMode::VerifyCa
         );
-        assert_eq!(config.dial.tls.checks_name, expected == SslMode::VerifyFull);
+        let is_named = config.dial.tls.name_check != NameCheck::Off;
+        assert_eq!(is_named, expected == SslMode::VerifyFull);
     }
     let with = |ssl: PlainValue, sslmode: &str| {
         read(
@@ -387,6 +388,17 @@ fn modes_mean_what_libpq_means_by_them() {
     let tls =
         of("host=h sslmode=verify-full sslrootcert=ca.pem sslcert=c.pem sslkey=k.pem").unwrap();
     let file = |path: &str| PemSource::File(path.into());
+    for (string, is_checked) in [
+        ("host=localhost", false),
+        ("host=localhost sslrootcert=ca.pem", true),
+        ("sslmode=require", false),
+    ] {
+        assert_eq!(
+            of(string).unwrap().dial.tls.reject_unauthorized,
+            is_checked,
+            "{string}"
+        );
+    }
     assert_eq!(tls.dial.tls.ca, [file("ca.pem")]);
     assert_eq!(tls.dial.tls.identity, Some((file("c.pem"), file("k.pem"))));
     for (string, reason) in [

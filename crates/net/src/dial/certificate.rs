@@ -36,7 +36,7 @@ pub(super) struct Checked {
     pub(super) name_check: NameCheck,
     /// The authorities of the user's choice.
     pub(super) given: Vec<CertificateDer<'static>>,
-    pub(super) checked: Arc<WebPkiServerVerifier>,
+    pub(super) verifier: Arc<WebPkiServerVerifier>,
 }
 
 impl Checked {
@@ -88,7 +88,7 @@ impl ServerCertVerifier for Checked {
     ) -> Result<ServerCertVerified, Error> {
         let name = self.name.as_ref().unwrap_or(server_name);
         let checked =
-            self.checked
+            self.verifier
                 .verify_server_cert(end_entity, intermediates, name, ocsp_response, now);
         match checked {
             Err(error) if self.trusts(end_entity, &error) => {
@@ -109,7 +109,7 @@ impl ServerCertVerifier for Checked {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.checked.verify_tls12_signature(message, cert, dss)
+        self.verifier.verify_tls12_signature(message, cert, dss)
     }
 
     fn verify_tls13_signature(
@@ -118,11 +118,11 @@ impl ServerCertVerifier for Checked {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.checked.verify_tls13_signature(message, cert, dss)
+        self.verifier.verify_tls13_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.checked.supported_verify_schemes()
+        self.verifier.supported_verify_schemes()
     }
 }
 

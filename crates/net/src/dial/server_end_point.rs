@@ -59,7 +59,6 @@ fn hash_of_pss(parameters: &[u8]) -> Option<&'static Algorithm> {
     };
     let (identifier, _) = element(sequence(hash)?)?;
     match identifier.content.strip_prefix(SHA2) {
-        Some([1]) => Some(&digest::SHA256),
         Some([2]) => Some(&digest::SHA384),
         Some([3]) => Some(&digest::SHA512),
         Some([4]) => Some(&digest::SHA224),

@@ -218,14 +218,14 @@ impl TlsConfig {
             }
             Arc::new(roots)
         };
-        let checked = WebPkiServerVerifier::builder_with_provider(roots, provider)
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
             .build()
             .map_err(|error| unusable("tls.ca contains no certificate", &error))?;
         Ok(Arc::new(Checked {
             name: self.server_name.clone(),
             name_check: self.name_check,
             given,
-            checked,
+            verifier,
         }))
     }
 }

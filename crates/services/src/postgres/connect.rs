@@ -1,3 +1,5 @@
+//! Connecting: a server, the byte stream to it, the login; and what the pool does with connections.
+
 use std::{
     sync::{Arc, OnceLock, Weak},
     time::Duration,
@@ -71,7 +73,7 @@ impl Evict for Pool<Connector> {
 impl Connector {
     pub(super) fn new(
         config: &Config,
-        passwords: Option<Arc<dyn PasswordSource>>,
+        passwords: Option<&Arc<dyn PasswordSource>>,
         runtime: Handle,
         pool: PoolCell,
     ) -> Self {
@@ -89,7 +91,7 @@ impl Connector {
                     parameters: session_parameters(config),
                     password: Password {
                         origin: config.password.clone(),
-                        source: passwords.clone(),
+                        source: passwords.cloned(),
                         request,
                     },
                     reveals_password: false,

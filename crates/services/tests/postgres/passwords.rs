@@ -193,7 +193,7 @@ async fn a_function_is_asked_for_the_password_of_each_connection() {
     ];
     let string = format!("{} sslmode=disable", of(address));
     let passwords = Arc::clone(&source) as Arc<dyn PasswordSource>;
-    let pool = pool_with(&string, &options, Some(passwords));
+    let pool = pool_with(&string, &options, Some(&passwords));
     for number in [1, 2] {
         assert_eq!(value(&pool, "SELECT 1").await, format!("password {number}"));
         // The server has gone, and the pool hears of it.

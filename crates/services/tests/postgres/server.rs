@@ -148,7 +148,7 @@ pub(crate) fn text(text: &str) -> PlainValue {
 pub(crate) fn pool_with(
     string: &str,
     options: &[(&str, PlainValue)],
-    passwords: Option<Arc<dyn PasswordSource>>,
+    passwords: Option<&Arc<dyn PasswordSource>>,
 ) -> PostgresPool {
     let string = ("connectionString", text(string));
     let entries = [&[string][..], options].concat();
@@ -191,7 +191,7 @@ pub(crate) async fn query(
         values: None,
     };
     let run = pool.run(lease, statement, ValueTypes::Known, limits());
-    timeout(PATIENCE, run).await.expect("it settles")
+    timeout(PATIENCE, run).await.unwrap()
 }
 
 /// The only value of the only result.

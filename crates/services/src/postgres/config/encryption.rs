@@ -79,10 +79,9 @@ pub(super) fn read(options: &Options<'_>, servers: &[Server]) -> Read<(Encryptio
     let named = named.then(|| choice(options, "sslmode", SslMode::Prefer, &MODES));
     let mode = match (named.transpose()?, ssl_mode) {
         (named, None) => named,
-        (None, mode) => mode,
         // A variable or a string says less than what the program does.
-        (Some(named), Some(mode)) if named == mode || is_option(options, "sslmode") => Some(named),
-        (Some(_), mode) => mode,
+        (Some(named), Some(_)) if is_option(options, "sslmode") => Some(named),
+        (_, mode) => mode,
     };
     let is_direct = choice(
         options,

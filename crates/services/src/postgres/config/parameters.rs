@@ -153,7 +153,7 @@ pub(super) fn fallbacks(string: Option<&str>, variables: &PlainValue) -> Read<Ve
                     &known,
                 ));
             };
-            fallbacks.add(format!("{path}.{name}"), value, *use_)?;
+            fallbacks.add(&format!("{path}.{name}"), value, *use_)?;
         }
     }
     if let PlainValue::Map(entries) = variables {
@@ -163,13 +163,13 @@ pub(super) fn fallbacks(string: Option<&str>, variables: &PlainValue) -> Read<Ve
         };
         for (_, variable, use_) in PARAMETERS {
             if let Some(text) = text(variable) {
-                fallbacks.add(variable.to_owned(), text.clone().into_bytes(), use_)?;
+                fallbacks.add(variable, text.clone().into_bytes(), use_)?;
             }
         }
         for variable in ["USER", "USERNAME"] {
             if let Some(text) = text(variable) {
                 let use_ = Use::Option("user");
-                fallbacks.add(variable.to_owned(), text.clone().into_bytes(), use_)?;
+                fallbacks.add(variable, text.clone().into_bytes(), use_)?;
             }
         }
     }
@@ -184,13 +184,13 @@ struct Fallbacks {
 }
 
 impl Fallbacks {
-    fn add(&mut self, name: String, value: Value, use_: Use) -> Read<()> {
+    fn add(&mut self, name: &str, value: Value, use_: Use) -> Read<()> {
         let value = match String::from_utf8(value) {
             Ok(text) => PlainValue::Text(text),
             Err(bytes) if matches!(use_, Use::Option("password")) => {
                 PlainValue::Bytes(bytes.into_bytes())
             }
-            Err(_) => return Err(OptionError::bad_value(&name, "is not UTF-8")),
+            Err(_) => return Err(OptionError::bad_value(name, "is not UTF-8")),
         };
         let text = match &value {
             PlainValue::Text(text) => text.trim(),
@@ -198,7 +198,7 @@ impl Fallbacks {
         };
         let fallback = |key, value| Fallback {
             key,
-            name: name.clone(),
+            name: name.to_owned(),
             value,
         };
         match use_ {
@@ -206,18 +206,18 @@ impl Fallbacks {
             Use::Last(key) => self.last.push(fallback(key, value)),
             Use::Seconds(_) if text.is_empty() => {}
             Use::Seconds(key) => {
-                let time = PlainValue::Number(milliseconds(&name, text)?);
+                let time = PlainValue::Number(milliseconds(name, text)?);
                 self.first.push(fallback(key, time));
             }
-            Use::Number => _ = whole(&name, text)?,
+            Use::Number => _ = whole(name, text)?,
             Use::Fixed(values) => {
                 let is_one = values.iter().any(|known| known.eq_ignore_ascii_case(text));
                 if !is_one && !text.is_empty() {
                     let reason = format!("is not supported but as {}", values.join(", "));
-                    return Err(OptionError::bad_value(&name, reason));
+                    return Err(OptionError::bad_value(name, reason));
                 }
             }
-            Use::Refused(reason) => return Err(OptionError::bad_value(&name, reason)),
+            Use::Refused(reason) => return Err(OptionError::bad_value(name, reason)),
         }
         Ok(())
     }

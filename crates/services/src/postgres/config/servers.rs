@@ -106,11 +106,9 @@ pub(super) fn is_local(server: &Server) -> bool {
         return true;
     };
     let reached = server.numeric.as_ref().unwrap_or(host);
-    match reached.parse::<IpAddr>() {
-        Ok(address) => address.to_canonical().is_loopback(),
-        Err(_) => {
-            let name = reached.trim_end_matches('.').to_ascii_lowercase();
-            name == "localhost" || name.ends_with(".localhost")
-        }
+    if let Ok(address) = reached.parse::<IpAddr>() {
+        return address.to_canonical().is_loopback();
     }
+    let name = reached.trim_end_matches('.').to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
 }

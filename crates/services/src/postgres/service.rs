@@ -78,12 +78,7 @@ impl PostgresPool {
         passwords: Option<&Arc<dyn PasswordSource>>,
     ) -> Self {
         let cell = PoolCell::default();
-        let connector = Connector::new(
-            config,
-            passwords.as_ref(),
-            runtime.clone(),
-            Arc::clone(&cell),
-        );
+        let connector = Connector::new(config, passwords, runtime.clone(), Arc::clone(&cell));
         let pool = Pool::with_listener(connector, config.pool, runtime, Some(listener));
         let pool = Arc::new(pool);
         let shared: Weak<dyn Evict> = Arc::downgrade(&pool) as _;

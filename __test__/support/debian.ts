@@ -16,7 +16,10 @@ export interface Binary {
   env: NodeJS.ProcessEnv;
 }
 
-/** Finds `/usr/sbin/name` or `/usr/bin/name`, here or in the package `from`; else the reason. */
+/**
+ * Finds `/usr/sbin/name`, `/usr/bin/name` or one of PostgreSQL's, which have a directory of their own, here or in the
+ * package `from`; else the reason.
+ */
 export function debianBinary(name: string, from: string): Binary | { missing: string } {
   const found = locate(name, '/');
   if (found) return { path: found, env: process.env };
@@ -34,7 +37,11 @@ export function debianBinary(name: string, from: string): Binary | { missing: st
 }
 
 function locate(name: string, root: string): string | undefined {
-  return ['usr/sbin', 'usr/bin'].map((directory) => join(root, directory, name)).find((path) => existsSync(path));
+  const versions = join(root, 'usr/lib/postgresql');
+  // The newest first; `/usr/bin` has scripts that choose one.
+  const postgres = existsSync(versions) ? readdirSync(versions).sort((one, other) => Number(other) - Number(one)) : [];
+  const directories = [...postgres.map((version) => `usr/lib/postgresql/${version}/bin`), 'usr/sbin', 'usr/bin'];
+  return directories.map((directory) => join(root, directory, name)).find((path) => existsSync(path));
 }
 
 /** The option `skip` of tests that need these: false when all are there. */

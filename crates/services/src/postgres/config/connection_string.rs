@@ -3,6 +3,8 @@
 //!
 //! A reason never shows what may be a password, or a part of one.
 
+use super::parameters::is_known;
+
 /// The parameters of a string, each once, by libpq's names. A value that is empty stands for the default.
 pub(super) type Parameters = Vec<(String, Value)>;
 
@@ -89,8 +91,15 @@ fn parse_uri(rest: &str, pairs: &mut Pairs) -> Unreadable<()> {
     if let Some(database) = path.strip_prefix('/').filter(|path| !path.is_empty()) {
         pairs.set_decoded("dbname", database)?;
     }
+    let mut follows_password = false;
     for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
-        parse_parameter(parameter, pairs)?;
+        let name = parse_parameter(parameter, pairs)?;
+        if follows_password && !is_known(&name) {
+            return Err(
+                "has something behind the password that is no parameter: an & in it has to be written %26".to_owned(),
+            );
+        }
+        follows_password |= name == "password";
     }
     Ok(())
 }
@@ -124,7 +133,8 @@ fn parse_hosts(hosts: &str, pairs: &mut Pairs) -> Unreadable<()> {
     Ok(())
 }
 
-fn parse_parameter(parameter: &str, pairs: &mut Pairs) -> Unreadable<()> {
+/// Gives its name.
+fn parse_parameter(parameter: &str, pairs: &mut Pairs) -> Unreadable<String> {
     let (name, value) = parameter
         .split_once('=')
         .ok_or("has a parameter without =")?;
@@ -138,7 +148,7 @@ fn parse_parameter(parameter: &str, pairs: &mut Pairs) -> Unreadable<()> {
         ("ssl", b"true") => pairs.set("sslmode", b"require".to_vec()),
         _ => pairs.set(&name, value),
     }
-    Ok(())
+    Ok(name)
 }
 
 /// Replaces `%XX`. As libpq, it takes no NUL, and a `+` for itself.
@@ -181,7 +191,7 @@ fn parse_list(text: &str, pairs: &mut Pairs) -> Unreadable<()> {
             return Err("has a NUL".to_owned());
         }
         let follows_password = pairs.0.iter().any(|(known, _)| known == "password");
-        if follows_password && !super::parameters::is_known(name) {
+        if follows_password && !is_known(name) {
             return Err(
                 "has something behind the password that is no parameter: a password with spaces stands in ' '"
                     .to_owned(),
@@ -231,75 +241,76 @@ mod tests {
         Ok(pairs.collect::<Vec<_>>().join(" "))
     }
 
+    const READ: [(&str, &str); 31] = [
+        ("", ""),
+        ("postgres://", ""),
+        ("postgresql://", ""),
+        ("postgresql://localhost", "host=localhost"),
+        ("postgresql://localhost:5433", "host=localhost port=5433"),
+        ("postgresql://localhost/mydb", "host=localhost dbname=mydb"),
+        ("postgresql://user@localhost", "user=user host=localhost"),
+        (
+            "postgresql://user:secret@localhost",
+            "user=user password=secret host=localhost",
+        ),
+        (
+            "postgresql://other@localhost/otherdb?connect_timeout=10&application_name=myapp",
+            "user=other host=localhost dbname=otherdb connect_timeout=10 application_name=myapp",
+        ),
+        (
+            "postgresql://host1:123,host2:456/somedb?target_session_attrs=any",
+            "host=host1,host2 port=123,456 dbname=somedb target_session_attrs=any",
+        ),
+        ("postgres://h1,h2:6/", "host=h1,h2 port=,6"),
+        (
+            "postgresql:///mydb?host=localhost&port=5433",
+            "dbname=mydb host=localhost port=5433",
+        ),
+        (
+            "postgresql://[2001:db8::1234]/database",
+            "host=2001:db8::1234 dbname=database",
+        ),
+        ("postgresql://[::1]:7,h", "host=::1,h port=7,"),
+        (
+            "postgresql:///dbname?host=/var/lib/postgresql",
+            "dbname=dbname host=/var/lib/postgresql",
+        ),
+        (
+            "postgresql://%2Fvar%2Flib%2Fpostgresql/dbname",
+            "host=/var/lib/postgresql dbname=dbname",
+        ),
+        (
+            "postgresql://user@localhost:5433/mydb?options=-c%20synchronous_commit%3Doff",
+            "user=user host=localhost port=5433 dbname=mydb options=-c synchronous_commit=off",
+        ),
+        ("postgresql+asyncpg://u@h/d", "user=u host=h dbname=d"),
+        ("postgres+psycopg2://h", "host=h"),
+        ("postgres://u:a+b%2B%40@h", "user=u password=a+b+@ host=h"),
+        ("postgres://u:p%3aq:r@h", "user=u password=p:q:r host=h"),
+        (
+            "postgres://u:@h?ssl=true",
+            "user=u password= host=h sslmode=require",
+        ),
+        (
+            "postgres://h?sslmode=require&sslmode=disable",
+            "host=h sslmode=disable",
+        ),
+        ("postgres://h?host=i", "host=i"),
+        ("host=localhost port=5432", "host=localhost port=5432"),
+        (" host = a  port= 6\tuser =b ", "host=a port=6 user=b"),
+        (
+            r"password='it\'s a \\' user=a\ b",
+            r"password=it's a \ user=a b",
+        ),
+        ("password='' user=", "password= user="),
+        ("host=a host=b", "host=b"),
+        ("options='-c a=b'", "options=-c a=b"),
+        ("password=a://b", "password=a://b"),
+    ];
+
     #[test]
     fn strings_are_read_as_libpq_reads_them() {
-        let table = [
-            ("", ""),
-            ("postgres://", ""),
-            ("postgresql://", ""),
-            ("postgresql://localhost", "host=localhost"),
-            ("postgresql://localhost:5433", "host=localhost port=5433"),
-            ("postgresql://localhost/mydb", "host=localhost dbname=mydb"),
-            ("postgresql://user@localhost", "user=user host=localhost"),
-            (
-                "postgresql://user:secret@localhost",
-                "user=user password=secret host=localhost",
-            ),
-            (
-                "postgresql://other@localhost/otherdb?connect_timeout=10&application_name=myapp",
-                "user=other host=localhost dbname=otherdb connect_timeout=10 application_name=myapp",
-            ),
-            (
-                "postgresql://host1:123,host2:456/somedb?target_session_attrs=any",
-                "host=host1,host2 port=123,456 dbname=somedb target_session_attrs=any",
-            ),
-            ("postgres://h1,h2:6/", "host=h1,h2 port=,6"),
-            (
-                "postgresql:///mydb?host=localhost&port=5433",
-                "dbname=mydb host=localhost port=5433",
-            ),
-            (
-                "postgresql://[2001:db8::1234]/database",
-                "host=2001:db8::1234 dbname=database",
-            ),
-            ("postgresql://[::1]:7,h", "host=::1,h port=7,"),
-            (
-                "postgresql:///dbname?host=/var/lib/postgresql",
-                "dbname=dbname host=/var/lib/postgresql",
-            ),
-            (
-                "postgresql://%2Fvar%2Flib%2Fpostgresql/dbname",
-                "host=/var/lib/postgresql dbname=dbname",
-            ),
-            (
-                "postgresql://user@localhost:5433/mydb?options=-c%20synchronous_commit%3Doff",
-                "user=user host=localhost port=5433 dbname=mydb options=-c synchronous_commit=off",
-            ),
-            ("postgresql+asyncpg://u@h/d", "user=u host=h dbname=d"),
-            ("postgres+psycopg2://h", "host=h"),
-            ("postgres://u:a+b%2B%40@h", "user=u password=a+b+@ host=h"),
-            ("postgres://u:p%3aq:r@h", "user=u password=p:q:r host=h"),
-            (
-                "postgres://u:@h?ssl=true",
-                "user=u password= host=h sslmode=require",
-            ),
-            (
-                "postgres://h?sslmode=require&sslmode=disable",
-                "host=h sslmode=disable",
-            ),
-            ("postgres://h?host=i", "host=i"),
-            ("host=localhost port=5432", "host=localhost port=5432"),
-            (" host = a  port= 6\tuser =b ", "host=a port=6 user=b"),
-            (
-                r"password='it\'s a \\' user=a\ b",
-                r"password=it's a \ user=a b",
-            ),
-            ("password='' user=", "password= user="),
-            ("host=a host=b", "host=b"),
-            ("options='-c a=b'", "options=-c a=b"),
-            ("password=a://b", "password=a://b"),
-        ];
-        for (text, expected) in table {
+        for (text, expected) in READ {
             assert_eq!(shown(text).as_deref(), Ok(expected), "{text}");
         }
     }
@@ -321,6 +332,7 @@ mod tests {
             "postgres://u:hunter2@[::1]x",
             "postgres://u:hunter2@h?a",
             "postgres://u:hunter2@h?a=b=c",
+            "postgres://h?password=a&hunter2=b",
             "password=my hunter2",
             "password=my hunter2=x",
             "password='hunter2",

@@ -38,6 +38,9 @@ impl Listener for Quiet {
 /// The ends of requests in the order in which they came, by their names.
 type Ends = Arc<Mutex<Vec<(char, Result<TransactionStatus, Failure>)>>>;
 
+/// How a request has ended.
+type End = Result<TransactionStatus, (Kind, Delivery)>;
+
 struct Recorder(char, Ends);
 
 impl Response for Recorder {
@@ -102,7 +105,7 @@ impl Bench {
         self.step().await;
     }
 
-    fn ends(&self) -> Vec<(char, Result<TransactionStatus, (Kind, Delivery)>)> {
+    fn ends(&self) -> Vec<(char, End)> {
         let ends = lock(&self.ends);
         let ends = ends.iter().cloned();
         ends.map(|(name, end)| {
@@ -125,9 +128,9 @@ impl Bench {
 }
 
 const READY: &[u8] = b"Z\0\0\0\x05I";
-const IDLE: Result<TransactionStatus, (Kind, Delivery)> = Ok(TransactionStatus::Idle);
+const IDLE: End = Ok(TransactionStatus::Idle);
 
-fn lost(delivery: Delivery) -> Result<TransactionStatus, (Kind, Delivery)> {
+fn lost(delivery: Delivery) -> End {
     Err((Kind::Disconnected, delivery))
 }
 

@@ -81,6 +81,12 @@ fn ssl_is_read_as_pg_has_it() {
         let is_named = config.dial.tls.name_check != NameCheck::Off;
         assert_eq!(is_named, expected == SslMode::VerifyFull);
     }
+}
+
+#[test]
+fn an_ssl_that_means_nothing_or_two_things_is_refused() {
+    let flag = PlainValue::Bool;
+    let object = |entries: Entries<'_>| map(entries);
     let with = |ssl: PlainValue, sslmode: &str| {
         read(
             &[

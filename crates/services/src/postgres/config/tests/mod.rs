@@ -131,54 +131,57 @@ fn several_servers_stand_side_by_side() {
     assert!(shuffled.is_shuffled);
 }
 
+/// Parameters, and the beginnings of the reasons.
+const REFUSED: [(&str, &str); 11] = [
+    (
+        "service=prod",
+        "options.connectionString.service is not supported: there are no services",
+    ),
+    (
+        "sslcrl=x",
+        "options.connectionString.sslcrl is not supported",
+    ),
+    (
+        "sslpassword=hunter2",
+        "options.connectionString.sslpassword is not supported",
+    ),
+    (
+        "gssencmode=require",
+        "options.connectionString.gssencmode is not supported but as disable",
+    ),
+    (
+        "client_encoding=LATIN1",
+        "options.connectionString.client_encoding is not supported but",
+    ),
+    (
+        "requirepeer=me",
+        "options.connectionString.requirepeer is not supported",
+    ),
+    (
+        "replication=true",
+        "options.connectionString.replication is not supported",
+    ),
+    (
+        "postgres://h?schema=public",
+        "options.connectionString.schema is not a known option",
+    ),
+    (
+        "postgres://h?sslmod=x",
+        "options.connectionString.sslmod is not a known option; did you mean 'sslmode'",
+    ),
+    (
+        "keepalives=yes",
+        "options.connectionString.keepalives must be a whole number",
+    ),
+    (
+        "connect_timeout=soon",
+        "options.connectionString.connect_timeout must be a whole number",
+    ),
+];
+
 #[test]
 fn a_parameter_that_means_nothing_here_is_refused_by_name() {
-    for (string, reason) in [
-        (
-            "service=prod",
-            "options.connectionString.service is not supported: there are no services",
-        ),
-        (
-            "sslcrl=x",
-            "options.connectionString.sslcrl is not supported",
-        ),
-        (
-            "sslpassword=hunter2",
-            "options.connectionString.sslpassword is not supported",
-        ),
-        (
-            "gssencmode=require",
-            "options.connectionString.gssencmode is not supported but as disable",
-        ),
-        (
-            "client_encoding=LATIN1",
-            "options.connectionString.client_encoding is not supported but",
-        ),
-        (
-            "requirepeer=me",
-            "options.connectionString.requirepeer is not supported",
-        ),
-        (
-            "replication=true",
-            "options.connectionString.replication is not supported",
-        ),
-        (
-            "postgres://h?schema=public",
-            "options.connectionString.schema is not a known option",
-        ),
-        (
-            "postgres://h?sslmod=x",
-            "options.connectionString.sslmod is not a known option; did you mean 'sslmode'",
-        ),
-        (
-            "keepalives=yes",
-            "options.connectionString.keepalives must be a whole number",
-        ),
-        (
-            "connect_timeout=soon",
-            "options.connectionString.connect_timeout must be a whole number",
-        ),
-    ] {
+    for (string, reason) in REFUSED {
         let wrong = message(of(string));
         assert!(wrong.starts_with(reason), "{string}: {wrong}");
         assert!(!wrong.contains("hunter2"));

@@ -25,7 +25,8 @@ export function nounProblems(tree) {
     const file = `${folder}/mod.rs`;
     const noun = PART_OF[basename(folder)] ?? basename(folder);
     const story = tree.read(file);
-    const modules = MODULES.filter((name) => !tree.has(`${folder}/${name}.rs`) && !saysWhy(story, name));
+    const isThere = (name) => tree.has(`${folder}/${name}.rs`) || tree.has(`${folder}/${name}/mod.rs`);
+    const modules = MODULES.filter((name) => !isThere(name) && !saysWhy(story, name));
     const places = Object.entries(PLACES)
       .filter(([place, has]) => !has(tree, noun) && !saysWhy(story, place))
       .map(([place]) => place);

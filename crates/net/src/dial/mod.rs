@@ -19,6 +19,7 @@ mod proxy;
 mod proxy_handshake;
 mod public_key;
 mod resolve;
+mod server_end_point;
 mod shared;
 mod stream;
 mod target;
@@ -28,6 +29,7 @@ mod transport;
 mod tunnel;
 
 pub use address_policy::AddressPolicy;
+pub use certificate::NameCheck;
 pub(crate) use config::NO_TIMEOUT;
 pub use config::{DialConfig, Proxy};
 pub use dialer::Dialer;

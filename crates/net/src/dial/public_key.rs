@@ -1,4 +1,4 @@
-//! The public key of a certificate of any version.
+//! The public key of a certificate of any version, and its subject's name.
 //!
 //! rustls reads none of version 1, which old tools still make; where no certificate is checked, only its key is needed.
 
@@ -14,15 +14,18 @@ const BIT_STRING: u8 = 0x03;
 /// The version, which those of version 1 do not have.
 const VERSION: u8 = 0xa0;
 
+/// 2.5.4.3, of a common name.
+const COMMON_NAME: &[u8] = &[0x06, 0x03, 0x55, 0x04, 0x03];
+
 /// An element of DER: its tag, its content, and all of it.
-struct Element<'a> {
-    tag: u8,
-    content: &'a [u8],
+pub(super) struct Element<'a> {
+    pub(super) tag: u8,
+    pub(super) content: &'a [u8],
     whole: &'a [u8],
 }
 
 /// The first element, and what comes behind it.
-fn element(der: &[u8]) -> Option<(Element<'_>, &[u8])> {
+pub(super) fn element(der: &[u8]) -> Option<(Element<'_>, &[u8])> {
     let (&tag, after_tag) = der.split_first()?;
     let (&first, after_first) = after_tag.split_first()?;
     let (length, body) = if first < 0x80 {
@@ -47,23 +50,46 @@ fn element(der: &[u8]) -> Option<(Element<'_>, &[u8])> {
     ))
 }
 
-fn sequence(der: &[u8]) -> Option<&[u8]> {
+/// The content of the first element, where it is a sequence.
+pub(super) fn sequence(der: &[u8]) -> Option<&[u8]> {
     let (found, _) = element(der)?;
     (found.tag == SEQUENCE).then_some(found.content)
 }
 
+/// The fields of a certificate from its serial number on.
+fn fields(certificate: &[u8]) -> Option<&[u8]> {
+    let fields = sequence(sequence(certificate)?)?;
+    if fields.first() == Some(&VERSION) {
+        return element(fields).map(|(_, rest)| rest);
+    }
+    Some(fields)
+}
+
+/// What comes behind so many elements.
+fn skip(der: &[u8], count: usize) -> Option<&[u8]> {
+    (0..count).try_fold(der, |rest, _| element(rest).map(|(_, rest)| rest))
+}
+
 /// The `SubjectPublicKeyInfo` of a certificate; `None` when it is none.
 pub(super) fn of_certificate(certificate: &[u8]) -> Option<&[u8]> {
-    let mut fields = sequence(sequence(certificate)?)?;
-    if fields.first() == Some(&VERSION) {
-        fields = element(fields)?.1;
-    }
     // Serial number, algorithm, issuer, validity, subject.
-    for _ in 0..5 {
-        fields = element(fields)?.1;
-    }
-    let (key, _) = element(fields)?;
+    let (key, _) = element(skip(fields(certificate)?, 5)?)?;
     (key.tag == SEQUENCE).then_some(key.whole)
+}
+
+/// The first common name of a certificate's subject.
+pub(super) fn common_name_of(certificate: &[u8]) -> Option<&[u8]> {
+    // Serial number, algorithm, issuer, validity.
+    let mut names = sequence(skip(fields(certificate)?, 4)?)?;
+    while let Some((set, rest)) = element(names) {
+        let attribute = sequence(set.content)?;
+        let (kind, value) = element(attribute)?;
+        if kind.whole == COMMON_NAME {
+            return element(value).map(|(value, _)| value.content);
+        }
+        names = rest;
+    }
+    None
 }
 
 /// The algorithm of a key and its bits.
@@ -132,7 +158,30 @@ mod tests {
         ];
         for der in junk {
             assert!(of_certificate(der).is_none(), "{der:?}");
+            assert!(common_name_of(der).is_none(), "{der:?}");
         }
+    }
+
+    #[test]
+    fn the_first_common_name_is_found() {
+        let wrap = |tag: u8, content: &[u8]| [&[tag, content.len() as u8], content].concat();
+        let attribute = |kind: &[u8], text: &[u8]| {
+            wrap(
+                0x31,
+                &wrap(SEQUENCE, &[kind, &wrap(0x0c, text)[..]].concat()),
+            )
+        };
+        let country = attribute(b"\x06\x03\x55\x04\x06", b"XX");
+        let certificate = |names: &[Vec<u8>]| {
+            let before = b"\x02\x01\x01\x30\x00\x30\x00\x30\x00";
+            let fields = [&before[..], &wrap(SEQUENCE, &names.concat())].concat();
+            wrap(SEQUENCE, &wrap(SEQUENCE, &fields))
+        };
+        let [first, second] = [b"db.test", b"no.test"].map(|name| attribute(COMMON_NAME, name));
+        let found = certificate(&[country.clone(), first, second]);
+        assert_eq!(common_name_of(&found), Some(&b"db.test"[..]));
+        assert_eq!(common_name_of(&certificate(&[country])), None);
+        assert_eq!(common_name_of(&certificate(&[])), None);
     }
 
     #[test]

@@ -17,7 +17,10 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-use super::transport::{ByteStream, Peer, Transport};
+use super::{
+    server_end_point,
+    transport::{ByteStream, Peer, Transport},
+};
 
 /// An open connection: a byte stream, TLS over one, or TLS through a proxy that is itself reached by TLS.
 pub struct Stream {
@@ -93,13 +96,25 @@ impl Stream {
         !matches!(self.inner, Inner::Plain(_))
     }
 
-    /// The protocol that the server chose by ALPN.
-    pub fn alpn(&self) -> Option<&[u8]> {
+    /// The TLS session with the server.
+    fn session(&self) -> Option<&rustls::ClientConnection> {
         match &self.inner {
             Inner::Plain(_) => None,
-            Inner::Secure(stream) => stream.get_ref().1.alpn_protocol(),
-            Inner::Nested(stream) => stream.get_ref().1.alpn_protocol(),
+            Inner::Secure(stream) => Some(stream.get_ref().1),
+            Inner::Nested(stream) => Some(stream.get_ref().1),
         }
+    }
+
+    /// The protocol that the server chose by ALPN.
+    pub fn alpn(&self) -> Option<&[u8]> {
+        self.session()?.alpn_protocol()
+    }
+
+    /// What a login is bound to by `tls-server-end-point` (RFC 5929); `None` without TLS, and where the RFC defines none for
+    /// the server's certificate.
+    pub fn server_end_point(&self) -> Option<Vec<u8>> {
+        let certificate = self.session()?.peer_certificates()?.first()?;
+        server_end_point::of_certificate(certificate)
     }
 
     /// Whether the server chose HTTP/2.

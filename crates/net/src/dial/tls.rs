@@ -23,7 +23,7 @@ use rustls::{
 };
 
 use super::{
-    certificate::{Renamed, Unchecked, is_unreadable},
+    certificate::{Checked, NameCheck, Unchecked, is_unreadable},
     public_key,
 };
 
@@ -55,7 +55,8 @@ impl PemSource {
         }
     }
 
-    fn from_plain(path: &str, value: &PlainValue) -> Read<Self> {
+    /// Reads PEM text or its bytes, or a path.
+    pub fn from_plain(path: &str, value: &PlainValue) -> Read<Self> {
         match value {
             PlainValue::Text(text) if text.contains(PEM_MARK) => {
                 Ok(Self::Inline(Secret::new(text.clone())))
@@ -113,6 +114,8 @@ pub struct TlsConfig {
     pub min_version: TlsVersion,
     /// `rejectUnauthorized`: whether the server's certificate is checked (default `true`).
     pub reject_unauthorized: bool,
+    /// How a certificate that is checked has to be for the server's name, too; services say it.
+    pub name_check: NameCheck,
 }
 
 impl Default for TlsConfig {
@@ -123,6 +126,7 @@ impl Default for TlsConfig {
             server_name: None,
             min_version: TlsVersion::default(),
             reject_unauthorized: true,
+            name_check: NameCheck::default(),
         }
     }
 }
@@ -163,6 +167,7 @@ impl TlsConfig {
             )?,
             reject_unauthorized: options
                 .flag("rejectUnauthorized", defaults.reject_unauthorized)?,
+            name_check: defaults.name_check,
         };
         options.finish()?;
         Ok(read)
@@ -198,29 +203,30 @@ impl TlsConfig {
         if !self.reject_unauthorized {
             return Ok(Arc::new(Unchecked(provider)));
         }
+        let mut given = Vec::new();
+        for source in &self.ca {
+            given.extend(certificates(source)?);
+        }
         let roots = if self.ca.is_empty() {
             Arc::clone(&DEFAULT_ROOTS)
         } else {
             let mut roots = RootCertStore::empty();
-            for source in &self.ca {
-                for certificate in certificates(source)? {
-                    roots.add(certificate).map_err(|error| {
-                        unusable("tls.ca contains an invalid certificate", &error)
-                    })?;
-                }
+            for certificate in &given {
+                roots
+                    .add(certificate.clone())
+                    .map_err(|error| unusable("tls.ca contains an invalid certificate", &error))?;
             }
             Arc::new(roots)
         };
-        let checked = WebPkiServerVerifier::builder_with_provider(roots, provider)
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider)
             .build()
             .map_err(|error| unusable("tls.ca contains no certificate", &error))?;
-        Ok(match &self.server_name {
-            None => checked,
-            Some(name) => Arc::new(Renamed {
-                name: name.clone(),
-                checked,
-            }),
-        })
+        Ok(Arc::new(Checked {
+            name: self.server_name.clone(),
+            name_check: self.name_check,
+            given,
+            verifier,
+        }))
     }
 }
 

@@ -1,9 +1,8 @@
-//! Where a server is reached, and the byte stream to it.
+//! Servers, and where they are reached.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{fmt, path::PathBuf};
 
-use moorline_core::error::Outcome;
-use moorline_net::dial::{Alpn, Dialer, Stream, Target};
+use moorline_net::dial::Target;
 
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -23,18 +22,34 @@ impl fmt::Display for Address {
     }
 }
 
-impl Address {
-    /// Opens a byte stream to it, before TLS.
-    pub(super) async fn dial(&self, dialer: &Arc<Dialer>) -> Outcome<Stream> {
-        match self {
-            Self::Host(host, port) => {
-                let target = Target::new(host, *port, false);
-                dialer.dial(&target, Alpn::NONE).await
-            }
-            Self::Directory(directory, port) => {
-                let path = directory.join(format!(".s.PGSQL.{port}"));
-                dialer.dial_path(&path).await
-            }
+/// A server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Server {
+    /// Where it listens.
+    pub address: Address,
+    /// The IP address that is dialled, in place of the host's own. The host remains the name of the certificate.
+    pub numeric: Option<String>,
+}
+
+impl Server {
+    /// Its host, or its socket's directory.
+    pub fn host(&self) -> String {
+        match &self.address {
+            Address::Host(host, _) => host.clone(),
+            Address::Directory(directory, _) => directory.display().to_string(),
         }
+    }
+
+    /// Its port.
+    pub const fn port(&self) -> u16 {
+        match self.address {
+            Address::Host(_, port) | Address::Directory(_, port) => port,
+        }
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.address.fmt(f)
     }
 }

@@ -11,7 +11,9 @@ use moorline_net::blocking::run_blocking;
 use postgres_protocol::{
     authentication::{
         md5_hash,
-        sasl::{ChannelBinding, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256},
+        sasl::{
+            ChannelBinding as ChannelBindingData, SCRAM_SHA_256, SCRAM_SHA_256_PLUS, ScramSha256,
+        },
     },
     message::{
         backend::{
@@ -24,22 +26,26 @@ use postgres_protocol::{
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{
-    error::{failure_of, lost, protocol_failure},
+    config::ChannelBinding,
+    error::{ended, failure_of, protocol_failure, unexpected},
     frame::{Fields, Frame, Phase, next_frame},
+    password::Password,
 };
 
 /// Who logs in, and where.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Login {
     /// The user.
     pub(super) user: String,
     /// The parameters of the session, the database among them.
     pub(super) parameters: Vec<(String, String)>,
-    /// The password, if there is one.
-    pub(super) password: Option<Secret>,
+    /// Where its password is looked for.
+    pub(super) password: Password,
     /// Whether the password may be sent as it is, or as a hash that stands for it: nobody listens, or it was allowed.
     pub(super) reveals_password: bool,
-    /// What the TLS session is bound to; `None` without TLS.
+    /// Whether the login is bound to the TLS session below it.
+    pub(super) channel_binding: ChannelBinding,
+    /// What it is bound to; `None` without TLS.
     pub(super) end_point: Option<Vec<u8>>,
 }
 
@@ -68,7 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Greeting<'_, S> {
             self.stream.write_all(&bytes).await?;
             self.stream.flush().await
         };
-        sent.await.map_err(|error| lost(Some(&error)))
+        sent.await.map_err(|error| ended(Some(&error)))
     }
 
     /// The next message that is no notice; an error is a failure.
@@ -82,9 +88,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Greeting<'_, S> {
                 }
             }
             match self.stream.read_buf(self.received).await {
-                Ok(0) => return Err(lost(None)),
+                Ok(0) => return Err(ended(None)),
                 Ok(_) => {}
-                Err(error) => return Err(lost(Some(&error))),
+                Err(error) => return Err(ended(Some(&error))),
             }
         }
     }
@@ -93,9 +99,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Greeting<'_, S> {
     async fn next_request(&mut self) -> Outcome<(i32, bytes::Bytes)> {
         let frame = self.next().await?;
         if frame.tag != AUTHENTICATION_TAG {
-            return Err(protocol_failure(
-                "The server began a session before the login was over",
-            ));
+            let came = [&[frame.tag][..], &frame.body].concat();
+            return Err(unexpected("A message about the login was expected", &came));
         }
         let kind = Fields(&frame.body).i32()?;
         Ok((kind, frame.body.slice(4..)))
@@ -148,16 +153,19 @@ async fn authenticate<S: AsyncRead + AsyncWrite + Unpin>(
     login: &Login,
 ) -> Outcome<()> {
     let (kind, data) = greeting.next_request().await?;
+    if login.channel_binding == ChannelBinding::Require && kind != 10 {
+        return Err(unbound());
+    }
     match kind {
         0 => return Ok(()),
         3 => {
-            let password = revealed(login, "as it is")?;
+            let password = revealed(login, "as it is").await?;
             greeting
                 .send(|bytes| frontend::password_message(password.expose(), bytes))
                 .await?;
         }
         5 => {
-            let password = revealed(login, "as an MD5 hash")?;
+            let password = revealed(login, "as an MD5 hash").await?;
             let salt = <[u8; 4]>::try_from(&*data)
                 .map_err(|_| protocol_failure("The server sent a salt that is none"))?;
             let hash = md5_hash(login.user.as_bytes(), password.expose(), salt);
@@ -184,13 +192,17 @@ async fn authenticate_by_scram<S: AsyncRead + AsyncWrite + Unpin>(
             .split(|byte| *byte == 0)
             .any(|offered| offered == name.as_bytes())
     };
-    let (mechanism, binding) = match &login.end_point {
+    let end_point = login.end_point.as_ref();
+    let end_point = end_point.filter(|_| login.channel_binding != ChannelBinding::Disable);
+    let (mechanism, binding) = match end_point {
         Some(end_point) if offers(SCRAM_SHA_256_PLUS) => (
             SCRAM_SHA_256_PLUS,
-            ChannelBinding::tls_server_end_point(end_point.clone()),
+            ChannelBindingData::tls_server_end_point(end_point.clone()),
         ),
-        Some(_) => (SCRAM_SHA_256, ChannelBinding::unrequested()),
-        None => (SCRAM_SHA_256, ChannelBinding::unsupported()),
+        _ if login.channel_binding == ChannelBinding::Require => return Err(unbound()),
+        // The server finds out whether somebody between has taken its offer away.
+        Some(_) => (SCRAM_SHA_256, ChannelBindingData::unrequested()),
+        None => (SCRAM_SHA_256, ChannelBindingData::unsupported()),
     };
     if !offers(mechanism) {
         return Err(auth_failure(
@@ -198,7 +210,7 @@ async fn authenticate_by_scram<S: AsyncRead + AsyncWrite + Unpin>(
             "The server offers no mechanism that is supported (SCRAM-SHA-256)",
         ));
     }
-    let password = password(login)?;
+    let password = login.password.get().await?;
     let mut scram = ScramSha256::new(password.expose(), binding);
     greeting
         .send(|bytes| frontend::sasl_initial_response(mechanism, scram.message(), bytes))
@@ -225,25 +237,22 @@ async fn authenticate_by_scram<S: AsyncRead + AsyncWrite + Unpin>(
     scram.finish(&proof).map_err(|error| scram_failure(&error))
 }
 
-/// The password of a login that needs one.
-fn password(login: &Login) -> Outcome<&Secret> {
-    login.password.as_ref().ok_or_else(|| {
-        auth_failure(
-            "ERR_POSTGRES_PASSWORD_MISSING",
-            "The server wants a password, and none was given",
-        )
-    })
-}
-
 /// The password where it may be shown to whoever listens.
-fn revealed<'a>(login: &'a Login, how: &str) -> Outcome<&'a Secret> {
+async fn revealed(login: &Login, how: &str) -> Outcome<Secret> {
     if login.reveals_password {
-        return password(login);
+        return login.password.get().await;
     }
     let message = format!(
         "The server wants the password {how} over a connection without TLS (allowPlainPassword)"
     );
     Err(auth_failure("ERR_POSTGRES_PLAIN_PASSWORD", &message))
+}
+
+fn unbound() -> Failure {
+    auth_failure(
+        "ERR_POSTGRES_CHANNEL_BINDING",
+        "The server does not bind the login to TLS, which channelBinding 'require' demands",
+    )
 }
 
 fn unsupported(kind: i32) -> Failure {

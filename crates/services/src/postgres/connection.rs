@@ -14,7 +14,6 @@ use moorline_core::{
     error::{Delivery, Failure, Outcome},
     sync::lock,
 };
-use moorline_net::dial::Dialer;
 use postgres_protocol::message::frontend;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -26,11 +25,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    address::Address,
     auth::Session,
     driver::{Link, Listener, Request, RequestId, Response, TransactionStatus, Withdrawal},
     error::{ServerMessage, lost},
-    result::ValueTypes,
+    negotiation::Way,
+    result::{ResultText, ValueTypes},
     session_state::SessionState,
     statement::{Answer, Collector, Statement},
 };
@@ -177,20 +176,29 @@ impl Connection {
         Ok(())
     }
 
-    /// Runs a statement whose result does not matter.
-    pub(super) async fn run_to_end(&self, text: &str) -> Outcome<()> {
+    /// Runs a statement of ours.
+    pub(super) async fn run_to_end(&self, text: &str) -> Outcome<Vec<ResultText>> {
         let (sender, receiver) = oneshot::channel();
         let statement = Statement { text, values: None };
         self.run(&statement, ValueTypes::Text, |(outcome, _)| {
             let _ = sender.send(outcome);
         })?;
-        let outcome = receiver.await.unwrap_or_else(|_| Err(Failure::defect()));
-        outcome.map(drop)
+        receiver.await.unwrap_or_else(|_| Err(Failure::defect()))
     }
 
     /// Ends it once everything is answered.
     pub fn close(&self) {
         self.link.close();
+    }
+
+    /// Ends it at once.
+    pub(super) fn cut(&self) {
+        self.link.cut();
+    }
+
+    /// Whether its server has refused to write.
+    pub(super) fn was_refused_writing(&self) -> bool {
+        self.link.was_refused_writing()
     }
 
     /// Ready when it has ended.
@@ -229,7 +237,7 @@ impl Connection {
                     match timeout(CANCEL_TIMEOUT, canceller.cancel()).await {
                         Ok(Ok(())) => link.release(),
                         // Whether it comes late, and hits the next one, is not known.
-                        _ => link.close_held(),
+                        _ => link.cut(),
                     }
                 });
             }
@@ -240,8 +248,7 @@ impl Connection {
 /// Asks a server to cancel what a session does.
 #[derive(Clone)]
 pub(super) struct Canceller {
-    pub(super) address: Address,
-    pub(super) dialer: Arc<Dialer>,
+    pub(super) way: Way,
     pub(super) process_id: i32,
     pub(super) secret_key: i32,
 }
@@ -249,7 +256,7 @@ pub(super) struct Canceller {
 impl Canceller {
     /// Asks, and waits until the server has passed it on: from then on it hits nothing that is sent later.
     async fn cancel(&self) -> Outcome<()> {
-        let mut stream = self.address.dial(&self.dialer).await?;
+        let mut stream = self.way.open().await?;
         let mut request = BytesMut::new();
         frontend::cancel_request(self.process_id, self.secret_key, &mut request);
         let asked = async {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use moorline_core::error::{Delivery, Failure, Kind};
+use moorline_net::dial::{FailureClass, chain, classify};
 use serde_json::{Map, Value};
 
 /// The service's name in failures and events.
@@ -160,6 +161,24 @@ pub(super) fn lost(cause: Option<&std::io::Error>) -> Failure {
         Some(error) => failure.with_cause(error.to_string(), None),
         None => failure,
     }
+}
+
+/// The failure of a connection that ended before a session had begun on it.
+pub(super) fn ended(cause: Option<&std::io::Error>) -> Failure {
+    let message = "The server ended the connection before the session began";
+    let failure = Failure::new(Kind::Connect, message).with_code("ECONNRESET");
+    let Some(error) = cause else {
+        return failure;
+    };
+    // With TLS 1.3 a server refuses our certificate when the handshake is over for us.
+    let class = chain(error).find_map(classify);
+    let failure = match class.filter(|class| matches!(class.kind, Kind::Tls | Kind::Auth)) {
+        Some(FailureClass { kind, code }) => {
+            Failure::new(kind, "The server ended the TLS session").with_code(code)
+        }
+        None => failure,
+    };
+    failure.with_cause(error.to_string(), None)
 }
 
 /// The body of a message as a failure; one that cannot be read is a failure, too.

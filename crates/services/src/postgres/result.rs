@@ -104,6 +104,15 @@ pub struct ResultText {
     pub rows: u64,
 }
 
+impl ResultText {
+    /// The text of the first value, where it has one.
+    pub(super) fn first_text(&self) -> Option<String> {
+        let (_, result) = self.json.split_once('\n')?;
+        let result: serde_json::Value = serde_json::from_str(result).ok()?;
+        result["values"][0].as_str().map(ToOwned::to_owned)
+    }
+}
+
 /// Writes a result, row by row.
 #[derive(Debug)]
 pub(super) struct ResultWriter {
@@ -236,7 +245,9 @@ fn write_value(json: &mut String, encoding: Encoding, bytes: &[u8]) {
     if encoding == Encoding::Hex {
         json.push('"');
         // Writing to a String cannot fail.
-        bytes.iter().for_each(|byte| _ = write!(json, "{byte:02x}"));
+        for byte in bytes {
+            let _ = write!(json, "{byte:02x}");
+        }
         json.push('"');
         return;
     }

@@ -20,6 +20,7 @@ use super::{
     connection::{Connection, Ticket},
     driver::TransactionStatus,
     error::SERVICE,
+    password::PasswordSource,
     result::{ResultText, ValueTypes},
     statement::{Statement, Value},
 };
@@ -76,13 +77,23 @@ pub struct PostgresPool {
 impl PostgresPool {
     /// A pool that opens its connections as they are asked for.
     pub fn open(config: &Config, runtime: Handle, listener: Arc<dyn PoolListener>) -> Self {
+        Self::open_with(config, runtime, listener, None)
+    }
+
+    /// The same, where `passwords` gives the password of a configuration that leaves it to a function.
+    pub fn open_with(
+        config: &Config,
+        runtime: Handle,
+        listener: Arc<dyn PoolListener>,
+        passwords: Option<&Arc<dyn PasswordSource>>,
+    ) -> Self {
         let cell = PoolCell::default();
-        let connector = Connector::new(config, runtime.clone(), Arc::clone(&cell));
+        let connector = Connector::new(config, passwords, runtime.clone(), Arc::clone(&cell));
         let pool = Pool::with_listener(connector, config.pool, runtime, Some(listener));
         let pool = Arc::new(pool);
         let shared: Weak<dyn Evict> = Arc::downgrade(&pool) as _;
         let _ = cell.set(shared);
-        let name = format!("{}/{}", config.address, config.database);
+        let name = config.name();
         pool.register_metrics(&name, SERVICE);
         Self {
             pool,

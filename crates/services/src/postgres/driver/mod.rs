@@ -3,6 +3,8 @@
 //! Requests are written as they come, without waiting for the answers of those before.
 
 mod shared;
+#[cfg(test)]
+mod tests;
 
 use std::{
     future::Future,
@@ -36,6 +38,9 @@ use super::{
 const READ_BYTES: usize = 32 * 1024;
 /// The messages after which others get their turn on the runtime's thread.
 const MESSAGES_IN_A_TURN: usize = 2_000;
+
+/// The code of a statement that would write where nothing can be written.
+const READ_ONLY: &str = "25006";
 
 /// A request: what is written, and who reads the answer.
 pub(super) struct Request {
@@ -114,13 +119,18 @@ impl Link {
         self.0.state().is_over()
     }
 
+    /// Whether the server has refused to write.
+    pub(super) fn was_refused_writing(&self) -> bool {
+        self.0.state().was_refused_writing
+    }
+
     /// Whether nothing is to be answered.
     pub(super) fn is_idle(&self) -> bool {
         self.0.state().is_idle()
     }
 
-    /// Ends it at once, after [`Withdrawal::Held`]; what was not answered is lost.
-    pub(super) fn close_held(&self) {
+    /// Ends it at once; what was not answered is lost.
+    pub(super) fn cut(&self) {
         self.0.state().is_cut = true;
         self.0.waker.wake();
     }
@@ -275,6 +285,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Keeps an error after which the server ends the connection: it is the end of whatever is not answered.
     fn ends_connection(&mut self, body: &Bytes) -> bool {
         let message = ServerMessage::parse(body);
+        if message
+            .as_ref()
+            .is_some_and(|message| message.code == READ_ONLY)
+        {
+            self.shared.state().was_refused_writing = true;
+        }
         let Some(message) = message.filter(ServerMessage::ends_connection) else {
             return false;
         };

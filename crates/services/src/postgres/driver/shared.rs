@@ -85,6 +85,8 @@ pub(super) struct State {
     /// Nothing is sent at the moment.
     pub(super) is_held: bool,
     pub(super) status: TransactionStatus,
+    /// The server has refused to write.
+    pub(super) was_refused_writing: bool,
     /// It is to end once everything is answered.
     pub(super) is_closing: bool,
     /// It is to end at once.

@@ -33,7 +33,7 @@ const MODES = [undefined, 'disable', 'prefer', 'require', 'verify-ca', 'verify-f
 
 /** The first value of the first row. */
 const query = async (pool: unknown, text: string, timeoutMs?: number): Promise<string> => {
-  const result = await native.postgresQuery(pool as never, undefined, text, undefined, true, timeoutMs);
+  const result = await native.postgresQuery(pool as never, undefined, [text, undefined, true], timeoutMs);
   return (JSON.parse(String(result).split('\n')[1]!) as { values: string[] }).values[0]!;
 };
 
@@ -288,7 +288,7 @@ describe('TLS with PostgreSQL', { skip: skipWithoutPostgres() }, () => {
     const load = Array.from({ length: 4 }, async () => {
       while (running.now) {
         const lease = await native.postgresAcquire(pool);
-        const result = await native.postgresQuery(pool, lease, serial, undefined, true, 5_000);
+        const result = await native.postgresQuery(pool, lease, [serial, undefined, true], 5_000);
         seen.add((JSON.parse(String(result).split('\n')[1]!) as { values: string[] }).values[0]!);
         // Each connection is a new one.
         native.postgresRelease(pool, lease, false);

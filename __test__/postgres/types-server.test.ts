@@ -25,7 +25,7 @@ describe('of a server of PostgreSQL', { skip: skipWithoutPostgres(), timeout: 60
     const pool = native.postgresOpen({ ...postgres.config, database }, {}, () => undefined);
     try {
       const given = values && prepareValues(values);
-      const answer = await native.postgresQuery(pool, undefined, text, given, false, undefined, undefined);
+      const answer = await native.postgresQuery(pool, undefined, [text, given, false], undefined, undefined);
       return [readResults(answer, ResultParsers.of(types), 'object')].flat();
     } finally {
       await native.postgresDrain(pool, undefined);

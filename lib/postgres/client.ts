@@ -32,7 +32,7 @@ export class PostgresClient extends EventEmitter {
     super();
     this.#owner = owner;
     this.#lease = lease;
-    this.processID = native.postgresProcessId(owner.handle, lease) ?? 0;
+    this.processID = native.postgresProcessId(owner.handle, lease) as number;
   }
 
   /** @internal It is lent again. */

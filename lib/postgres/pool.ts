@@ -100,7 +100,7 @@ export class ConnectionPool extends EventEmitter implements ClientOwner {
 
   #lend(lease: number): PostgresClient {
     const slot = Math.floor(lease / 2 ** 32);
-    const id = native.postgresConnectionId(this.handle, lease) ?? 0;
+    const id = native.postgresConnectionId(this.handle, lease) as number;
     const known = this.#clients.get(slot);
     if (known?.id === id) {
       known.client.lend(lease);

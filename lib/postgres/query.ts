@@ -46,7 +46,7 @@ export async function runQuery<Row>(
   const parsers = ResultParsers.of(typesOf('query.types', types));
   const prepared = values === undefined || values === null ? undefined : prepareValues(values);
   const answer = await call(
-    (cancel) => native.postgresQuery(pool, lease, text, prepared, parsers.isRaw, timeoutMs, cancel),
+    (cancel) => native.postgresQuery(pool, lease, [text, prepared, parsers.isRaw], timeoutMs, cancel),
     signal,
     toPostgresError,
   );

@@ -37,8 +37,8 @@ export async function runTransaction<T>(
 ): Promise<T> {
   if (typeof work !== 'function') throw invalidType('work', 'a function', work);
   const { begin, retry } = readOptions(options);
-  const depth = depths.get(client) ?? 0;
-  if (depth > 0) return nested(client, work, depth);
+  const depth = depths.get(client);
+  if (depth !== undefined) return nested(client, work, depth);
   for (let attempt = 0; ; attempt++) {
     try {
       return await once(client, work, begin);

@@ -20,7 +20,7 @@ use napi_derive::napi;
 use self::encode::{PoolEvents, encode_results};
 pub(crate) use self::fast::register;
 use crate::bridge::{
-    Argument, Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Value, promise, runtime,
+    Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Value, promise, runtime,
 };
 
 /// Opens a pool. `variables` are environment variables; `listener` receives its events as JSON text.
@@ -56,27 +56,21 @@ pub fn postgres_acquire(
     })
 }
 
-/// Runs a statement on `lease`, or on a connection that is borrowed for it: its results, each as text.
+/// Runs a statement on `lease`, or on a connection that is borrowed for it: its results, each as text. With `raw` all values are
+/// texts in them.
 #[napi(catch_unwind, ts_return_type = "Promise<string | string[]>")]
 pub fn postgres_query(
     env: Env,
     pool: Handle<PostgresPool>,
     lease: Option<f64>,
-    text: Argument<String>,
-    values: RawArgument,
-    raw: bool,
+    #[napi(
+        ts_arg_type = "[text: string, values: (string | Uint8Array | null)[] | undefined, raw: boolean]"
+    )]
+    statement: RawArgument,
     timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let statement = OwnedStatement {
-        text: text.value_or_throw("text")?,
-        values: read_values(values.0).or_throw(&env)?,
-    };
-    let types = if raw {
-        ValueTypes::Text
-    } else {
-        ValueTypes::Known
-    };
+    let (statement, types) = read_statement(statement.0).or_throw(&env)?;
     let limits = CallLimits {
         timeout: Options::call_timeout(&timeout_ms.0).or_throw(&env)?,
         cancel: Cancel::token(cancel.as_ref()),
@@ -84,6 +78,24 @@ pub fn postgres_query(
     let lease = lease.map(|lease| Lease::from_number(lease as u64));
     let running = Box::pin(pool.0.run(lease, statement, types, limits));
     promise(&env, async move { Ok(encode_results(running.await?)) })
+}
+
+fn read_statement(given: PlainValue) -> Read<(OwnedStatement, ValueTypes)> {
+    let mut parts = match given {
+        PlainValue::List(parts) => parts.into_iter(),
+        other => return Err(OptionError::wrong_type("statement", "an array", &other)),
+    };
+    let mut next = || parts.next().unwrap_or(PlainValue::Undefined);
+    let text = match next() {
+        PlainValue::Text(text) => text,
+        other => return Err(OptionError::wrong_type("text", "a string", &other)),
+    };
+    let values = read_values(next())?;
+    let types = match next() {
+        PlainValue::Bool(true) => ValueTypes::Text,
+        _ => ValueTypes::Known,
+    };
+    Ok((OwnedStatement { text, values }, types))
 }
 
 fn read_values(given: PlainValue) -> Read<Option<Vec<OwnedValue>>> {

@@ -47,7 +47,7 @@ async function main({ server, seed, values, rows, sessionZone }: Assignment): Pr
   const pool = native.postgresOpen(server, {}, () => undefined);
   const lease = await native.postgresAcquire(pool, undefined);
   const send = (text: string, given: unknown[], raw: boolean) =>
-    native.postgresQuery(pool, lease, text, prepareValues(given), raw, undefined, undefined) as Promise<string>;
+    native.postgresQuery(pool, lease, [text, prepareValues(given), raw], undefined, undefined) as Promise<string>;
   const theirs: Run = (text, given, rowMode) => client.query({ text, values: given, rowMode });
   const ours: Run = async (text, given, mode) =>
     readResult(await send(text, given, false), ResultParsers.of(types), mode ?? 'object');

@@ -10,7 +10,6 @@
 //! russh's. There are no ciphers with CBC, no SHA-1, no compression, no shells and no forwarding to us.
 //!
 //! No `service.rs`: a session's operations stand in `session.rs`.
-//! No `bench`: that of `SSHTunnel` is not written yet.
 
 mod authentication;
 mod channel;

@@ -1,7 +1,16 @@
-//! PostgreSQL: a connection of our own over the messages of `postgres-protocol`, pooled by the one pool.
+//! PostgreSQL: a connection of our own over the messages of `postgres-protocol`, pooled by the one pool
+//! (docs/adr/0016-a-connection-to-postgresql-of-our-own.md).
+//!
+//! A task drives each connection: it writes statements as they are handed over, and gives the answers to those who wait for them.
+//! Results are written as the text that JavaScript parses fastest. What a borrower leaves is removed before anybody else gets
+//! the connection.
+//!
+//! No `docs/services`: the class that users see is not written yet.
+//! No `bench`: for the same reason.
 
 pub mod address;
 mod auth;
+mod command_tag;
 pub mod config;
 pub mod connect;
 pub mod connection;

@@ -10,7 +10,7 @@ use moorline_core::{
     json::quote,
 };
 
-use super::{error::protocol_failure, frame::Fields};
+use super::{command_tag::Completion, error::protocol_failure, frame::Fields};
 
 /// Characters of a JavaScript string at most: UTF-16 units, of which a text has no more than bytes.
 const MAX_LENGTH: usize = (1 << 29) - 24;
@@ -199,29 +199,6 @@ impl ResultWriter {
     }
 }
 
-/// What the tag of a statement says.
-#[derive(Debug, PartialEq, Eq)]
-struct Completion<'a> {
-    command: Option<&'a str>,
-    rows: Option<u64>,
-    oid: Option<u32>,
-}
-
-impl<'a> Completion<'a> {
-    /// Reads a tag as `pg` does: its first word, and the numbers at its end.
-    fn of(tag: &'a str) -> Self {
-        let mut words = tag.split(' ');
-        let command = words.next().filter(|word| !word.is_empty());
-        let numbers: Vec<u64> = words.filter_map(|word| word.parse().ok()).collect();
-        let (oid, rows) = match numbers[..] {
-            [oid, rows] => (u32::try_from(oid).ok(), Some(rows)),
-            [rows] => (None, Some(rows)),
-            _ => (None, None),
-        };
-        Self { command, rows, oid }
-    }
-}
-
 fn write_fields(json: &mut String, fields: &[Field]) {
     json.push_str("{\"fields\":[");
     for (at, field) in fields.iter().enumerate() {
@@ -380,25 +357,6 @@ mod tests {
             row(&[Some("1")])[..6].to_vec(),
         ] {
             assert_eq!(writer.row(&broken).unwrap_err().kind, Kind::Protocol);
-        }
-    }
-
-    #[test]
-    fn a_tag_is_read_as_pg_reads_it() {
-        let table = [
-            ("SELECT 5", Some("SELECT"), Some(5), None),
-            ("INSERT 0 3", Some("INSERT"), Some(3), Some(0)),
-            ("CREATE TABLE", Some("CREATE"), None, None),
-            ("BEGIN", Some("BEGIN"), None, None),
-            ("COPY 7", Some("COPY"), Some(7), None),
-            ("", None, None, None),
-        ];
-        for (tag, command, rows, oid) in table {
-            assert_eq!(
-                Completion::of(tag),
-                Completion { command, rows, oid },
-                "{tag}"
-            );
         }
     }
 }

@@ -149,13 +149,13 @@ impl PostgresPool {
     /// Runs a statement on the connection of `lease`, or on one that is borrowed for it. Calls on one lease keep the order in
     /// which this was called, whichever of their futures is polled first.
     pub fn run(
-        self: &Arc<Self>,
+        &self,
         lease: Option<Lease>,
         statement: OwnedStatement,
         types: ValueTypes,
         limits: CallLimits,
     ) -> impl Future<Output = Outcome<Vec<ResultText>>> + Send + use<> {
-        let pool = Arc::clone(self);
+        let query_timeout = self.query_timeout;
         let start = match lease {
             Some(lease) => Start::Sent(
                 self.connection(lease)
@@ -179,7 +179,7 @@ impl PostgresPool {
                     (running, Some(borrowed))
                 }
             };
-            let limit = limits.timeout.unwrap_or(pool.query_timeout);
+            let limit = limits.timeout.unwrap_or(query_timeout);
             let outcome = running.map_err(during_query)?.end(limit, &limits.cancel);
             outcome.await.map_err(during_query)
         }

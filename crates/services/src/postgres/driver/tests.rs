@@ -348,7 +348,7 @@ proptest! {
                 };
                 link.submit(Request {
                     bytes: b"q"[..].into(),
-                    response: Box::new(Collector::new(ValueTypes::Known, reply)),
+                    response: Box::new(Collector::new(ValueTypes::Known, Arc::default(), reply)),
                 });
             }
             let driven = tokio::spawn(driver);

@@ -83,8 +83,7 @@ export class FaultProxy {
   /** Ends every connection with a reset to both sides. */
   reset(): void {
     for (const { client, server } of this.#pairs) {
-      client.resetAndDestroy();
-      server.resetAndDestroy();
+      for (const socket of [client, server]) reset(socket);
     }
   }
 
@@ -183,4 +182,10 @@ export class FaultProxy {
     }
     if (!to.write(piece)) await once(to, 'drain');
   }
+}
+
+/** Node never closes, and never ends with, one that is reset while its FIN waits to be sent. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }

@@ -45,7 +45,7 @@ describe('bad days of a tunnel', { skip, timeout: 240_000, concurrency: 3 }, () 
 
   async function start(t: TestContext, ...settings: string[]): Promise<Sshd> {
     const sshd = await Sshd.start(...settings);
-    t.after(() => sshd.stop());
+    undoAfter(t, () => sshd.stop());
     return sshd;
   }
 
@@ -60,7 +60,7 @@ describe('bad days of a tunnel', { skip, timeout: 240_000, concurrency: 3 }, () 
     });
     tunnel.on('error', (error) => told.push(error));
     told.push(tunnel);
-    t.after(() => tunnel.disconnect());
+    undoAfter(t, () => tunnel.disconnect());
     return tunnel;
   }
 
@@ -92,7 +92,7 @@ describe('bad days of a tunnel', { skip, timeout: 240_000, concurrency: 3 }, () 
   test('what is no SSH server is named, and one that says nothing is given up in time', async (t) => {
     const say = async (bytes: string | Buffer, connectTimeoutMs = 10_000) => {
       const server = await startServer(createServer((socket) => socket.on('error', () => undefined).write(bytes)));
-      t.after(() => server.close());
+      undoAfter(t, () => server.close());
       const config = { sshHost: '127.0.0.1', sshPort: server.port, sshUsername: 'alice' } as const;
       return refusal(open(t, { ...config, hostKeyVerification: 'insecure', connectTimeoutMs }).connect());
     };
@@ -107,7 +107,7 @@ describe('bad days of a tunnel', { skip, timeout: 240_000, concurrency: 3 }, () 
 
   test('a server without an algorithm of ours is told which', async (t) => {
     const directory = mkdtempSync(join(tmpdir(), 'moorline-rsa-'));
-    t.after(() => rmSync(directory, { recursive: true }));
+    undoAfter(t, () => rmSync(directory, { recursive: true }));
     const { path, env } = keygen as Binary;
     execFileSync(path, ['-q', '-t', 'rsa', '-b', '2048', '-N', '', '-f', join(directory, 'rsa')], { env });
     const table: [algorithm: string, ...settings: string[]][] = [
@@ -127,7 +127,7 @@ describe('bad days of a tunnel', { skip, timeout: 240_000, concurrency: 3 }, () 
   test('MaxStartups', async (t) => {
     const sshd = await start(t, 'MaxStartups 1');
     const stranger = await eventually(() => greeted(sshd.port), 10_000);
-    t.after(() => stranger.destroy());
+    undoAfter(t, () => stranger.destroy());
     const tunnel = open(t, sshd.config);
     assert.equal(await codeOf(tunnel.connect()), 'connect ECONNRESET');
     stranger.destroy();
@@ -151,7 +151,7 @@ describe('bad days of a tunnel', { skip, timeout: 240_000, concurrency: 3 }, () 
   test('ClientAliveInterval keeps an idle tunnel, and cuts one that does not answer', async (t) => {
     const sshd = await start(t, 'ClientAliveInterval 1', 'ClientAliveCountMax 1', 'LogLevel DEBUG1');
     const proxy = await FaultProxy.start(sshd.port);
-    t.after(() => proxy.close());
+    undoAfter(t, () => proxy.close());
     const tunnel = open(t, { ...sshd.config, sshPort: proxy.port });
     await tunnel.connect();
     const codes = recordCodes(tunnel);
@@ -168,7 +168,7 @@ describe('bad days of a tunnel', { skip, timeout: 240_000, concurrency: 3 }, () 
   test('a host key that changes while it is connected ends the attempts', async (t) => {
     const sshd = await start(t);
     const proxy = await FaultProxy.start(sshd.port);
-    t.after(() => proxy.close());
+    undoAfter(t, () => proxy.close());
     const knownHosts = sshd.file('known_hosts', line(sshd, proxy.port));
     const tunnel = open(t, { ...sshd.config, sshPort: proxy.port, hostKeyFingerprint: undefined, knownHosts });
     await tunnel.connect();
@@ -188,7 +188,7 @@ describe('bad days of a tunnel', { skip, timeout: 240_000, concurrency: 3 }, () 
   test('a key that is revoked while it is connected serves until the session is lost', async (t) => {
     const sshd = await start(t);
     const proxy = await FaultProxy.start(sshd.port);
-    t.after(() => proxy.close());
+    undoAfter(t, () => proxy.close());
     const tunnel = open(t, { ...sshd.config, sshPort: proxy.port });
     await tunnel.connect();
     const codes = recordCodes(tunnel);
@@ -269,6 +269,20 @@ describe('bad days of a tunnel', { skip, timeout: 240_000, concurrency: 3 }, () 
   });
 });
 
+const undos = new WeakMap<TestContext, (() => unknown)[]>();
+
+/** Has something undone after a test, the last one first. */
+function undoAfter(t: TestContext, undo: () => unknown): void {
+  let all = undos.get(t);
+  if (!all) {
+    undos.set(t, (all = []));
+    t.after(async () => {
+      for (const one of undos.get(t)!.reverse()) await one();
+    });
+  }
+  all.push(undo);
+}
+
 /** The line of a file of known hosts for a server. */
 const line = (sshd: Sshd, port = sshd.port) => `[127.0.0.1]:${port} ${sshd.read('host.pub')}`;
 
@@ -282,6 +296,6 @@ async function greeted(port: number): Promise<Socket | undefined> {
 async function startAgent(t: TestContext, socket: string): Promise<void> {
   const { path, env } = agent as Binary;
   const child: ChildProcess = spawn(path, ['-D', '-a', socket], { env, stdio: ['ignore', 'pipe', 'inherit'] });
-  t.after(() => child.kill());
+  undoAfter(t, () => child.kill());
   await once(child.stdout!, 'data');
 }

@@ -77,13 +77,18 @@ describe('docs/metrics.md', () => {
       from: "server.listen(9464, '127.0.0.1')",
       to: "server.listen(0, '127.0.0.1')",
     } as const;
-    const [snippet] = compilePage('docs/metrics.md', [{ replace: [port], exposes: ['server'] }]);
+    const [snippet, own] = compilePage('docs/metrics.md', [{ replace: [port], exposes: ['server'] }, {}]);
+    await own!.load();
     const { server } = await snippet!.load();
     if (!server.listening) await new Promise((resolve) => server.once('listening', resolve));
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const answer = await fetch(`${url}/metrics`);
     assert.equal(answer.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8');
-    parse(await answer.text());
+    const page = await answer.text();
+    parse(page);
+    for (const line of ['orders_total{country="NO"} 1', 'orders_waiting 3', 'packing_seconds_count 1']) {
+      assert.ok(page.includes(`${line}\n`), line);
+    }
     assert.equal((await fetch(`${url}/other`)).status, 404);
     server.closeAllConnections();
     server.close();

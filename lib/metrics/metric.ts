@@ -134,12 +134,13 @@ class Metric {
 
   constructor(kind: Kind, name: string, help: string, labelNames: readonly string[], bounds: readonly number[]) {
     if (!Array.isArray(labelNames)) throw invalidType('labels', 'an array of names', labelNames);
+    if (!Array.isArray(bounds)) throw invalidType('buckets', 'an array of numbers', bounds);
     this.#kind = kind;
     this.#name = name;
     this.#help = help;
-    this.#labelNames = labelNames.map((label, at) => checkedText(`labels[${at}]`, label));
-    this.#bounds = bounds;
-    native.metricDefine(kind, name, help, this.#labelNames as string[], bounds as number[]);
+    this.#labelNames = Array.from(labelNames, (label, at) => checkedText(`labels[${at}]`, label));
+    this.#bounds = Array.from(bounds as readonly unknown[], (bound, at) => checkedBound(`buckets[${at}]`, bound));
+    native.metricDefine(kind, name, help, this.#labelNames as string[], this.#bounds as number[]);
     // Without labels it is shown from the beginning.
     if (labelNames.length === 0) this.#at([]);
   }
@@ -206,6 +207,11 @@ class Metric {
     }
     return series;
   }
+}
+
+function checkedBound(path: string, value: unknown): number {
+  if (typeof value !== 'number') throw invalidType(path, 'a number', value);
+  return value;
 }
 
 function checkedText(path: string, value: unknown): string {

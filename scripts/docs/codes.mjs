@@ -2,6 +2,7 @@
 //
 // [code, kind or class, when, what to do, retryable]
 import { BROKEN_SERVER, libsql } from './libsql-codes.mjs';
+import { postgres } from './postgres-codes.mjs';
 import { ssh } from './ssh-codes.mjs';
 
 const CORRECT_THE_CALL = 'the message names the argument or option: correct the call';
@@ -354,4 +355,15 @@ const loading = [
   ['ERR_MOORLINE_PLATFORM_UNSUPPORTED', 'there is no binary for this platform'],
 ].map(([code, when]) => [code, '`Error`', `at loading: ${when}`, REINSTALL, 'no']);
 
-export const codes = [...mistakes, ...kinds, ...network, ...tls, ...calls, ...websocket, ...libsql, ...ssh, ...loading];
+export const codes = [
+  ...mistakes,
+  ...kinds,
+  ...network,
+  ...tls,
+  ...calls,
+  ...websocket,
+  ...libsql,
+  ...ssh,
+  ...postgres,
+  ...loading,
+];

@@ -1,0 +1,75 @@
+// The codes of PostgreSQL beside SQLSTATEs: rows like those of codes.mjs.
+
+export const postgres = [
+  [
+    'ERR_POSTGRES_PROTOCOL',
+    '`protocol`',
+    'what answers is no PostgreSQL, or breaks its protocol',
+    'correct host and port: the message shows what was sent',
+    'no',
+  ],
+  [
+    'ERR_POSTGRES_NO_TLS',
+    '`tls`',
+    'the server of PostgreSQL has no TLS',
+    'set it up there, or choose another `sslmode`',
+    'no',
+  ],
+  [
+    'ERR_POSTGRES_CHANNEL_BINDING',
+    '`auth`',
+    'the login cannot be bound to its TLS session, and `channelBinding` requires it',
+    'look at what stands between, or choose `prefer`',
+    'no',
+  ],
+  [
+    'ERR_POSTGRES_AUTH_METHOD',
+    '`auth`',
+    'the server of PostgreSQL wants a method of login that is not supported',
+    'choose SCRAM-SHA-256 in its `pg_hba.conf`',
+    'no',
+  ],
+  [
+    'ERR_POSTGRES_SCRAM',
+    '`auth`',
+    'a login by SCRAM-SHA-256 broke off, or the server does not know the password itself',
+    'look at the cause: it may be an attack',
+    'no',
+  ],
+  ['ERR_POSTGRES_PASSWORD_MISSING', '`auth`', 'the server of PostgreSQL wants a password', 'give it', 'no'],
+  [
+    'ERR_POSTGRES_PLAIN_PASSWORD',
+    '`auth`',
+    'the server of PostgreSQL wants the password in plain text, or as an MD5 hash, without TLS',
+    'use TLS or a tunnel, or choose SCRAM-SHA-256 in its `pg_hba.conf`',
+    'no',
+  ],
+  [
+    'ERR_POSTGRES_STARTUP',
+    '`auth`',
+    'the user, the database or a parameter has a NUL, or is too long',
+    'correct it',
+    'no',
+  ],
+  [
+    'ERR_POSTGRES_SESSION_TARGET',
+    '`connect`',
+    'no server is what `targetSessionAttrs` wants',
+    'the message and `detail.servers` say what each one is',
+    'yes',
+  ],
+  [
+    'ERR_POSTGRES_STATEMENT',
+    '`rejected`',
+    'the statement cannot be sent: a NUL in its text, or more than 65 535 values',
+    'correct the statement',
+    'no',
+  ],
+  [
+    'ERR_POSTGRES_RESULT_TOO_LONG',
+    '`rejected`',
+    'the result is longer than a JavaScript string can be',
+    'ask for fewer rows',
+    'no',
+  ],
+];

@@ -251,6 +251,6 @@ async fn the_start_says_who_comes_and_how() {
     let start = value(&pool_with(&string, &[], None), "SELECT 1").await;
     assert_eq!(
         start,
-        "user me database app application_name moorline options -c a=b client_encoding UTF8"
+        "user me database app application_name moorline options -c a=b client_encoding UTF8 DateStyle ISO"
     );
 }

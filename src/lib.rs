@@ -21,6 +21,7 @@ mod metrics;
 mod nixtla;
 mod object_pool;
 mod options;
+mod pool;
 mod postgres;
 mod resilience;
 mod sse;

@@ -1,39 +1,14 @@
-//! Results of statements and events of a pool as `lib/libsql` reads them.
-
-use std::time::Duration;
+//! Results of statements and failures of a pool as `lib/libsql` reads them.
 
 use moorline_core::error::Failure;
-use moorline_net::pool::{Event, PoolListener};
 use moorline_services::libsql::{operation::Results, result::ResultText};
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
-use crate::bridge::{Callback, Value};
+use crate::bridge::Value;
 
-/// The JavaScript listener of a pool, which receives each event as JSON text. Borrowing and giving back are events of
-/// `lib/`, where they happen.
-pub(crate) struct PoolEvents(pub(crate) Callback);
-
-impl PoolListener for PoolEvents {
-    fn on_event(&self, event: Event) {
-        let ms = |time: Duration| time.as_secs_f64() * 1000.0;
-        let encoded = match event {
-            Event::Acquire { .. } | Event::Release { .. } => return,
-            Event::Create { lease, took } => {
-                json!({ "event": "create", "connectionId": lease.slot, "durationMs": ms(took) })
-            }
-            Event::Destroy { lease } => json!({ "event": "destroy", "connectionId": lease.slot }),
-            Event::Timeout { after } => json!({ "event": "timeout", "afterMs": ms(after) }),
-            Event::Leak { lease, held } => {
-                json!({ "event": "leak", "lease": lease.number(), "heldMs": ms(held) })
-            }
-            Event::Drain => json!({ "event": "drain" }),
-            Event::Error(failure) => error_event(&failure),
-        };
-        self.0.deliver(encoded.to_string());
-    }
-}
-
-fn error_event(failure: &Failure) -> serde_json::Value {
+/// The event of a failure in the background.
+pub(super) fn encode_error(failure: Failure) -> Json {
+    let failure = failure.into_fields();
     json!({
         "event": "error", "kind": failure.kind.as_str(), "code": failure.code,
         "message": failure.message,

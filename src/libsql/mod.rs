@@ -14,11 +14,14 @@ use moorline_services::libsql::{
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use self::encode::PoolEvents;
+use self::encode::encode_error;
 pub(crate) use self::fast::register;
-use crate::bridge::{
-    Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Value, environment_closed,
-    promise, runtime,
+use crate::{
+    bridge::{
+        Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Value, environment_closed,
+        promise, runtime,
+    },
+    pool::PoolEvents,
 };
 
 /// Opens a pool. `variables` are environment variables; `listener` receives its events as JSON text.
@@ -38,7 +41,10 @@ pub fn libsql_open(
     )
     .or_throw(&env)?;
     let runtime = runtime(&env)?;
-    let listener = Arc::new(PoolEvents(listener));
+    let listener = Arc::new(PoolEvents {
+        listener,
+        encode_error,
+    });
     LibsqlPool::open(config, runtime.clone(), listener, environment_closed(&env)?)
         .map(Handle::new)
         .or_throw(&env)

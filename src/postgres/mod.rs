@@ -17,10 +17,13 @@ use moorline_services::postgres::{
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use self::encode::{PoolEvents, encode_results};
+use self::encode::{encode_error, encode_results};
 pub(crate) use self::fast::register;
-use crate::bridge::{
-    Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Value, promise, runtime,
+use crate::{
+    bridge::{
+        Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Value, promise, runtime,
+    },
+    pool::PoolEvents,
 };
 
 /// Opens a pool. `variables` are environment variables; `listener` receives its events as JSON text.
@@ -32,7 +35,10 @@ pub fn postgres_open(
     #[napi(ts_arg_type = "(event: string) => void")] listener: Callback,
 ) -> Result<Handle<PostgresPool>> {
     let config = Config::read(&options.0, &variables.0).or_throw(&env)?;
-    let listener = Arc::new(PoolEvents(listener));
+    let listener = Arc::new(PoolEvents {
+        listener,
+        encode_error,
+    });
     let pool = PostgresPool::open(&config, runtime(&env)?.clone(), listener);
     Ok(Handle::new(pool))
 }

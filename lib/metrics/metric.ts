@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 
 import { invalidType, invalidValue, numberMistake, outOfRange } from '../runtime/argument-error';
-import { type Handle, type MetricSeries, native } from '../runtime/native';
+import { type Handle, type Metric as NativeMetric, type MetricSeries, native } from '../runtime/native';
 import { isObject } from '../runtime/shape';
 
 /** Values of labels by their names. A label that is not given is empty. */
@@ -103,8 +103,8 @@ class Series implements GaugeSeries, HistogramSeries {
   }
 
   startTimer(): () => number {
-    const began = performance.now();
-    return () => this.recordSeconds((performance.now() - began) / 1000);
+    const elapsed = stopwatch();
+    return () => this.recordSeconds(elapsed());
   }
 
   recordSeconds(seconds: number): number {
@@ -118,6 +118,12 @@ class Series implements GaugeSeries, HistogramSeries {
   }
 }
 
+/** Returns what tells the seconds since. */
+function stopwatch(): () => number {
+  const began = performance.now();
+  return () => (performance.now() - began) / 1000;
+}
+
 function checkedNumber(value: number): number {
   const mistake = numberMistake('value', value, Number.isFinite, 'finite');
   if (mistake) throw mistake;
@@ -127,9 +133,8 @@ function checkedNumber(value: number): number {
 class Metric {
   readonly #kind: Kind;
   readonly #name: string;
-  readonly #help: string;
   readonly #labelNames: readonly string[];
-  readonly #bounds: readonly number[];
+  readonly #handle: Handle<NativeMetric>;
   readonly #series = new Map<string, Series>();
 
   constructor(kind: Kind, name: string, help: string, labelNames: readonly string[], bounds: readonly number[]) {
@@ -137,12 +142,12 @@ class Metric {
     if (!Array.isArray(bounds)) throw invalidType('buckets', 'an array of numbers', bounds);
     this.#kind = kind;
     this.#name = name;
-    this.#help = help;
-    this.#labelNames = Array.from(labelNames, (label, at) => checkedText(`labels[${at}]`, label));
-    this.#bounds = Array.from(bounds as readonly unknown[], (bound, at) => checkedBound(`buckets[${at}]`, bound));
-    native.metricDefine(kind, name, help, this.#labelNames as string[], this.#bounds as number[]);
+    const labels = Array.from(labelNames, (label, at) => checkedText(`labels[${at}]`, label));
+    const buckets = Array.from(bounds as readonly unknown[], (bound, at) => checkedBound(`buckets[${at}]`, bound));
+    this.#labelNames = labels;
+    this.#handle = native.metricDefine(kind, name, help, labels, buckets);
     // Without labels it is shown from the beginning.
-    if (labelNames.length === 0) this.#at([]);
+    if (labels.length === 0) this.#at([]);
   }
 
   inc(labelsOrValue?: MetricLabels | number, value?: number): void {
@@ -166,11 +171,8 @@ class Metric {
   }
 
   startTimer(labels: MetricLabels = {}): (more?: MetricLabels) => number {
-    const began = performance.now();
-    return (more) => {
-      const seconds = (performance.now() - began) / 1000;
-      return this.labels({ ...labels, ...more }).recordSeconds(seconds);
-    };
+    const elapsed = stopwatch();
+    return (more) => this.labels({ ...labels, ...more }).recordSeconds(elapsed());
   }
 
   labels(...values: readonly [MetricLabels] | readonly Label[]): Series {
@@ -199,9 +201,7 @@ class Metric {
     const key = values.join('\u0000');
     let series = this.#series.get(key);
     if (series === undefined) {
-      const [labels, bounds] = [this.#labelNames as string[], this.#bounds as number[]];
-      const handle = native.metricSeries(this.#kind, this.#name, this.#help, labels, values, bounds);
-      series = new Series(this.#kind, handle);
+      series = new Series(this.#kind, native.metricSeries(this.#handle, values));
       if (this.#series.size >= MAX_CACHED) this.#series.clear();
       this.#series.set(key, series);
     }

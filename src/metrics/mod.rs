@@ -23,21 +23,27 @@ pub fn metrics_text() -> String {
     exposition.into_text()
 }
 
-fn definition<'a>(
-    kind: &str,
-    name: &'a str,
-    help: &'a str,
-    bounds: &'a [f64],
-) -> MetricDefinition<'a> {
-    MetricDefinition {
-        metric_type: match kind {
-            "counter" => MetricType::Counter,
-            "gauge" => MetricType::Gauge,
-            _ => MetricType::Histogram,
-        },
-        name,
-        help,
-        bounds,
+/// A metric behind a handle.
+pub struct Metric {
+    kind: MetricType,
+    name: String,
+    help: String,
+    label_names: Vec<String>,
+    bounds: Vec<f64>,
+}
+
+impl Metric {
+    fn definition(&self) -> MetricDefinition<'_> {
+        MetricDefinition {
+            metric_type: self.kind,
+            name: &self.name,
+            help: &self.help,
+            bounds: &self.bounds,
+        }
+    }
+
+    fn label_names(&self) -> impl Iterator<Item = &str> {
+        self.label_names.iter().map(String::as_str)
     }
 }
 
@@ -47,8 +53,8 @@ fn or_throw<T>(env: Env, result: std::result::Result<T, MetricError>) -> Result<
         .or_throw(&env)
 }
 
-/// Makes sure that there can be a metric of this definition; `kind` is `counter`, `gauge` or `histogram`.
-#[napi(catch_unwind)]
+/// A metric without series; `kind` is `counter`, `gauge` or `histogram`.
+#[napi(catch_unwind, ts_return_type = "Handle<Metric>")]
 pub fn metric_define(
     env: Env,
     kind: String,
@@ -56,28 +62,34 @@ pub fn metric_define(
     help: Argument<String>,
     label_names: Vec<String>,
     bounds: Vec<f64>,
-) -> Result<()> {
-    let (name, help) = (name.value_or_throw("name")?, help.value_or_throw("help")?);
-    let labels: Vec<_> = label_names.iter().map(String::as_str).collect();
-    let defined = definition(&kind, &name, &help, &bounds).define(Registry::global(), &labels);
-    or_throw(env, defined)
+) -> Result<Handle<Metric>> {
+    let metric = Metric {
+        kind: match kind.as_str() {
+            "counter" => MetricType::Counter,
+            "gauge" => MetricType::Gauge,
+            _ => MetricType::Histogram,
+        },
+        name: name.value_or_throw("name")?,
+        help: help.value_or_throw("help")?,
+        label_names,
+        bounds,
+    };
+    let labels: Vec<_> = metric.label_names().collect();
+    let defined = metric.definition().define(Registry::global(), &labels);
+    or_throw(env, defined)?;
+    Ok(Handle::new(metric))
 }
 
 /// The series of a metric with these values of its labels.
 #[napi(catch_unwind, ts_return_type = "Handle<MetricSeries>")]
 pub fn metric_series(
     env: Env,
-    kind: String,
-    name: String,
-    help: String,
-    label_names: Vec<String>,
+    metric: Handle<Metric>,
     label_values: Vec<String>,
-    bounds: Vec<f64>,
 ) -> Result<Handle<MetricSeries>> {
-    let names = label_names.iter().map(String::as_str);
-    let labels: Vec<_> = names.zip(label_values.iter().map(String::as_str)).collect();
-    let definition = definition(&kind, &name, &help, &bounds);
-    let series = UserSeries::find(Registry::global(), &definition, &labels);
+    let values = label_values.iter().map(String::as_str);
+    let labels: Vec<_> = metric.label_names().zip(values).collect();
+    let series = UserSeries::find(Registry::global(), &metric.definition(), &labels);
     Ok(Handle::new(MetricSeries(or_throw(env, series)?)))
 }
 

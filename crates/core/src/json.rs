@@ -2,6 +2,9 @@
 
 use std::fmt::Write;
 
+/// Characters of a JavaScript string at most: UTF-16 units, of which a text has no more than bytes.
+pub const MAX_STRING_LENGTH: usize = (1 << 29) - 24;
+
 /// Appends `text` as a JSON string. Most text needs no escape and is copied in one piece.
 pub fn quote(json: &mut String, text: &str) {
     json.push('"');

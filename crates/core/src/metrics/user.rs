@@ -14,7 +14,7 @@ pub struct MetricDefinition<'a> {
     pub metric_type: MetricType,
     /// The name; that of a counter is shown with `_total` at its end.
     pub name: &'a str,
-    /// What is counted.
+    /// The text that says what is counted.
     pub help: &'a str,
     /// The upper bounds of a histogram, ascending; none for [`HTTP_SECONDS`].
     pub bounds: &'a [f64],

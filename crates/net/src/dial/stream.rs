@@ -110,7 +110,7 @@ impl Stream {
         self.session()?.alpn_protocol()
     }
 
-    /// What a login is bound to by `tls-server-end-point` (RFC 5929); `None` without TLS, and where the RFC defines none for
+    /// Returns what a login is bound to by `tls-server-end-point` (RFC 5929); `None` without TLS, and where the RFC defines none for
     /// the server's certificate.
     pub fn server_end_point(&self) -> Option<Vec<u8>> {
         let certificate = self.session()?.peer_certificates()?.first()?;

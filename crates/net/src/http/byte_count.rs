@@ -129,7 +129,7 @@ impl CountingStream {
         }
     }
 
-    /// Gives out bytes that were held back.
+    /// Returns bytes that were held back.
     fn read_held(&mut self, buffer: &mut ReadBuf<'_>) {
         let mut bytes = self.held.len().min(buffer.remaining());
         if let Some(head) = self.scan(&self.held.slice(..bytes)) {

@@ -138,7 +138,7 @@ fn is_name_byte(byte: u8) -> bool {
 mod tests {
     use super::*;
 
-    /// What is decoded of the parts, and whether the end was reached.
+    /// Returns what is decoded of the parts, and whether the end was reached.
     fn decode(parts: &[&[u8]]) -> (Vec<u8>, io::Result<bool>) {
         let (mut decoder, mut data) = (ChunkedDecoder::default(), BytesMut::new());
         for part in parts {

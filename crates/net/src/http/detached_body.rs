@@ -21,7 +21,7 @@ const READ_BYTES: usize = 16 << 10;
 pub(super) struct DetachedBody<R> {
     reader: R,
     framing: Framing,
-    /// What comes after the bytes before it.
+    /// The bytes that come after those before it.
     failure: Option<io::Error>,
 }
 

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use moorline_core::{
-    limit::TimeLimit,
+    limit::{Limit, TimeLimit},
     options::{Options, Read},
     pool::{LedgerConfig, OptionNames},
 };
+use tokio_util::sync::CancellationToken;
 
 /// The time limit of opening one connection.
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -16,6 +17,15 @@ const DEFAULT_VALIDATE_TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_RECYCLE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time limit of closing, after which the connection is dropped.
 const DEFAULT_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The timeout and the cancellation of one call on a pooled connection.
+#[derive(Clone, Debug)]
+pub struct CallLimits {
+    /// In place of the pool's `queryTimeoutMs`.
+    pub timeout: Option<Limit<Duration>>,
+    /// Fires when the caller gives up.
+    pub cancel: CancellationToken,
+}
 
 /// The limits of a pool and of each step it takes on a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

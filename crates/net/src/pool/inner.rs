@@ -365,7 +365,7 @@ pub(super) fn now() -> std::time::Instant {
     Instant::now().into_std()
 }
 
-/// What `work` gives, if it completes in time.
+/// Returns the value of `work`, if it completes in time.
 pub(super) async fn completes_in<T>(
     limit: Limit<Duration>,
     work: impl Future<Output = T>,

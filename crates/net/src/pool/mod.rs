@@ -28,7 +28,7 @@ use moorline_core::{
 };
 use tokio::runtime::Handle;
 
-pub use config::{PoolConfig, TimeoutNames};
+pub use config::{CallLimits, PoolConfig, TimeoutNames};
 pub use events::{Event, PoolListener};
 pub use guards::PooledConnection;
 use inner::PoolInner;

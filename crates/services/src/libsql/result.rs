@@ -7,7 +7,10 @@
 
 use std::fmt::Write;
 
-use moorline_core::{error::Outcome, json::quote};
+use moorline_core::{
+    error::Outcome,
+    json::{MAX_STRING_LENGTH, quote},
+};
 
 use crate::libsql::error::too_long;
 
@@ -58,8 +61,6 @@ pub struct ResultWriter {
     max_length: usize,
 }
 
-/// Characters of a JavaScript string at most: UTF-16 units, of which a text has no more than bytes.
-const MAX_LENGTH: usize = (1 << 29) - 24;
 /// Kept for what [`ResultWriter::finish`] adds to the values.
 const TAIL_LENGTH: usize = 1 << 10;
 /// Enough for one row of ordinary length.
@@ -84,7 +85,7 @@ impl ResultWriter {
             blob_lengths: Vec::new(),
             blobs: Vec::new(),
             counted: (0, 0),
-            max_length: MAX_LENGTH - TAIL_LENGTH,
+            max_length: MAX_STRING_LENGTH - TAIL_LENGTH,
         }
     }
 
@@ -105,7 +106,7 @@ impl ResultWriter {
         // The lists of integers and blobs come after the values.
         let lists = 12 * self.integers.len() + 32 * self.blob_lengths.len();
         if length + lists > self.max_length {
-            return Err(too_long(MAX_LENGTH));
+            return Err(too_long(MAX_STRING_LENGTH));
         }
         Ok(())
     }

@@ -28,15 +28,8 @@ use crate::libsql::{
     result::IntMode,
     target::Target,
 };
+pub use moorline_net::pool::CallLimits;
 use moorline_net::pool::{Pool, PoolListener, PooledConnection};
-
-/// The timeout and the cancellation of one call.
-pub struct CallLimits {
-    /// In place of the pool's `queryTimeoutMs`.
-    pub timeout: Option<Limit<Duration>>,
-    /// Fires when the caller gives up.
-    pub cancel: CancellationToken,
-}
 
 /// A call whose outcome goes to a callback instead of a future.
 pub struct Call {

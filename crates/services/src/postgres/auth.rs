@@ -27,7 +27,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{
     config::ChannelBinding,
-    error::{ended, failure_of, protocol_failure, unexpected},
+    error::{ServerMessage, ended, protocol_failure, unexpected},
     frame::{Fields, Frame, Phase, next_frame},
     password::Password,
 };
@@ -45,7 +45,7 @@ pub(super) struct Login {
     pub(super) reveals_password: bool,
     /// Whether the login is bound to the TLS session below it.
     pub(super) channel_binding: ChannelBinding,
-    /// What it is bound to; `None` without TLS.
+    /// The data of the TLS session that it is bound to; `None` without TLS.
     pub(super) end_point: Option<Vec<u8>>,
 }
 
@@ -54,7 +54,7 @@ pub(super) struct Login {
 pub(super) struct Session {
     /// The number of the server process.
     pub(super) process_id: i32,
-    /// What it is cancelled with.
+    /// The key that a cancellation needs.
     pub(super) secret_key: i32,
     /// The parameters that the server has told, such as `server_version`.
     pub(super) parameters: Vec<(String, String)>,
@@ -83,7 +83,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Greeting<'_, S> {
             while let Some(frame) = next_frame(self.received, Phase::Greeting)? {
                 match frame.tag {
                     NOTICE_RESPONSE_TAG => {}
-                    ERROR_RESPONSE_TAG => return Err(failure_of(&frame.body).with_attempts(1)),
+                    ERROR_RESPONSE_TAG => {
+                        let message = ServerMessage::read(&frame.body);
+                        let failure =
+                            message.map_or_else(|failure| failure, ServerMessage::into_failure);
+                        return Err(failure.with_attempts(1));
+                    }
                     _ => return Ok(frame),
                 }
             }

@@ -1,6 +1,6 @@
 //! What a server says of a statement that has run.
 
-/// What the tag of a statement says.
+/// The parts of the tag of a statement.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Completion<'a> {
     pub(super) command: Option<&'a str>,

@@ -54,18 +54,7 @@ pub struct Connector {
 }
 
 /// The pool of a connector, once it is there: it hears of connections that end while they are free.
-pub(super) type PoolCell = Arc<OnceLock<Weak<dyn Evict>>>;
-
-/// What closes the free connections of a pool that have ended.
-pub(super) trait Evict: Send + Sync {
-    fn evict(&self);
-}
-
-impl Evict for Pool<Connector> {
-    fn evict(&self) {
-        self.evict_unusable();
-    }
-}
+pub(super) type PoolCell = Arc<OnceLock<Weak<Pool<Connector>>>>;
 
 impl Connector {
     pub(super) fn new(
@@ -188,7 +177,7 @@ impl Connector {
             process_id: session.process_id,
             secret_key: session.secret_key,
         };
-        let listener = Arc::new(EndListener(self.pool.get().cloned()));
+        let listener = Arc::new(EndListener(Arc::clone(&self.pool)));
         let connection = Connection::start(
             stream,
             received,
@@ -203,7 +192,7 @@ impl Connector {
     }
 }
 
-/// What a session begins with.
+/// Returns the parameters that a session begins with.
 fn session_parameters(config: &Config) -> Vec<(String, String)> {
     let given = [
         ("database", Some(&config.database)),
@@ -289,15 +278,15 @@ fn summary(mut failures: Vec<(&Candidate, Failure)>) -> Failure {
     first.with_message(message).with_detail("servers", details)
 }
 
-/// Tells a pool that one of its connections has ended.
-struct EndListener(Option<Weak<dyn Evict>>);
+/// Closes the free connections of a pool that have ended.
+struct EndListener(PoolCell);
 
 impl ConnectionListener for EndListener {
     fn on_end(&self, failure: Option<&Failure>) {
         if failure.is_some()
-            && let Some(pool) = self.0.as_ref().and_then(Weak::upgrade)
+            && let Some(pool) = self.0.get().and_then(Weak::upgrade)
         {
-            pool.evict();
+            pool.evict_unusable();
         }
     }
 }

@@ -40,7 +40,7 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The number of the next connection.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-/// Hears of what happens on a connection without being asked for.
+/// A listener for what happens on a connection without being asked for.
 pub trait ConnectionListener: Send + Sync + 'static {
     /// A notice of the server.
     fn on_notice(&self, _notice: ServerMessage) {}
@@ -223,7 +223,7 @@ impl Connection {
         Ok(Ticket(self.link.submit(Request { bytes, response })))
     }
 
-    /// Gives a request up: takes it back, or has the server cancel it. What comes of it is given to its `reply` as ever.
+    /// Cancels a request: takes it back, or has the server cancel it. Its `reply` is called as ever.
     pub fn cancel(&self, ticket: &Ticket) {
         match self.link.withdraw(ticket.0) {
             Withdrawal::Unsent(response) => {

@@ -1,7 +1,6 @@
 //! Errors of a server, and of what speaks with it, as failures.
 
-use bytes::Bytes;
-use moorline_core::error::{Delivery, Failure, Kind};
+use moorline_core::error::{Delivery, Failure, Kind, Outcome};
 use moorline_net::dial::{FailureClass, chain, classify};
 use serde_json::{Map, Value};
 
@@ -64,6 +63,12 @@ impl ServerMessage {
         }
     }
 
+    /// The same, where a broken one is a failure.
+    pub(super) fn read(body: &[u8]) -> Outcome<Self> {
+        Self::parse(body)
+            .ok_or_else(|| protocol_failure("The server sent an error that cannot be read"))
+    }
+
     /// The field of this name.
     pub fn field(&self, name: &str) -> Option<&str> {
         let found = self.fields.iter().find(|(known, _)| *known == name);
@@ -92,7 +97,7 @@ impl ServerMessage {
     }
 }
 
-/// What a SQLSTATE means for a caller.
+/// The meaning of a SQLSTATE for a caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ErrorClass {
     pub(super) kind: Kind,
@@ -179,14 +184,6 @@ pub(super) fn ended(cause: Option<&std::io::Error>) -> Failure {
         None => failure,
     };
     failure.with_cause(error.to_string(), None)
-}
-
-/// The body of a message as a failure; one that cannot be read is a failure, too.
-pub(super) fn failure_of(body: &Bytes) -> Failure {
-    ServerMessage::parse(body).map_or_else(
-        || protocol_failure("The server sent an error that cannot be read"),
-        ServerMessage::into_failure,
-    )
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ const HEADER_BYTES: usize = 5;
 pub(super) struct Frame {
     /// Its type.
     pub(super) tag: u8,
-    /// What follows its length.
+    /// The bytes after its length.
     pub(super) body: Bytes,
 }
 

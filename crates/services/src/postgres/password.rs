@@ -33,7 +33,7 @@ pub struct PasswordRequest {
 
 /// The user's function that gives a password, whenever a connection needs one.
 pub trait PasswordSource: Send + Sync {
-    /// Gives the password of a connection.
+    /// Returns the password of a connection.
     fn password<'a>(&'a self, request: &'a PasswordRequest) -> PasswordFuture<'a>;
 }
 

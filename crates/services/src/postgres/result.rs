@@ -7,13 +7,11 @@ use std::fmt::Write;
 
 use moorline_core::{
     error::{Failure, Kind, Outcome},
-    json::quote,
+    json::{MAX_STRING_LENGTH, quote},
 };
 
 use super::{command_tag::Completion, error::protocol_failure, frame::Fields};
 
-/// Characters of a JavaScript string at most: UTF-16 units, of which a text has no more than bytes.
-const MAX_LENGTH: usize = (1 << 29) - 24;
 /// Kept for what follows the values.
 const TAIL_LENGTH: usize = 1 << 10;
 
@@ -168,7 +166,7 @@ impl ResultWriter {
         }
         fields.finish()?;
         self.rows += 1;
-        if self.json.len() > MAX_LENGTH - TAIL_LENGTH {
+        if self.json.len() > MAX_STRING_LENGTH - TAIL_LENGTH {
             return Err(too_long());
         }
         Ok(())
@@ -246,7 +244,7 @@ fn write_value(json: &mut String, encoding: Encoding, bytes: &[u8]) {
 
 fn too_long() -> Failure {
     let message = format!(
-        "The result is longer than a string of JavaScript can be ({MAX_LENGTH} characters): ask for fewer rows"
+        "The result is longer than a string of JavaScript can be ({MAX_STRING_LENGTH} characters): ask for fewer rows"
     );
     Failure::new(Kind::Rejected, message).with_code("ERR_POSTGRES_RESULT_TOO_LONG")
 }

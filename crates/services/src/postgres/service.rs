@@ -1,24 +1,21 @@
 //! The pool's operations: statements on a borrowed connection, each under one deadline.
 
-use std::{
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
     limit::Limit,
     pool::{Lease, Stats},
 };
+pub use moorline_net::pool::CallLimits;
 use moorline_net::pool::{Pool, PoolListener, PooledConnection};
 use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     config::{Config, DRAIN_TIMEOUT},
-    connect::{Connector, Evict, PoolCell},
+    connect::{Connector, PoolCell},
     connection::{Connection, Ticket},
-    driver::TransactionStatus,
     error::SERVICE,
     password::PasswordSource,
     result::{ResultText, ValueTypes},
@@ -58,15 +55,6 @@ impl OwnedValue {
     }
 }
 
-/// The limits of a call.
-#[derive(Clone, Debug)]
-pub struct CallLimits {
-    /// In place of the pool's `queryTimeoutMs`.
-    pub timeout: Option<Limit<Duration>>,
-    /// Fires when the caller gives up.
-    pub cancel: CancellationToken,
-}
-
 /// A pool of connections to a server.
 pub struct PostgresPool {
     pool: Arc<Pool<Connector>>,
@@ -91,8 +79,7 @@ impl PostgresPool {
         let connector = Connector::new(config, passwords, runtime.clone(), Arc::clone(&cell));
         let pool = Pool::with_listener(connector, config.pool, runtime, Some(listener));
         let pool = Arc::new(pool);
-        let shared: Weak<dyn Evict> = Arc::downgrade(&pool) as _;
-        let _ = cell.set(shared);
+        let _ = cell.set(Arc::downgrade(&pool));
         let name = config.name();
         pool.register_metrics(&name, SERVICE);
         Self {
@@ -138,12 +125,6 @@ impl PostgresPool {
     /// The connection of a lease.
     pub fn connection(&self, lease: Lease) -> Outcome<Arc<Connection>> {
         self.pool.with(lease, |connection| Arc::clone(connection))
-    }
-
-    /// The state of the transaction on a lease.
-    pub fn transaction_status(&self, lease: Lease) -> Option<TransactionStatus> {
-        let connection = self.connection(lease).ok()?;
-        Some(connection.transaction_status())
     }
 
     /// Runs a statement on the connection of `lease`, or on one that is borrowed for it. Calls on one lease keep the order in

@@ -49,7 +49,7 @@ impl SessionTarget {
         ("prefer-standby", Self::PreferStandby),
     ];
 
-    /// What is looked for among all servers, one after the other.
+    /// The targets that are looked for among all servers, one after the other.
     pub(super) const fn passes(self) -> &'static [Self] {
         match self {
             Self::Any => &[Self::Any],

@@ -10,8 +10,8 @@ use postgres_protocol::{
         backend::{
             BIND_COMPLETE_TAG, CLOSE_COMPLETE_TAG, COMMAND_COMPLETE_TAG, COPY_DATA_TAG,
             COPY_DONE_TAG, COPY_OUT_RESPONSE_TAG, DATA_ROW_TAG, EMPTY_QUERY_RESPONSE_TAG,
-            ERROR_RESPONSE_TAG, NO_DATA_TAG, PARAMETER_DESCRIPTION_TAG, PARSE_COMPLETE_TAG,
-            PORTAL_SUSPENDED_TAG, ROW_DESCRIPTION_TAG,
+            NO_DATA_TAG, PARAMETER_DESCRIPTION_TAG, PARSE_COMPLETE_TAG, PORTAL_SUSPENDED_TAG,
+            ROW_DESCRIPTION_TAG,
         },
         frontend,
     },
@@ -19,7 +19,7 @@ use postgres_protocol::{
 
 use super::{
     driver::{Response, TransactionStatus},
-    error::{failure_of, protocol_failure},
+    error::protocol_failure,
     frame::Fields,
     result::{Field, ResultText, ResultWriter, ValueTypes},
     session_state::SessionState,
@@ -113,7 +113,7 @@ fn refused(message: String) -> Failure {
         .with_attempts(0)
 }
 
-/// What came of a request: the results of its statements, and the state of the transaction after them where it is known.
+/// The outcome of a request: the results of its statements, and the state of the transaction after them where it is known.
 pub type Answer = (Outcome<Vec<ResultText>>, Option<TransactionStatus>);
 
 /// Collects the results of a request.
@@ -136,11 +136,6 @@ impl<F: FnOnce(Answer) + Send> Collector<F> {
             failure: None,
             reply,
         }
-    }
-
-    fn on_error(&mut self, body: &Bytes) {
-        self.writer = None;
-        self.failure.get_or_insert_with(|| failure_of(body));
     }
 
     fn complete(&mut self, tag: &str) {
@@ -182,7 +177,6 @@ impl<F: FnOnce(Answer) + Send> Response for Collector<F> {
                 return fields.finish();
             }
             EMPTY_QUERY_RESPONSE_TAG => self.complete(""),
-            ERROR_RESPONSE_TAG => self.on_error(&body),
             PARSE_COMPLETE_TAG
             | BIND_COMPLETE_TAG
             | CLOSE_COMPLETE_TAG
@@ -201,6 +195,11 @@ impl<F: FnOnce(Answer) + Send> Response for Collector<F> {
             }
         }
         Ok(())
+    }
+
+    fn on_error(&mut self, failure: Failure) {
+        self.writer = None;
+        self.failure.get_or_insert(failure);
     }
 
     fn on_ready(self: Box<Self>, status: TransactionStatus) {

@@ -24,7 +24,7 @@ pub(crate) struct Server {
     pub(crate) open: watch::Sender<u32>,
 }
 
-/// What is written for a request.
+/// The bytes that are written for a request.
 pub(crate) struct Reply {
     bytes: String,
     closes: bool,

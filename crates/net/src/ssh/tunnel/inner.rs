@@ -42,7 +42,7 @@ pub(super) struct TunnelInner {
     state: Mutex<State>,
     /// Wakes the supervisor before its time.
     wakeup: Notify,
-    /// Tells that somebody waits for a channel.
+    /// The notification that somebody waits for a channel.
     pub(super) queued: Notify,
     /// The owner has dropped the tunnel.
     ended: CancellationToken,

@@ -35,7 +35,7 @@ struct CheckpointerState {
 /// Who moves a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mover {
-    /// Nobody yet.
+    /// No one: it is too early.
     Nobody,
     /// A thread.
     Thread,

@@ -264,7 +264,7 @@ impl LocalConnection {
         executor.as_mut()?.run_inline(statement, mode)
     }
 
-    /// Gives `job` to the thread that serves the connection. Returns whether that is spinning and its last job was quick.
+    /// Sends `job` to the thread that serves the connection. Returns whether that is spinning and its last job was quick.
     pub(in crate::libsql) fn submit(&self, job: Job) -> bool {
         let shared = &self.shared;
         let is_quick = shared.queue.is_spinning() && shared.status.quick.load(Ordering::Relaxed);

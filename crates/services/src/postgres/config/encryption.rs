@@ -53,7 +53,7 @@ pub enum ChannelBinding {
     Require,
 }
 
-/// What is done about TLS.
+/// The TLS mode, and what goes with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encryption {
     /// How much is wanted.

@@ -67,7 +67,7 @@ pub struct Config {
     pub session_target: SessionTarget,
     /// How they are reached.
     pub dial: DialConfig,
-    /// What is done about TLS.
+    /// The TLS mode, and what goes with it.
     pub encryption: Encryption,
     /// The user.
     pub user: String,

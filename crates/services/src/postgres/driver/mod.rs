@@ -34,7 +34,7 @@ use super::{
     frame::{Fields, Frame, Phase, next_frame},
 };
 
-/// What one read takes at most.
+/// The number of bytes that one read takes at most.
 const READ_BYTES: usize = 32 * 1024;
 /// The messages after which others get their turn on the runtime's thread.
 const MESSAGES_IN_A_TURN: usize = 2_000;
@@ -52,13 +52,15 @@ pub(super) struct Request {
 pub(super) trait Response: Send {
     /// A message of the answer. A failure is a violation of the protocol, and ends the connection.
     fn on_message(&mut self, tag: u8, body: Bytes) -> Outcome<()>;
+    /// The server has answered with an error.
+    fn on_error(&mut self, failure: Failure);
     /// The answer is complete.
     fn on_ready(self: Box<Self>, status: TransactionStatus);
     /// The connection has ended before.
     fn on_lost(self: Box<Self>, failure: Failure);
 }
 
-/// Hears what a server says without being asked.
+/// A listener for what a server says without being asked.
 pub(super) trait Listener: Send + Sync + 'static {
     /// A notice.
     fn on_notice(&self, notice: ServerMessage);
@@ -277,35 +279,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 fields.finish()
             }
             READY_FOR_QUERY_TAG => self.on_ready(&frame.body),
-            ERROR_RESPONSE_TAG if self.ends_connection(&frame.body) => Ok(()),
-            tag => self.on_answer(tag, frame.body),
+            ERROR_RESPONSE_TAG => self.on_error(&frame.body),
+            tag => self.answering()?.on_message(tag, frame.body),
         }
     }
 
-    /// Keeps an error after which the server ends the connection: it is the end of whatever is not answered.
-    fn ends_connection(&mut self, body: &Bytes) -> bool {
-        let message = ServerMessage::parse(body);
-        if message
-            .as_ref()
-            .is_some_and(|message| message.code == READ_ONLY)
-        {
-            self.shared.state().was_refused_writing = true;
-        }
-        let Some(message) = message.filter(ServerMessage::ends_connection) else {
-            return false;
+    /// An error after which the server ends the connection is kept: it is the end of whatever is not answered.
+    fn on_error(&mut self, body: &[u8]) -> Outcome<()> {
+        let failure = match ServerMessage::read(body) {
+            Ok(message) => {
+                if message.code == READ_ONLY {
+                    self.shared.state().was_refused_writing = true;
+                }
+                if message.ends_connection() {
+                    self.fatal = Some(message.into_failure());
+                    return Ok(());
+                }
+                message.into_failure()
+            }
+            Err(failure) => failure,
         };
-        self.fatal = Some(message.into_failure());
-        true
+        self.answering()?.on_error(failure);
+        Ok(())
     }
 
-    fn on_answer(&mut self, tag: u8, body: Bytes) -> Outcome<()> {
+    /// Whose answer the next message belongs to.
+    fn answering(&mut self) -> Outcome<&mut Box<dyn Response>> {
         if self.answering.is_none() {
             self.answering = self.shared.state().next_answer();
         }
-        match &mut self.answering {
-            Some(response) => response.on_message(tag, body),
-            None => Err(protocol_failure("The server answered what was not asked")),
-        }
+        self.answering
+            .as_mut()
+            .ok_or_else(|| protocol_failure("The server answered what was not asked"))
     }
 
     fn on_ready(&mut self, body: &[u8]) -> Outcome<()> {

@@ -48,7 +48,7 @@ impl TransactionStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::postgres) struct RequestId(u64);
 
-/// What can be done about a request that is no longer wanted.
+/// The outcome of taking back a request.
 pub(in crate::postgres) enum Withdrawal {
     /// Nothing of it was sent: it is gone.
     Unsent(Box<dyn Response>),

@@ -44,6 +44,8 @@ type End = Result<TransactionStatus, (Kind, Delivery)>;
 struct Recorder(char, Ends);
 
 impl Response for Recorder {
+    fn on_error(&mut self, _: Failure) {}
+
     fn on_message(&mut self, _: u8, _: bytes::Bytes) -> Outcome<()> {
         Ok(())
     }

@@ -93,7 +93,9 @@ describe('contents', () => {
     assert.deepEqual(others.sort(), ['LICENSE', ...pages, ...typings, 'package.json'].sort());
     const compiled = files.filter((file) => file.startsWith('dist/'));
     const entries = ENTRIES.flatMap(({ main }) => [main, main.replace(/\.js$/, '.webpack.js')]);
-    assert.deepEqual(compiled.sort(), [...entries, 'dist/moorline.js']);
+    const shared = compiled.filter((file) => /^dist\/shared-[A-Z0-9]{8}\.js$/.test(file));
+    assert.deepEqual(compiled.sort(), [...entries, ...shared].sort());
+    assert.equal(shared.length, 1);
     for (const directory of ['docs', 'examples']) {
       const packed = files.filter((file) => file.startsWith(`${directory}/`)).sort();
       const kept = readdirSync(join(root, directory), { withFileTypes: true, recursive: true })

@@ -7,4 +7,4 @@ export type { Transaction } from '../libsql/transaction';
 
 // The default import of Node.js is the whole module. Compilers and bundlers take this property instead, where a module
 // was made of an ES module; no typing names it, as what they derive is the whole module, too.
-Object.defineProperty(exports, 'default', { value: exports });
+Object.defineProperty(module.exports, 'default', { value: module.exports });

@@ -1,4 +1,4 @@
-import { performance } from 'node:perf_hooks';
+import { performance } from '../runtime/node';
 
 import { invalidType, invalidValue, numberMistake, outOfRange } from '../runtime/argument-error';
 import { type Handle, type Metric as NativeMetric, type MetricSeries, native } from '../runtime/native';

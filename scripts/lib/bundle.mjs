@@ -1,5 +1,5 @@
-// Puts the compiled face into one file, for the package: Node.js takes longer to find and read seventy files than to run
-// what is in them.
+// Puts the face into as few files as its entries can share, for the package: Node.js takes longer to find and read a
+// hundred files than to run what is in them, and longer to read a module in a function of its own than one beside others.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -7,53 +7,40 @@ import { dirname, join } from 'node:path';
 import { ENTRIES } from './entries.mjs';
 import { root } from './run.mjs';
 
-/** Writes the entries of the package in `directory`, and `dist/moorline.js`, which they share. What an entry does not need is read with it, but not run. */
+/** Writes the entries of the package in `directory`, and what they share beside them. An entry reads no code of another. */
 export function bundleFace(directory) {
   // Only here, because what imports this file may first have to install it.
-  const { buildSync } = createRequire(import.meta.url)('esbuild');
-  buildSync({
-    stdin: {
-      contents: ENTRIES.map(({ name, main }) => `exports.${name} = () => require('./${main}');`).join('\n'),
-      resolveDir: root,
-    },
+  const { buildSync, transformSync } = createRequire(import.meta.url)('esbuild');
+  const { outputFiles } = buildSync({
+    entryPoints: ENTRIES.map(({ source }) => join(root, source)),
+    outbase: join(root, 'lib'),
+    outdir: join(directory, 'dist'),
+    chunkNames: 'shared-[hash]',
     bundle: true,
-    // The binaries, in packages of their own.
-    external: ['moorline-*'],
+    splitting: true,
+    // The binaries, in packages of their own, and what is used where the user has it.
+    external: ['moorline-*', '@opentelemetry/api'],
     platform: 'node',
     target: 'node20',
-    format: 'cjs',
+    // The only format that esbuild splits; it hides `require`, which the files have again as CommonJS.
+    format: 'esm',
+    // Beside others a class may get another name; errors and `inspect` show its own.
+    keepNames: true,
+    write: false,
     logLevel: 'error',
-    outfile: join(directory, 'dist', 'moorline.js'),
   });
-  for (const entry of ENTRIES) {
-    const path = join(directory, entry.main);
+  for (const { path, text } of outputFiles) {
+    const code = text.replaceAll('__require(', 'require(');
+    const options = { format: 'cjs', platform: 'node', target: 'node20', minifyWhitespace: true, lineLimit: 160 };
     mkdirSync(dirname(path), { recursive: true });
-    // The last line is never run: it is how Node.js learns which names can be imported.
-    const code = `"use strict";
-const { ${entry.name} } = require("../moorline.js");
-module.exports = ${entry.name}();
-0 && (module.exports = { ${namesOf(entry, buildSync).join(', ')} });
-`;
-    writeFileSync(path, code);
+    writeFileSync(path, transformSync(code, options).code);
+  }
+  for (const { main, specifier } of ENTRIES) {
     // What webpack's own condition leads to: its bundle asks for the package when it runs, because webpack itself can
     // read no binary.
     writeFileSync(
-      path.replace(/\.js$/, '.webpack.js'),
-      `module.exports = __non_webpack_require__(${JSON.stringify(entry.specifier)});\n`,
+      join(directory, main).replace(/\.js$/, '.webpack.js'),
+      `module.exports = __non_webpack_require__(${JSON.stringify(specifier)});\n`,
     );
   }
-}
-
-function namesOf({ source }, buildSync) {
-  const built = buildSync({
-    entryPoints: [join(root, source)],
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    logLevel: 'error',
-    metafile: true,
-    write: false,
-    outdir: 'out',
-  });
-  return Object.values(built.metafile.outputs)[0].exports;
 }

@@ -96,7 +96,13 @@ async function checkPolicy() {
   assert.equal(await policy.run(({ attempt }) => (attempt < 3 ? Promise.reject(new Error('not yet')) : attempt)), 3);
 }
 
+/** Errors and `inspect` show the name of a class: it must not have got another one on its way into the package. */
+function checkNames() {
+  for (const [name, value] of Object.entries(moorline)) if (typeof value === 'function') assert.equal(value.name, name);
+}
+
 (async () => {
+  checkNames();
   await checkPool();
   checkWebhook();
   await checkHealth();

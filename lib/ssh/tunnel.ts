@@ -92,7 +92,7 @@ type NativeRequest = { requestId: number; hop: number; host: string; username: s
 );
 
 /** The options of a tunnel that the environment describes. */
-class EnvironmentConfig {
+class TunnelEnvironment {
   constructor(readonly given: Partial<TunnelConfig>) {}
 }
 
@@ -140,8 +140,8 @@ export class SSHTunnel extends EventEmitter<TunnelEvents> {
    */
   constructor(config: TunnelConfig) {
     super();
-    const isEnvironment = (config as unknown) instanceof EnvironmentConfig;
-    const given = copyOptions(isEnvironment ? (config as unknown as EnvironmentConfig).given : config);
+    const isEnvironment = (config as unknown) instanceof TunnelEnvironment;
+    const given = copyOptions(isEnvironment ? (config as unknown as TunnelEnvironment).given : config);
     this.#requests = native.sshCredentialRequests(weakListener(this, SSHTunnel.#onRequest));
     this.#handle = native.sshOpen(
       given,
@@ -374,7 +374,7 @@ const shared = singleton('ssh', (given?: { config?: TunnelConfig; environment?: 
   if (given?.environment) {
     const { envFile, ...options } = given.environment;
     loadEnvironmentFile(envFile);
-    return new SSHTunnel(new EnvironmentConfig(options) as object as TunnelConfig);
+    return new SSHTunnel(new TunnelEnvironment(options) as object as TunnelConfig);
   }
   if (given) return new SSHTunnel(given.config!);
   throw invalidState('SSHTunnel not initialized. Call initializeInstance first.');

@@ -64,6 +64,17 @@ impl Stream {
         }
     }
 
+    /// Acknowledges what is received at once (`TCP_QUICKACK`, on Linux). A peer that uses Nagle's algorithm keeps a
+    /// small packet back until the last one is acknowledged, which the system delays by up to 40 ms.
+    #[must_use]
+    pub fn acknowledging_at_once(mut self) -> Self {
+        self.inner = match self.inner {
+            Inner::Plain(Transport::Tcp(socket)) => Inner::Plain(Transport::Acknowledging(socket)),
+            inner => inner,
+        };
+        self
+    }
+
     /// What carries the bytes in the end.
     fn transport(&self) -> &Transport {
         match &self.inner {

@@ -45,6 +45,8 @@ impl fmt::Display for Peer {
 /// What carries the bytes.
 pub(super) enum Transport {
     Tcp(TcpStream),
+    /// A TCP socket that acknowledges what it received at once.
+    Acknowledging(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
     Channel(Box<dyn ByteStream>),
@@ -54,19 +56,27 @@ impl Transport {
     /// The TCP socket, where it is one.
     pub(super) const fn socket(&self) -> Option<&TcpStream> {
         match self {
-            Self::Tcp(socket) => Some(socket),
+            Self::Tcp(socket) | Self::Acknowledging(socket) => Some(socket),
             _ => None,
         }
     }
 
     fn stream(&mut self) -> Pin<&mut dyn ByteStream> {
         match self {
-            Self::Tcp(socket) => Pin::new(socket),
+            Self::Tcp(socket) | Self::Acknowledging(socket) => Pin::new(socket),
             #[cfg(unix)]
             Self::Unix(socket) => Pin::new(socket),
             Self::Channel(channel) => Pin::new(channel.as_mut()),
         }
     }
+}
+
+/// Sends the acknowledgement that waits, best effort. The system goes back to waiting by itself, so it is told each time.
+fn acknowledge(socket: &TcpStream) {
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(socket).set_tcp_quickack(true);
+    #[cfg(not(target_os = "linux"))]
+    let _ = socket;
 }
 
 impl AsyncRead for Transport {
@@ -75,7 +85,13 @@ impl AsyncRead for Transport {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.stream().poll_read(context, buffer)
+        let polled = self.stream().poll_read(context, buffer);
+        if polled.is_ready()
+            && let Self::Acknowledging(socket) = &*self
+        {
+            acknowledge(socket);
+        }
+        polled
     }
 }
 

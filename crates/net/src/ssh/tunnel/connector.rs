@@ -85,8 +85,9 @@ impl SessionConnector {
         let target = first.config.target();
         let what = format!("{} was not reached", target.authority());
         let dialling = self.dialer.dial(&target, Alpn::NONE);
-        let mut stream: Box<dyn ByteStream> =
-            Box::new(self.within(deadline, &what, dialling).await?);
+        let dialled = self.within(deadline, &what, dialling).await?;
+        // OpenSSH's server uses Nagle's algorithm on a session without a terminal.
+        let mut stream: Box<dyn ByteStream> = Box::new(dialled.acknowledging_at_once());
         for (index, (hop, admission)) in self.hops.iter().zip(&admissions).enumerate() {
             let config = self.session_config(hop, admission);
             let credentials = &admission.credentials;

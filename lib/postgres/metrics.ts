@@ -1,28 +1,28 @@
 import { type Counter, type Gauge, type Histogram, seriesMetric } from '../metrics/metric';
 import { type Handle, native, type PostgresPool } from '../runtime/native';
 
-/** The metrics of a {@link PostgresConnectionManager}, which {@link metricsText} shows under its name. */
+/** The metrics of a {@link PostgresConnectionManager}; {@link metricsText} shows them with its name as their label `pool`. */
 export interface ConnectionMetrics {
-  /** Borrowed connections: `moorline_postgres_connections_active`. */
+  /** `moorline_postgres_connections_active`: borrowed connections. */
   readonly activeConnections: Gauge;
-  /** Connections that could not be had, and those that were lost: `moorline_postgres_connection_errors_total`. */
+  /** `moorline_postgres_connection_errors_total`: connections that could not be had, or were lost. */
   readonly connectionErrors: Counter;
-  /** Health checks after which recovery failed, too: `moorline_postgres_health_check_failures_total`. */
+  /** `moorline_postgres_health_check_failures_total`: health checks after which recovery failed, too. */
   readonly healthCheckFailures: Counter;
-  /** The seconds until a connection was had: `moorline_postgres_connection_acquisition_seconds`. */
+  /** `moorline_postgres_connection_acquisition_seconds`: times until borrowers had a connection. */
   readonly connectionAcquisitionTime: Histogram;
-  /** The seconds for which connections were open: `moorline_postgres_connection_lifetime_seconds`. */
+  /** `moorline_postgres_connection_lifetime_seconds`: times for which connections were open. */
   readonly connectionLifetime: Histogram;
 }
 
-/** The metrics of a pool. Those that `monitoring: false` turns off count, and are not shown. */
+/** Returns the metrics of a pool. With `monitoring: false` they have the same methods, and are not shown. */
 export function connectionMetrics(pool: Handle<PostgresPool>): ConnectionMetrics {
-  const series = native.postgresSeries(pool);
+  const [active, errors, failures, acquisition, lifetime] = native.postgresSeries(pool);
   return {
-    activeConnections: seriesMetric('gauge', series[0]!),
-    connectionErrors: seriesMetric('counter', series[1]!),
-    healthCheckFailures: seriesMetric('counter', series[2]!),
-    connectionAcquisitionTime: seriesMetric('histogram', series[3]!),
-    connectionLifetime: seriesMetric('histogram', series[4]!),
+    activeConnections: seriesMetric('gauge', 'activeConnections', active!),
+    connectionErrors: seriesMetric('counter', 'connectionErrors', errors!),
+    healthCheckFailures: seriesMetric('counter', 'healthCheckFailures', failures!),
+    connectionAcquisitionTime: seriesMetric('histogram', 'connectionAcquisitionTime', acquisition!),
+    connectionLifetime: seriesMetric('histogram', 'connectionLifetime', lifetime!),
   };
 }

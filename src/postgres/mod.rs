@@ -23,6 +23,7 @@ use crate::{
     bridge::{
         Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Value, promise, runtime,
     },
+    metrics::MetricSeries,
     pool::PoolEvents,
 };
 
@@ -47,6 +48,14 @@ pub fn postgres_open(
 #[napi(catch_unwind)]
 pub fn postgres_name(pool: Handle<PostgresPool>) -> String {
     pool.name().to_owned()
+}
+
+/// The metrics of its connections that a user may write to: active connections, errors, failed health checks, acquisitions,
+/// lifetimes.
+#[napi(catch_unwind, ts_return_type = "Handle<MetricSeries>[]")]
+pub fn postgres_series(pool: Handle<PostgresPool>) -> Vec<Handle<MetricSeries>> {
+    let series = pool.series().for_user();
+    series.map(|one| Handle::new(MetricSeries::new(one))).into()
 }
 
 /// A lease, after waiting for a connection.

@@ -17,7 +17,7 @@ use moorline_services::postgres::{
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use self::encode::{encode_error, encode_results};
+use self::encode::{encode_config, encode_error, encode_results};
 pub(crate) use self::fast::register;
 use crate::{
     bridge::{
@@ -47,6 +47,12 @@ pub fn postgres_open(
 #[napi(catch_unwind)]
 pub fn postgres_name(pool: Handle<PostgresPool>) -> String {
     pool.name().to_owned()
+}
+
+/// The options in force, without secrets, as JSON.
+#[napi(catch_unwind)]
+pub fn postgres_options(pool: Handle<PostgresPool>) -> String {
+    encode_config(pool.config()).to_string()
 }
 
 /// A lease, after waiting for a connection.
@@ -147,5 +153,6 @@ pub fn postgres_drain(
     timeout_ms: RawArgument,
 ) -> Result<PromiseValue> {
     let timeout = Options::call_timeout(&timeout_ms.0).or_throw(&env)?;
-    promise(&env, async move { Ok(pool.drain(timeout).await) })
+    let drained = pool.drain(timeout);
+    promise(&env, async move { Ok(drained.await) })
 }

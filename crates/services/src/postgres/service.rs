@@ -58,7 +58,7 @@ impl OwnedValue {
 /// A pool of connections to a server.
 pub struct PostgresPool {
     pool: Arc<Pool<Connector>>,
-    query_timeout: Limit<Duration>,
+    config: Config,
     name: String,
 }
 
@@ -81,10 +81,12 @@ impl PostgresPool {
         let pool = Arc::new(pool);
         let _ = cell.set(Arc::downgrade(&pool));
         let name = config.name();
-        pool.register_metrics(&name, SERVICE);
+        if config.manager.is_monitoring {
+            pool.register_metrics(&name, SERVICE);
+        }
         Self {
             pool,
-            query_timeout: config.query_timeout,
+            config: config.clone(),
             name,
         }
     }
@@ -92,6 +94,11 @@ impl PostgresPool {
     /// Where it is connected to, as it may be shown.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The options in force.
+    pub const fn config(&self) -> &Config {
+        &self.config
     }
 
     /// A free connection at once, if there is one.
@@ -115,7 +122,7 @@ impl PostgresPool {
 
     /// Releases a lease; one that is not `usable` has its connection closed. False when it is not held.
     pub fn release(&self, lease: Lease, usable: bool) -> bool {
-        if usable {
+        if usable && self.config.manager.is_pooling {
             self.pool.release(lease)
         } else {
             self.pool.discard(lease)
@@ -136,7 +143,8 @@ impl PostgresPool {
         types: ValueTypes,
         limits: CallLimits,
     ) -> impl Future<Output = Outcome<Vec<ResultText>>> + Send + use<> {
-        let query_timeout = self.query_timeout;
+        let query_timeout = self.config.query_timeout;
+        let is_pooling = self.config.manager.is_pooling;
         let start = match lease {
             Some(lease) => Start::Sent(
                 self.connection(lease)
@@ -152,7 +160,7 @@ impl PostgresPool {
             },
         };
         async move {
-            let (running, _borrowed) = match start {
+            let (running, borrowed) = match start {
                 Start::Sent(running, borrowed) => (running, borrowed),
                 Start::Waiting(acquired) => {
                     let borrowed = acquired.await.map_err(during_query)?;
@@ -161,8 +169,12 @@ impl PostgresPool {
                 }
             };
             let limit = limits.timeout.unwrap_or(query_timeout);
+            // Given back also by a call that is dropped.
+            let borrowed = borrowed.map(|borrowed| Borrowed::new(borrowed, is_pooling));
             let outcome = running.map_err(during_query)?.end(limit, &limits.cancel);
-            outcome.await.map_err(during_query)
+            let outcome = outcome.await.map_err(during_query);
+            drop(borrowed);
+            outcome
         }
     }
 
@@ -184,9 +196,12 @@ impl PostgresPool {
         self.pool.stats()
     }
 
-    /// Ends the pool; true when no borrower had to be cut off.
-    pub async fn drain(&self, timeout: Option<Limit<Duration>>) -> bool {
-        self.pool.drain(timeout.unwrap_or(DRAIN_TIMEOUT)).await
+    /// Ends the pool, of which nothing is lent from the call on; true when no borrower had to be cut off.
+    pub fn drain(
+        &self,
+        timeout: Option<Limit<Duration>>,
+    ) -> impl Future<Output = bool> + Send + use<> {
+        self.pool.drain(timeout.unwrap_or(DRAIN_TIMEOUT))
     }
 }
 
@@ -196,6 +211,32 @@ enum Start<F> {
     Sent(Outcome<Running>, Option<PooledConnection<Connector>>),
     /// It waits for a connection.
     Waiting(F),
+}
+
+/// A connection that is borrowed for one call, after which it is used again or not.
+struct Borrowed {
+    connection: Option<PooledConnection<Connector>>,
+    is_reused: bool,
+}
+
+impl Borrowed {
+    const fn new(connection: PooledConnection<Connector>, is_reused: bool) -> Self {
+        Self {
+            connection: Some(connection),
+            is_reused,
+        }
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        if self.is_reused {
+            return;
+        }
+        if let Some(connection) = self.connection.take() {
+            connection.discard();
+        }
+    }
 }
 
 fn during_query(failure: Failure) -> Failure {

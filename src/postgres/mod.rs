@@ -17,7 +17,7 @@ use moorline_services::postgres::{
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use self::encode::{encode_error, encode_results};
+use self::encode::{encode_config, encode_error, encode_results};
 pub(crate) use self::fast::register;
 use crate::{
     bridge::{
@@ -56,6 +56,12 @@ pub fn postgres_name(pool: Handle<PostgresPool>) -> String {
 pub fn postgres_series(pool: Handle<PostgresPool>) -> Vec<Handle<MetricSeries>> {
     let series = pool.series().for_user();
     series.map(|one| Handle::new(MetricSeries::new(one))).into()
+}
+
+/// The options in force, without secrets, as JSON.
+#[napi(catch_unwind)]
+pub fn postgres_options(pool: Handle<PostgresPool>) -> String {
+    encode_config(pool.config()).to_string()
 }
 
 /// A lease, after waiting for a connection.
@@ -156,5 +162,6 @@ pub fn postgres_drain(
     timeout_ms: RawArgument,
 ) -> Result<PromiseValue> {
     let timeout = Options::call_timeout(&timeout_ms.0).or_throw(&env)?;
-    promise(&env, async move { Ok(pool.drain(timeout).await) })
+    let drained = pool.drain(timeout);
+    promise(&env, async move { Ok(drained.await) })
 }

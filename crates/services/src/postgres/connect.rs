@@ -348,6 +348,7 @@ impl Connect for Connector {
     }
 
     async fn close(&self, connection: Arc<Connection>) {
+        connection.stop().await;
         connection.close();
         connection.ended().await;
     }

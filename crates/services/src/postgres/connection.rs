@@ -19,7 +19,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     runtime::Handle,
     sync::oneshot,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use tokio_util::sync::CancellationToken;
@@ -37,6 +37,11 @@ use super::{
 
 /// The time in which a server that was asked to cancel a request has to say that it was heard, and to answer it.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The time in which what runs on a connection that is closed has to end.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+/// The time that a cancelled statement has to end, before the next one is cancelled.
+const CANCEL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The number of the next connection.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -195,6 +200,21 @@ impl Connection {
     /// Ends it once everything is answered.
     pub fn close(&self) {
         self.link.close();
+    }
+
+    /// Has the server cancel what still runs, and then cuts it.
+    pub(super) async fn stop(&self) {
+        if self.is_idle() || self.is_over() {
+            return;
+        }
+        // Each cancellation hits one of the statements that were sent.
+        let cancelling = async {
+            while !self.is_idle() && self.canceller.cancel().await.is_ok() {
+                sleep(CANCEL_INTERVAL).await;
+            }
+        };
+        let _ = timeout(STOP_TIMEOUT, cancelling).await;
+        self.cut();
     }
 
     /// Ends it at once.

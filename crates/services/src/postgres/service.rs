@@ -62,7 +62,7 @@ impl OwnedValue {
 /// A pool of connections to a server.
 pub struct PostgresPool {
     pool: Arc<Pool<Connector>>,
-    query_timeout: Limit<Duration>,
+    config: Config,
     name: String,
     series: Arc<ConnectionSeries>,
 }
@@ -89,12 +89,12 @@ impl PostgresPool {
         let pool = Pool::with_listener(connector, config.pool, runtime, Some(listener));
         let pool = Arc::new(pool);
         let _ = cell.set(Arc::downgrade(&pool));
-        if config.monitoring {
+        if config.manager.is_monitoring {
             pool.register_usage(&name, SERVICE, usage);
         }
         Self {
             pool,
-            query_timeout: config.query_timeout,
+            config: config.clone(),
             name,
             series,
         }
@@ -108,6 +108,11 @@ impl PostgresPool {
     /// Where it is connected to, as it may be shown.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The options in force.
+    pub const fn config(&self) -> &Config {
+        &self.config
     }
 
     /// A free connection at once, if there is one.
@@ -131,7 +136,7 @@ impl PostgresPool {
 
     /// Releases a lease; one that is not `usable` has its connection closed. False when it is not held.
     pub fn release(&self, lease: Lease, usable: bool) -> bool {
-        if usable {
+        if usable && self.config.manager.is_pooling {
             self.pool.release(lease)
         } else {
             self.pool.discard(lease)
@@ -152,7 +157,8 @@ impl PostgresPool {
         types: ValueTypes,
         limits: CallLimits,
     ) -> impl Future<Output = Outcome<Vec<ResultText>>> + Send + use<> {
-        let (query_timeout, series) = (self.query_timeout, Arc::clone(&self.series));
+        let (query_timeout, series) = (self.config.query_timeout, Arc::clone(&self.series));
+        let is_pooling = self.config.manager.is_pooling;
         let start = match lease {
             Some(lease) => Start::Sent(
                 self.connection(lease)
@@ -168,7 +174,7 @@ impl PostgresPool {
             },
         };
         async move {
-            let (running, _borrowed) = match start {
+            let (running, borrowed) = match start {
                 Start::Sent(running, borrowed) => (running, borrowed),
                 Start::Waiting(acquired) => {
                     let borrowed = acquired.await.map_err(during_query)?;
@@ -179,8 +185,11 @@ impl PostgresPool {
             let running = running.map_err(during_query)?;
             let (connection, began) = (Arc::clone(&running.connection), running.began);
             let limit = limits.timeout.unwrap_or(query_timeout);
+            // Given back also by a call that is dropped.
+            let borrowed = borrowed.map(|borrowed| Borrowed::new(borrowed, is_pooling));
             let outcome = running.end(limit, &limits.cancel).await;
             series.on_statement(connection.server(), began, &outcome);
+            drop(borrowed);
             outcome.map_err(during_query)
         }
     }
@@ -203,9 +212,12 @@ impl PostgresPool {
         self.pool.stats()
     }
 
-    /// Ends the pool; true when no borrower had to be cut off.
-    pub async fn drain(&self, timeout: Option<Limit<Duration>>) -> bool {
-        self.pool.drain(timeout.unwrap_or(DRAIN_TIMEOUT)).await
+    /// Ends the pool, of which nothing is lent from the call on; true when no borrower had to be cut off.
+    pub fn drain(
+        &self,
+        timeout: Option<Limit<Duration>>,
+    ) -> impl Future<Output = bool> + Send + use<> {
+        self.pool.drain(timeout.unwrap_or(DRAIN_TIMEOUT))
     }
 }
 
@@ -215,6 +227,32 @@ enum Start<F> {
     Sent(Outcome<Running>, Option<PooledConnection<Connector>>),
     /// It waits for a connection.
     Waiting(F),
+}
+
+/// A connection that is borrowed for one call, after which it is used again or not.
+struct Borrowed {
+    connection: Option<PooledConnection<Connector>>,
+    is_reused: bool,
+}
+
+impl Borrowed {
+    const fn new(connection: PooledConnection<Connector>, is_reused: bool) -> Self {
+        Self {
+            connection: Some(connection),
+            is_reused,
+        }
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        if self.is_reused {
+            return;
+        }
+        if let Some(connection) = self.connection.take() {
+            connection.discard();
+        }
+    }
 }
 
 fn during_query(failure: Failure) -> Failure {

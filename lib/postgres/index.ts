@@ -1,0 +1,17 @@
+export { PostgresConnectionManager } from './manager';
+export type { PostgresStats } from './manager';
+export type { PostgresEvents } from './manager-events';
+export { PostgresError } from './error';
+export type { PostgresClient, TransactionStatus } from './client';
+export type { PostgresHealthCheck } from './health';
+export type { PostgresPoolConfig, ResolvedPostgresPoolConfig } from './options';
+export type { ConnectSettings, PostgresPool } from './pool';
+export type { QueryConfig } from './query';
+export type { FieldDef, QueryResult, RowMode } from './result';
+export type { IsolationLevel, TransactionOptions } from './transaction';
+export { PostgresInterval } from './types/interval';
+export { TypeRegistry } from './types/registry';
+export type { TypeFormat, TypeParser, TypeParsers } from './types/registry';
+export { plainTypes, types as pgTypes } from './types/sets';
+export type { TypesOption } from './types/sets';
+export type { PreparedValue, ToPostgres } from './values';

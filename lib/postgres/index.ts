@@ -3,6 +3,8 @@ export type { PostgresStats } from './manager';
 export type { PostgresEvents } from './manager-events';
 export { PostgresError } from './error';
 export type { PostgresClient, TransactionStatus } from './client';
+export type { PostgresLogEvent, PostgresLogData, PostgresLogRecord } from './connection-record';
+export type { PostgresMetrics } from './metrics';
 export type { PostgresHealthCheck } from './health';
 export type { PostgresPoolConfig, ResolvedPostgresPoolConfig } from './options';
 export type { ConnectSettings, PostgresPool } from './pool';

@@ -182,11 +182,11 @@ impl PostgresPool {
                     (running, Some(borrowed))
                 }
             };
+            // Given back also by a call that is dropped.
+            let borrowed = borrowed.map(|borrowed| Borrowed::new(borrowed, is_pooling));
             let running = running.map_err(during_query)?;
             let (connection, began) = (Arc::clone(&running.connection), running.began);
             let limit = limits.timeout.unwrap_or(query_timeout);
-            // Given back also by a call that is dropped.
-            let borrowed = borrowed.map(|borrowed| Borrowed::new(borrowed, is_pooling));
             let outcome = running.end(limit, &limits.cancel).await;
             series.on_statement(connection.server(), began, &outcome);
             drop(borrowed);

@@ -68,11 +68,8 @@ export class PostgresClient extends EventEmitter {
    * Runs `work` in a transaction, which is committed when it returns and rolled back when it throws; in a transaction that this began, in
    * a savepoint of it.
    */
-  withTransaction<T>(
-    work: (client: this) => T | PromiseLike<T>,
-    options?: TransactionOptions,
-  ): Promise<T> {
-    return runTransaction(this, work as (client: PostgresClient) => T | PromiseLike<T>, options);
+  withTransaction<T>(work: (client: this) => T | PromiseLike<T>, options?: TransactionOptions): Promise<T> {
+    return runTransaction(this, work, options);
   }
 
   /** Gives the connection back; with an argument it is closed. Called again, it does nothing. */

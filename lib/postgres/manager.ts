@@ -3,14 +3,14 @@ import { inspect, type InspectOptions } from 'node:util';
 
 import { invalidState, invalidType } from '../runtime/argument-error';
 import { emitGuarded, type EventSource, eventSource, publishEvent } from '../runtime/emitter';
-import { messageOf } from '../runtime/error-message';
-import { log, type LogLevel } from '../runtime/logger';
 import { SingleFlight } from '../runtime/single-flight';
 import { repeat, sleep, withTimeout } from '../runtime/timers';
 import { SSHTunnel } from '../ssh/tunnel';
 import type { PostgresClient } from './client';
 import { FallbackSwitch } from './fallback';
+import { ConnectionRecorder } from './connection-record';
 import { checkHealth, type HealthTarget, type PostgresHealthCheck } from './health';
+import { type ConnectionMetrics, connectionMetrics } from './metrics';
 import { type PostgresEvents, publishPoolEvents } from './manager-events';
 import type { PostgresPoolConfig, ResolvedPostgresPoolConfig } from './options';
 import { type ConnectSettings, ConnectionPool, type PostgresPool } from './pool';
@@ -22,6 +22,12 @@ import type { TransactionOptions } from './transaction';
 const SHUTDOWN_TIMEOUT_MS = 5000;
 /** The interval at which a shutdown looks whether the last borrower is done. */
 const WAIT_INTERVAL_MS = 10;
+
+/** Options of a {@link PostgresConnectionManager}. */
+export interface PostgresManagerConfig extends PostgresPoolConfig {
+  /** What is used while the tunnel or all hosts are down: another manager, or the options of one. Default: none. */
+  fallback?: PostgresConnectionManager | PostgresManagerConfig | undefined;
+}
 
 /** The numbers of connections of a {@link PostgresConnectionManager}. */
 export interface PostgresStats {
@@ -57,12 +63,15 @@ export interface PostgresStats {
  * ```
  */
 export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
+  /** The metrics of its connections. */
+  readonly metrics: ConnectionMetrics;
   /** The pool. */
   protected readonly pool: PostgresPool;
   readonly #pool: ConnectionPool;
   readonly #options: ResolvedPostgresPoolConfig;
   readonly #target: HealthTarget;
   readonly #source: EventSource;
+  readonly #recorder: ConnectionRecorder | undefined;
   readonly #checks = new SingleFlight<PostgresHealthCheck>();
   readonly #fallback: FallbackSwitch<PostgresConnectionManager> | undefined;
   /** The fallback that was made by this, and ends with it. */
@@ -77,16 +86,18 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
    * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range; `SSHTunnel not initialized. …`
    * where no `tunnel` is given and there is no shared one.
    */
-  constructor(config: PostgresPoolConfig | string = {}) {
+  constructor(config: PostgresManagerConfig | string = {}) {
     super();
     const given = typeof config === 'string' ? { connectionString: config } : config;
-    const { fallback, ...options } = given;
+    const { fallback, ...options } = given as PostgresManagerConfig;
     const tunnel = options.tunnel === undefined ? SSHTunnel.getInstance() : options.tunnel;
     this.#pool = new ConnectionPool({ ...options, tunnel }, true);
     this.pool = this.#pool;
     this.#options = this.#pool.options();
     this.#target = { pool: this.#pool, tunnel: tunnel === false ? undefined : tunnel };
     this.#source = eventSource('postgres', this.#pool.name);
+    this.metrics = connectionMetrics(this.#pool.handle);
+    if (this.#options.monitoring) this.#recorder = new ConnectionRecorder(this.#pool, undefined);
     publishPoolEvents(this, this.#pool, this.#source);
     if (fallback !== undefined) {
       const isManager = fallback instanceof PostgresConnectionManager;
@@ -126,10 +137,7 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
   }
 
   /** Borrows a connection, calls `work` with it, releases it in any case, and returns the result of `work`. */
-  async withClient<T>(
-    work: (client: PostgresClient) => T | PromiseLike<T>,
-    settings?: ConnectSettings,
-  ): Promise<T> {
+  async withClient<T>(work: (client: PostgresClient) => T | PromiseLike<T>, settings?: ConnectSettings): Promise<T> {
     if (typeof work !== 'function') throw invalidType('work', 'a function', work);
     const client = await this.connect(settings);
     try {
@@ -197,7 +205,7 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
       () => timeout,
     ).catch((error: unknown) => {
       if (error !== timeout) throw error;
-      this.#log('warn', 'connection_error', error);
+      this.#recorder?.onConnectionError(error);
       return this.forceCleanup();
     });
     await Promise.all([ended, this.#ownFallback?.shutdown(timeoutMs)]);
@@ -243,7 +251,7 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
     try {
       return await this.#pool.connect(settings);
     } catch (error) {
-      this.#log('warn', 'connection_error', error);
+      this.#recorder?.onConnectionError(error);
       throw error;
     }
   }
@@ -254,11 +262,10 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
     return new FallbackSwitch(fallback, {
       probe: () => checkHealth(this.#target),
       onActivated: (error) => {
-        this.#log('warn', 'connection_error', error);
+        this.#recorder?.onConnectionError(error);
         emitGuarded(emitter, 'fallback_activated', { ...facts(), error });
       },
       onRestored: (downMs) => {
-        this.#log('info', 'health_check');
         emitGuarded(emitter, 'fallback_restored', { ...facts(), downMs });
       },
     });
@@ -266,7 +273,8 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
 
   #onHealth(health: PostgresHealthCheck): void {
     this.#fallback?.onHealth(health);
-    this.#log(health.healthy ? 'debug' : 'warn', 'health_check', health.error);
+    this.#recorder?.onHealthCheck(health);
+    if (!health.healthy) this.metrics.healthCheckFailures.inc();
     publishEvent(this as EventEmitter, this.#source, 'health', () => health);
     emitGuarded(this as EventEmitter, 'healthCheck', health);
   }
@@ -277,16 +285,8 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
     const { healthy, error } = await checkHealth(this.#target);
     // A shutdown meanwhile is no failure.
     if (healthy || this.#pool.ended) return;
-    this.#log('error', 'connection_error', error);
+    this.#recorder?.onConnectionError(error);
     emitGuarded(this as EventEmitter, 'healthCheckFailed', error);
-  }
-
-  #log(level: LogLevel, event: 'health_check' | 'connection_error', error?: unknown): void {
-    if (!this.#options.monitoring) return;
-    log(level, event, this.#source.name, () => ({
-      poolSize: this.#pool.totalCount,
-      ...(error !== undefined && { error: messageOf(error) }),
-    }));
   }
 
   /** Checks for as long as somebody holds the manager. */

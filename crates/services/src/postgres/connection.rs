@@ -25,6 +25,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    address::Server,
     auth::Session,
     driver::{Link, Listener, Request, RequestId, Response, TransactionStatus, Withdrawal},
     error::{ServerMessage, lost},
@@ -141,6 +142,11 @@ impl Connection {
     /// The number of the server process.
     pub const fn process_id(&self) -> i32 {
         self.process_id
+    }
+
+    /// The server.
+    pub(super) const fn server(&self) -> &Server {
+        &self.canceller.way.server
     }
 
     /// The state of the transaction after the last answer.

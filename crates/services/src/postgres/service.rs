@@ -1,6 +1,9 @@
 //! The pool's operations: statements on a borrowed connection, each under one deadline.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
@@ -17,6 +20,7 @@ use super::{
     connect::{Connector, PoolCell},
     connection::{Connection, Ticket},
     error::SERVICE,
+    metrics::{ConnectionSeries, MeasuringListener},
     password::PasswordSource,
     result::{ResultText, ValueTypes},
     statement::{Statement, Value},
@@ -60,6 +64,7 @@ pub struct PostgresPool {
     pool: Arc<Pool<Connector>>,
     config: Config,
     name: String,
+    series: Arc<ConnectionSeries>,
 }
 
 impl PostgresPool {
@@ -75,20 +80,29 @@ impl PostgresPool {
         listener: Arc<dyn PoolListener>,
         passwords: Option<&Arc<dyn PasswordSource>>,
     ) -> Self {
+        let name = config.name();
+        let (series, usage) = ConnectionSeries::new(&name, config);
+        let series = Arc::new(series);
         let cell = PoolCell::default();
-        let connector = Connector::new(config, passwords, runtime.clone(), Arc::clone(&cell));
+        let connector = Connector::new(config, passwords, runtime.clone(), &cell, &series);
+        let listener = Arc::new(MeasuringListener::new(Arc::clone(&series), listener));
         let pool = Pool::with_listener(connector, config.pool, runtime, Some(listener));
         let pool = Arc::new(pool);
         let _ = cell.set(Arc::downgrade(&pool));
-        let name = config.name();
-        if config.manager.is_monitoring {
-            pool.register_metrics(&name, SERVICE);
+        if config.monitoring {
+            pool.register_usage(&name, SERVICE, usage);
         }
         Self {
             pool,
             config: config.clone(),
             name,
+            series,
         }
+    }
+
+    /// The metrics of its connections.
+    pub fn series(&self) -> &ConnectionSeries {
+        &self.series
     }
 
     /// Where it is connected to, as it may be shown.
@@ -143,7 +157,7 @@ impl PostgresPool {
         types: ValueTypes,
         limits: CallLimits,
     ) -> impl Future<Output = Outcome<Vec<ResultText>>> + Send + use<> {
-        let query_timeout = self.config.query_timeout;
+        let (query_timeout, series) = (self.config.query_timeout, Arc::clone(&self.series));
         let is_pooling = self.config.manager.is_pooling;
         let start = match lease {
             Some(lease) => Start::Sent(
@@ -168,13 +182,15 @@ impl PostgresPool {
                     (running, Some(borrowed))
                 }
             };
-            let limit = limits.timeout.unwrap_or(query_timeout);
             // Given back also by a call that is dropped.
             let borrowed = borrowed.map(|borrowed| Borrowed::new(borrowed, is_pooling));
-            let outcome = running.map_err(during_query)?.end(limit, &limits.cancel);
-            let outcome = outcome.await.map_err(during_query);
+            let running = running.map_err(during_query)?;
+            let (connection, began) = (Arc::clone(&running.connection), running.began);
+            let limit = limits.timeout.unwrap_or(query_timeout);
+            let outcome = running.end(limit, &limits.cancel).await;
+            series.on_statement(connection.server(), began, &outcome);
             drop(borrowed);
-            outcome
+            outcome.map_err(during_query)
         }
     }
 
@@ -246,6 +262,7 @@ fn during_query(failure: Failure) -> Failure {
 /// A statement that was handed over.
 struct Running {
     connection: Arc<Connection>,
+    began: Instant,
     ticket: Ticket,
     receiver: oneshot::Receiver<Outcome<Vec<ResultText>>>,
 }
@@ -264,12 +281,14 @@ impl Running {
             text: &statement.text,
             values: values.as_deref(),
         };
+        let began = Instant::now();
         let (sender, receiver) = oneshot::channel();
         let ticket = connection.run(&borrowed, types, |(outcome, _)| {
             let _ = sender.send(outcome);
         })?;
         Ok(Self {
             connection,
+            began,
             ticket,
             receiver,
         })

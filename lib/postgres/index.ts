@@ -1,7 +1,7 @@
 export { PostgresConnectionManager } from './manager';
 export type { PostgresManagerConfig, PostgresStats } from './manager';
 export type { ConnectionEventName, ConnectionLogRecord } from './connection-record';
-export type { ConnectionMetrics } from './metrics';
+export type { ConnectionMetrics as PostgresMetrics } from './metrics';
 export type { PostgresEvents } from './manager-events';
 export { PostgresError } from './error';
 export type { PostgresClient, TransactionStatus } from './client';

@@ -97,7 +97,7 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
     this.#target = { pool: this.#pool, tunnel: tunnel === false ? undefined : tunnel };
     this.#source = eventSource('postgres', this.#pool.name);
     this.metrics = connectionMetrics(this.#pool.handle);
-    if (this.#options.monitoring) this.#recorder = new ConnectionRecorder(this.#pool, undefined);
+    if (this.#options.monitoring) this.#recorder = new ConnectionRecorder(this.#pool);
     publishPoolEvents(this, this.#pool, this.#source);
     if (fallback !== undefined) {
       const isManager = fallback instanceof PostgresConnectionManager;

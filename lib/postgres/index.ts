@@ -1,10 +1,10 @@
 export { PostgresConnectionManager } from './manager';
 export type { PostgresManagerConfig, PostgresStats } from './manager';
-export type { ConnectionEventName, ConnectionLogRecord } from './connection-record';
-export type { ConnectionMetrics as PostgresMetrics } from './metrics';
 export type { PostgresEvents } from './manager-events';
 export { PostgresError } from './error';
 export type { PostgresClient, TransactionStatus } from './client';
+export type { PostgresLogEvent, PostgresLogData, PostgresLogRecord } from './connection-record';
+export type { PostgresMetrics } from './metrics';
 export type { PostgresHealthCheck } from './health';
 export type { PostgresPoolConfig, ResolvedPostgresPoolConfig } from './options';
 export type { ConnectSettings, PostgresPool } from './pool';

@@ -50,11 +50,11 @@ pub fn postgres_name(pool: Handle<PostgresPool>) -> String {
     pool.name().to_owned()
 }
 
-/// The metrics of its connections that a user may write to: active connections, errors, failed health checks, acquisitions,
-/// lifetimes.
+/// The metrics of its connections that are written to from outside: active connections, errors, failed health checks,
+/// acquisitions, lifetimes, events that are missing in the log.
 #[napi(catch_unwind, ts_return_type = "Handle<MetricSeries>[]")]
 pub fn postgres_series(pool: Handle<PostgresPool>) -> Vec<Handle<MetricSeries>> {
-    let series = pool.series().for_user();
+    let series = pool.series().writable();
     series.map(|one| Handle::new(MetricSeries::new(one))).into()
 }
 

@@ -57,7 +57,12 @@ describe('PostgresConnectionManager', { skip: skipWithoutPostgres(), timeout: 12
 
   test('should handle connection failures', async () => {
     const refused = open({ port: 1, connectionTimeoutMillis: 500 });
-    await assert.rejects(refused.connect(), { name: 'PostgresError', kind: 'connect', code: 'ECONNREFUSED', delivery: 'none' });
+    await assert.rejects(refused.connect(), {
+      name: 'PostgresError',
+      kind: 'connect',
+      code: 'ECONNREFUSED',
+      delivery: 'none',
+    });
     const full = open({ max: 1, connectionTimeoutMillis: 1000 });
     const client = await full.connect();
     await assert.rejects(full.connect(), { kind: 'pool-timeout', code: 'ETIMEDOUT' });
@@ -85,7 +90,10 @@ describe('PostgresConnectionManager', { skip: skipWithoutPostgres(), timeout: 12
     const n = await manager.withClient(async (client) => (await client.query('SELECT 1 AS n')).rows[0].n as number);
     assert.equal(n, 1);
     const error = new Error('changed my mind');
-    await assert.rejects(manager.withClient(() => Promise.reject(error)), error);
+    await assert.rejects(
+      manager.withClient(() => Promise.reject(error)),
+      error,
+    );
     assert.equal(manager.stats().inUse, 0);
     await assert.rejects(manager.withClient(undefined as never), TypeError);
   });
@@ -107,18 +115,24 @@ describe('PostgresConnectionManager', { skip: skipWithoutPostgres(), timeout: 12
 
   test('unknown options are refused with the nearest name', () => {
     for (const [options, message] of [
-      [{ healthCheckIntervalMS: 1 }, /^options\.healthCheckIntervalMS is not a known option; did you mean 'healthCheckIntervalMs'\?/],
+      [
+        { healthCheckIntervalMS: 1 },
+        /^options\.healthCheckIntervalMS is not a known option; did you mean 'healthCheckIntervalMs'\?/,
+      ],
       [{ fallbak: {} }, /did you mean 'fallback'/],
       [{ pooling: 1 }, /^options\.pooling must be a boolean/],
       [{ type: 'pg' }, /did you mean 'types'/],
       [{ tunnel: true }, /^options\.tunnel must be an SSHTunnel/],
       [{ fallback: { ...server.config, mx: 1, tunnel: false } }, /options\.mx .* 'max'/],
     ] as const) {
-      assert.throws(() => open(options as object), (error: Error) => {
-        assert.ok(error instanceof TypeError);
-        assert.match(error.message, message);
-        return true;
-      });
+      assert.throws(
+        () => open(options as object),
+        (error: Error) => {
+          assert.ok(error instanceof TypeError);
+          assert.match(error.message, message);
+          return true;
+        },
+      );
     }
   });
 

@@ -69,7 +69,7 @@ export class PostgresClient extends EventEmitter {
    * a savepoint of it.
    */
   withTransaction<T>(work: (client: this) => T | PromiseLike<T>, options?: TransactionOptions): Promise<T> {
-    return runTransaction(this, work as (client: PostgresClient) => T | PromiseLike<T>, options);
+    return runTransaction(this, work, options);
   }
 
   /** Gives the connection back; with an argument it is closed. Called again, it does nothing. */

@@ -53,8 +53,8 @@ export class FallbackSwitch<Fallback> {
 
   /** Goes back when a check says that the database is there. */
   onHealth({ healthy, error }: PostgresHealthCheck): void {
-    if (!healthy) return void this.onFailure(error);
-    if (this.#activeSince === undefined) return;
+    if (!healthy) this.onFailure(error);
+    if (!healthy || this.#activeSince === undefined) return;
     const downMs = performance.now() - this.#activeSince;
     this.stop();
     this.#listener.onRestored(downMs);

@@ -17,13 +17,13 @@ export interface PostgresHealthCheck {
   error?: Error;
 }
 
-/** What is checked: the tunnel, and the database behind it. */
+/** @internal What is checked: the tunnel, and the database behind it. */
 export interface HealthTarget {
   readonly tunnel: SSHTunnel | undefined;
   readonly pool: ConnectionPool;
 }
 
-/** Connects the tunnel if it is not connected, and asks the database. Never rejects. */
+/** @internal Connects the tunnel if it is not connected, and asks the database. Never rejects. */
 export async function checkHealth({ tunnel, pool }: HealthTarget): Promise<PostgresHealthCheck> {
   const facts = { ...(tunnel && { tunnel: true }), database: false };
   try {

@@ -1,5 +1,5 @@
 export { PostgresConnectionManager } from './manager';
-export type { PostgresStats } from './manager';
+export type { PostgresManagerConfig, PostgresStats } from './manager';
 export type { PostgresEvents } from './manager-events';
 export { PostgresError } from './error';
 export type { PostgresClient, TransactionStatus } from './client';

@@ -29,7 +29,7 @@ export interface PostgresEvents {
 /** The events of a pool that are those of its manager, too. */
 const FORWARDED = ['create', 'destroy', 'timeout', 'leak', 'drain', 'error'] as const;
 
-/** Emits what happens in a pool as events of its manager. */
+/** @internal Emits what happens in a pool as events of its manager. */
 export function publishPoolEvents(manager: object, pool: ConnectionPool, source: EventSource): void {
   const emitter = manager as EventEmitter;
   for (const name of FORWARDED) pool.on(name, (payload: unknown) => emitForListeners(emitter, name, payload));

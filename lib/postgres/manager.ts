@@ -25,6 +25,12 @@ const SHUTDOWN_TIMEOUT_MS = 5000;
 /** The interval at which a shutdown looks whether the last borrower is done. */
 const WAIT_INTERVAL_MS = 10;
 
+/** Options of a {@link PostgresConnectionManager}. */
+export interface PostgresManagerConfig extends PostgresPoolConfig {
+  /** What is used while the tunnel or all hosts are down: another manager, or the options of one. Default: none. */
+  fallback?: PostgresConnectionManager | PostgresManagerConfig | undefined;
+}
+
 /** The numbers of connections of a {@link PostgresConnectionManager}. */
 export interface PostgresStats {
   /** Connections that are open or being opened. */
@@ -84,10 +90,10 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
    * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range; `SSHTunnel not initialized. …`
    * where no `tunnel` is given and there is no shared one.
    */
-  constructor(config: PostgresPoolConfig | string = {}) {
+  constructor(config: PostgresManagerConfig | string = {}) {
     super();
     const given = typeof config === 'string' ? { connectionString: config } : config;
-    const { fallback, ...options } = given;
+    const { fallback, ...options } = given as PostgresManagerConfig;
     const tunnel = options.tunnel === undefined ? SSHTunnel.getInstance() : options.tunnel;
     this.#pool = new ConnectionPool({ ...options, tunnel }, true);
     this.pool = this.#pool;
@@ -310,6 +316,8 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
   #onHealth(health: PostgresHealthCheck): void {
     this.#fallback?.onHealth(health);
     this.#recorder?.onHealthCheck(health);
+    // A shutdown meanwhile is no failure.
+    if (!health.healthy && !this.#pool.ended) this.metrics.healthCheckFailures.inc();
     publishEvent(this as EventEmitter, this.#source, 'health', () => health);
     emitGuarded(this as EventEmitter, 'healthCheck', health);
   }
@@ -318,9 +326,7 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
   async #check(): Promise<void> {
     if ((await this.healthCheck()).healthy) return;
     const { healthy, error } = await checkHealth(this.#target);
-    // A shutdown meanwhile is no failure.
     if (healthy || this.#pool.ended) return;
-    this.metrics.healthCheckFailures.inc();
     this.#recorder?.onConnectionError(error);
     emitGuarded(this as EventEmitter, 'healthCheckFailed', error);
   }

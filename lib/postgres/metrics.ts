@@ -7,7 +7,7 @@ export interface PostgresMetrics {
   readonly activeConnections: Gauge;
   /** `moorline_postgres_connection_errors_total`: connections that could not be had, or were lost. */
   readonly connectionErrors: Counter;
-  /** `moorline_postgres_health_check_failures_total`: health checks after which recovery failed, too. */
+  /** `moorline_postgres_health_check_failures_total`: health checks that failed. */
   readonly healthCheckFailures: Counter;
   /** `moorline_postgres_connection_acquisition_seconds`: times until borrowers had a connection. */
   readonly connectionAcquisitionTime: Histogram;

@@ -1,9 +1,8 @@
 import type { SSHTunnel } from '../ssh';
-import type { PostgresConnectionManager } from './manager';
 import type { TypesOption } from './types/sets';
 
 /**
- * Options of a {@link PostgresConnectionManager}. Times are in milliseconds; `Infinity` turns a limit off.
+ * Options of a {@link PostgresConnectionManager}, and of its fallback. Times are in milliseconds; `Infinity` turns a limit off.
  *
  * One that is not given is taken from `connectionString`, else from an environment variable, else from the profile.
  */
@@ -54,8 +53,6 @@ export interface PostgresPoolConfig {
   pooling?: boolean | undefined;
   /** `false` turns metrics, the records in the log and the connection log off. Default: true. */
   monitoring?: boolean | undefined;
-  /** What is used while the tunnel or all hosts are down: another manager, or the options of one. Default: none. */
-  fallback?: PostgresConnectionManager | PostgresPoolConfig | undefined;
   /** Whether what happens to connections is written to the table `connection_logs`. Default: false. */
   connectionLog?: boolean | undefined;
   /** The time for which rows of `connection_logs` are kept. Default: 2 592 000 000, which are 30 days. */

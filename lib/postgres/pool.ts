@@ -6,7 +6,6 @@ import { toMoorlineError } from '../runtime/error';
 import { type Handle, native, type PostgresPool as NativePool } from '../runtime/native';
 import { call, type CallOptions, weakListener } from '../runtime/native-call';
 import { LeakTracker } from '../runtime/leak-tracker';
-import { log } from '../runtime/logger';
 import { variables } from '../ssh/environment';
 import { withTunnel } from '../ssh/tunnel';
 import { type ClientOwner, PostgresClient, slotOf } from './client';
@@ -57,7 +56,7 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
   #ending: Promise<boolean> | undefined;
 
   /** `isManaged` has it read a manager's environment variables, too. */
-  constructor(config: Omit<PostgresPoolConfig, 'fallback'>, isManaged = false) {
+  constructor(config: PostgresPoolConfig, isManaged = false) {
     super();
     const { types, tunnel, ...options } = withTunnel(config);
     this.types = types;
@@ -198,7 +197,6 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
   #describeLeak(lease: number, facts: object): void {
     const stack = this.#leakTracker?.stackOf(lease);
     Object.assign(facts, { connectionId: slotOf(lease), stack });
-    log('warn', 'leak', this.name, () => ({ ...facts }));
   }
 }
 

@@ -70,7 +70,7 @@ impl ConnectionSeries {
             health_check_failures: counter(
                 registry,
                 "moorline_postgres_health_check_failures_total",
-                "Health checks of PostgreSQL after which recovery failed, too.",
+                "Health checks of PostgreSQL that failed.",
             ),
             acquisition: histogram(
                 "moorline_postgres_connection_acquisition_seconds",

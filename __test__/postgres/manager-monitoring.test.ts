@@ -51,6 +51,7 @@ describe('what PostgresConnectionManager shows', { skip: skipWithoutPostgres(), 
     server.psql(`SELECT ${what} FROM connection_logs ORDER BY created_at, id`, database).split('\n');
 
   before(async () => {
+    setLogger({});
     server = await Postgres.start({ settings: { max_connections: '60' } });
   });
   after(() => server?.stop());
@@ -62,7 +63,7 @@ describe('what PostgresConnectionManager shows', { skip: skipWithoutPostgres(), 
     await Promise.all(managers.map((manager) => manager.shutdown(1000)));
     managers = [];
     records = [];
-    setLogger(undefined);
+    setLogger({});
   });
 
   test('its metrics are the five of the specification, and stand on the page while it lives', async () => {

@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 import { emitGuarded, type EventSource, eventSource, publishEvent } from '../runtime/emitter';
 import { toMoorlineError } from '../runtime/error';
 import { type Handle, native, type PostgresPool } from '../runtime/native';
-import { call, type CallOptions, weakListener } from '../runtime/native-call';
+import { call, weakListener } from '../runtime/native-call';
 import { deployment } from '../runtime/leak-tracker';
 import { withTunnel } from '../ssh/tunnel';
 import { type ClientOwner, PostgresClient } from './client';
@@ -12,6 +12,7 @@ import { toPostgresError } from './error';
 import type { PostgresPoolConfig } from './options';
 import { type QueryConfig, runQuery } from './query';
 import type { QueryResult } from './result';
+import { type ConnectOptions, readSettings, type SessionSettings } from './session-settings';
 import type { TypesOption } from './types/sets';
 
 /** An event of the addon. */
@@ -42,17 +43,28 @@ export class ConnectionPool extends EventEmitter implements ClientOwner {
     this.#source = eventSource('postgres', native.postgresName(this.handle));
   }
 
-  /** Borrows a connection: a free one, a new one while fewer than `max` are open, else the next that is released. */
-  async connect(options: CallOptions = {}): Promise<PostgresClient> {
-    const taken = native.postgresTake(this.handle);
+  /**
+   * Borrows a connection: a free one, a new one while fewer than `max` are open, else the next that is released. Its settings hold
+   * until it is released.
+   */
+  async connect(options: ConnectOptions = {}): Promise<PostgresClient> {
+    const settings = readSettings('settings', options);
+    const { signal, timeoutMs } = options;
+    const taken = settings || signal?.aborted ? undefined : native.postgresTake(this.handle);
     if (taken !== undefined) return this.#lend(taken);
+    const script = this.sharesSessions ? undefined : settings?.session;
     const lease = await call(
-      (cancel) => native.postgresAcquire(this.handle, cancel),
-      options.signal,
+      (cancel) => native.postgresAcquire(this.handle, script, timeoutMs, cancel),
+      signal,
       toPostgresError,
       (late) => native.postgresRelease(this.handle, late, true),
     );
-    return this.#lend(lease);
+    return this.#lend(lease, settings);
+  }
+
+  /** Whether a pooler shares its sessions with others, so that what is set for a session does not stay there. */
+  get sharesSessions(): boolean {
+    return native.postgresSharesSessions(this.handle);
   }
 
   /** Runs a statement on a connection that is borrowed for it. */
@@ -98,16 +110,16 @@ export class ConnectionPool extends EventEmitter implements ClientOwner {
     return `${this.constructor.name} ${inspect({ name: this.name, totalCount, idleCount, waitingCount })}`;
   }
 
-  #lend(lease: number): PostgresClient {
+  #lend(lease: number, settings?: SessionSettings): PostgresClient {
     const slot = Math.floor(lease / 2 ** 32);
     const id = native.postgresConnectionId(this.handle, lease) as number;
     const known = this.#clients.get(slot);
     if (known?.id === id) {
-      known.client.lend(lease);
+      known.client.lend(lease, settings);
       emitGuarded(this, 'acquire', known.client);
       return known.client;
     }
-    const client = new PostgresClient(this, lease);
+    const client = new PostgresClient(this, lease, settings);
     this.#clients.set(slot, { id, client });
     emitGuarded(this, 'connect', client);
     emitGuarded(this, 'acquire', client);

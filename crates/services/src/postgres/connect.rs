@@ -26,6 +26,7 @@ use super::{
     negotiation::Way,
     password::{Password, PasswordRequest, PasswordSource},
     result::ResultText,
+    session_sharing::SessionSharing,
     session_target::{SessionFacts, SessionTarget},
 };
 
@@ -51,6 +52,7 @@ pub struct Connector {
     limit: Duration,
     runtime: Handle,
     pool: PoolCell,
+    sharing: Arc<SessionSharing>,
 }
 
 /// The pool of a connector, once it is there: it hears of connections that end while they are free.
@@ -100,7 +102,13 @@ impl Connector {
             limit: config.pool.connect_timeout,
             runtime,
             pool,
+            sharing: Arc::new(SessionSharing::new(config.shares_sessions)),
         }
+    }
+
+    /// Whether its sessions are shared with others.
+    pub(super) const fn sharing(&self) -> &Arc<SessionSharing> {
+        &self.sharing
     }
 
     /// A connection to the first server that has what is wanted. Each has its share of the time that is left.
@@ -184,6 +192,7 @@ impl Connector {
             session,
             canceller,
             listener,
+            Arc::clone(&self.sharing),
             &self.runtime,
         );
         let mut checked = CutOnDrop(Some(connection));
@@ -242,7 +251,12 @@ async fn check_target(checked: &CutOnDrop, way: &Way, target: SessionTarget) -> 
 }
 
 fn facts(connection: &Connection) -> SessionFacts {
-    SessionFacts::told(|name| connection.parameter(name))
+    let told = SessionFacts::told(|name| connection.parameter(name));
+    SessionFacts {
+        // That may be what its borrower has set, and is undone.
+        is_read_only: told.is_read_only.filter(|_| !connection.is_changed()),
+        ..told
+    }
 }
 
 fn overdue(candidate: &Candidate, share: Duration) -> Failure {
@@ -319,7 +333,15 @@ impl Connect for Connector {
     }
 
     async fn recycle(&self, connection: &mut Arc<Connection>) -> Outcome<()> {
-        connection.clean().await
+        connection.clean().await?;
+        // It goes to whoever waits, and not through the checks of a free one.
+        if self.is_usable(connection) {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Kind::Connect,
+            "The session is none that is wanted any more",
+        ))
     }
 
     async fn validate(&self, connection: &mut Arc<Connection>) -> Outcome<()> {

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
-    limit::Limit,
-    pool::{Lease, Stats},
+    limit::{Limit, TimeLimit},
+    pool::{Lease, Stats, acquire_timed_out},
 };
 pub use moorline_net::pool::CallLimits;
 use moorline_net::pool::{Pool, PoolListener, PooledConnection};
@@ -13,15 +13,18 @@ use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    config::{Config, DRAIN_TIMEOUT},
+    config::{CONNECTION_TIMEOUT, Config, DRAIN_TIMEOUT},
     connect::{Connector, PoolCell},
     connection::{Connection, Ticket},
     error::SERVICE,
     password::PasswordSource,
     result::{ResultText, ValueTypes},
+    session_sharing::SessionSharing,
     statement::{Statement, Value},
 };
 
+/// The time by which the limit of a whole comes after those of its parts.
+const GRACE: Duration = Duration::from_millis(10);
 /// The option that bounds a statement.
 const QUERY_TIMEOUT: &str = "queryTimeoutMs";
 
@@ -58,7 +61,9 @@ impl OwnedValue {
 /// A pool of connections to a server.
 pub struct PostgresPool {
     pool: Arc<Pool<Connector>>,
+    connection_timeout: Limit<Duration>,
     query_timeout: Limit<Duration>,
+    sharing: Arc<SessionSharing>,
     name: String,
 }
 
@@ -77,6 +82,7 @@ impl PostgresPool {
     ) -> Self {
         let cell = PoolCell::default();
         let connector = Connector::new(config, passwords, runtime.clone(), Arc::clone(&cell));
+        let sharing = Arc::clone(connector.sharing());
         let pool = Pool::with_listener(connector, config.pool, runtime, Some(listener));
         let pool = Arc::new(pool);
         let _ = cell.set(Arc::downgrade(&pool));
@@ -84,7 +90,9 @@ impl PostgresPool {
         pool.register_metrics(&name, SERVICE);
         Self {
             pool,
+            connection_timeout: config.pool.acquire_timeout().time,
             query_timeout: config.query_timeout,
+            sharing,
             name,
         }
     }
@@ -99,17 +107,44 @@ impl PostgresPool {
         self.pool.take().map(PooledConnection::into_lease)
     }
 
-    /// A connection, after waiting for a free one.
+    /// Whether a pooler shares its sessions with others: what is set for a session does not stay there.
+    pub fn shares_sessions(&self) -> bool {
+        self.sharing.is_shared()
+    }
+
+    /// A connection, after waiting for a free one, on which `settings` have run. The limit is that of all of it.
     pub fn acquire(
         &self,
-        cancel: &CancellationToken,
+        settings: Option<String>,
+        limits: CallLimits,
     ) -> impl Future<Output = Outcome<Lease>> + Send + use<> {
-        let acquired = self.pool.acquire(cancel);
+        let limit = TimeLimit {
+            time: limits.timeout.unwrap_or(self.connection_timeout),
+            option: limits.timeout.map_or(CONNECTION_TIMEOUT, |_| "timeoutMs"),
+        };
+        let acquired = self.pool.acquire_within(limit, &limits.cancel);
         async move {
-            let acquired = acquired.await;
-            acquired
-                .map(PooledConnection::into_lease)
-                .map_err(|failure| failure.during(SERVICE, "connect"))
+            let prepared = async {
+                let borrowed = acquired.await?;
+                if let Some(settings) = settings {
+                    let connection = borrowed.with(|connection| Arc::clone(connection));
+                    let connection = connection.ok_or_else(closed)?;
+                    tokio::select! {
+                        biased;
+                        () = limits.cancel.cancelled() => return Err(Failure::aborted()),
+                        outcome = connection.run_to_end(&settings) => drop(outcome?),
+                    }
+                }
+                Ok(borrowed.into_lease())
+            };
+            let outcome = match limit.time {
+                // Later than the limits of its parts, which say what took so long.
+                Limit::At(time) => timeout(time + GRACE, prepared)
+                    .await
+                    .unwrap_or_else(|_| Err(acquire_timed_out(limit))),
+                Limit::Off => prepared.await,
+            };
+            outcome.map_err(|failure| failure.during(SERVICE, "connect"))
         }
     }
 
@@ -172,7 +207,6 @@ impl PostgresPool {
         types: ValueTypes,
     ) -> (Outcome<Running>, PooledConnection<Connector>) {
         let connection = borrowed.with(|connection| Arc::clone(connection));
-        let closed = || Failure::new(Kind::Closed, "The pool was closed").with_attempts(0);
         let sent = connection
             .ok_or_else(closed)
             .and_then(|connection| Running::send(connection, statement, types));
@@ -188,6 +222,10 @@ impl PostgresPool {
     pub async fn drain(&self, timeout: Option<Limit<Duration>>) -> bool {
         self.pool.drain(timeout.unwrap_or(DRAIN_TIMEOUT)).await
     }
+}
+
+fn closed() -> Failure {
+    Failure::new(Kind::Closed, "The pool was closed").with_attempts(0)
 }
 
 /// How far a call has come when it returns.

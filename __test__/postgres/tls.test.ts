@@ -287,7 +287,7 @@ describe('TLS with PostgreSQL', { skip: skipWithoutPostgres() }, () => {
     const running = { now: true };
     const load = Array.from({ length: 4 }, async () => {
       while (running.now) {
-        const lease = await native.postgresAcquire(pool);
+        const lease = await native.postgresAcquire(pool, undefined, undefined);
         const result = await native.postgresQuery(pool, lease, [serial, undefined, true], 5_000);
         seen.add((JSON.parse(String(result).split('\n')[1]!) as { values: string[] }).values[0]!);
         // Each connection is a new one.

@@ -2,7 +2,10 @@
 //!
 //! A function that hides what it does is not seen through; settings that it makes are found where it is named `set_config`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 /// Tags of statements that change the session (<https://www.postgresql.org/docs/current/sql-discard.html>).
 const TAGS: [&str; 8] = [
@@ -11,23 +14,39 @@ const TAGS: [&str; 8] = [
 /// Names in statements that do: advisory locks, settings, temporary tables.
 const NAMES: [&[u8]; 3] = [b"advisory_", b"set_config", b"temp"];
 
+/// The words after SET with which it ends with the transaction.
+const LOCAL: [&str; 3] = ["local", "transaction", "constraints"];
+
 /// Whether the session may have been changed.
 #[derive(Debug, Default)]
 pub(super) struct SessionState(AtomicBool);
 
+/// What the tags of a statement say of the session on which it runs.
+pub(super) struct StatementTrace {
+    state: Arc<SessionState>,
+    /// Whether whatever it sets ends with the transaction.
+    sets_locally: bool,
+}
+
+impl StatementTrace {
+    /// Takes note of a tag.
+    pub(super) fn on_tag(&self, tag: &str) {
+        let command = tag.split(' ').next().unwrap_or_default();
+        if TAGS.contains(&command) && !(self.sets_locally && command == "SET") {
+            self.state.0.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 impl SessionState {
     /// Takes note of a statement that is sent.
-    pub(super) fn on_statement(&self, text: &str) {
+    pub(super) fn on_statement(self: &Arc<Self>, text: &str) -> StatementTrace {
         if NAMES.iter().any(|name| contains(text.as_bytes(), name)) {
             self.0.store(true, Ordering::Relaxed);
         }
-    }
-
-    /// Takes note of the tag of one that has run.
-    pub(super) fn on_tag(&self, tag: &str) {
-        let command = tag.split(' ').next().unwrap_or_default();
-        if TAGS.contains(&command) {
-            self.0.store(true, Ordering::Relaxed);
+        StatementTrace {
+            state: Arc::clone(self),
+            sets_locally: sets_locally(text),
         }
     }
 
@@ -40,6 +59,23 @@ impl SessionState {
     pub(super) fn reset(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
+}
+
+/// Whether each SET in `text`, or what looks like one, ends with the transaction.
+fn sets_locally(text: &str) -> bool {
+    let is_in_word = |letter: char| letter == '_' || letter == '$' || letter.is_alphanumeric();
+    let mut words = text
+        .split(|letter| !is_in_word(letter))
+        .filter(|word| !word.is_empty());
+    while let Some(word) = words.next() {
+        if word.eq_ignore_ascii_case("set") {
+            let next = words.next().unwrap_or_default();
+            if !LOCAL.iter().any(|local| local.eq_ignore_ascii_case(next)) {
+                return false;
+            }
+        }
+    }
+    true
 }
 
 /// Whether `name`, in lower case, stands in `text` in any case.
@@ -58,9 +94,8 @@ mod tests {
     use super::*;
 
     fn after(text: &str, tag: &str) -> bool {
-        let state = SessionState::default();
-        state.on_statement(text);
-        state.on_tag(tag);
+        let state = Arc::new(SessionState::default());
+        state.on_statement(text).on_tag(tag);
         let changed = state.is_changed();
         state.reset();
         assert!(!state.is_changed());
@@ -72,6 +107,12 @@ mod tests {
         for (text, tag) in [
             ("SET search_path = a", "SET"),
             ("set role x", "SET"),
+            ("SET LOCAL x.y = 1; SET x.y = 2", "SET"),
+            ("SET x.local = 1", "SET"),
+            (
+                "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+                "SET",
+            ),
             ("RESET ALL", "RESET"),
             ("LISTEN news", "LISTEN"),
             ("PREPARE p AS SELECT 1", "PREPARE"),
@@ -94,6 +135,9 @@ mod tests {
             ("SELECT 1", "SELECT 1"),
             ("INSERT INTO settings VALUES (1)", "INSERT 0 1"),
             ("BEGIN", "BEGIN"),
+            ("BEGIN; SET LOCAL ROLE a; set local x.y = 1", "SET"),
+            ("SET TRANSACTION READ ONLY", "SET"),
+            ("SET CONSTRAINTS ALL DEFERRED", "SET CONSTRAINTS"),
             ("CREATE TABLE t ()", "CREATE TABLE"),
             ("", ""),
         ] {

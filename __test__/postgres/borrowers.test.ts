@@ -86,7 +86,7 @@ const END: readonly ((client: Client) => Promise<unknown> | void)[] = [
   // Left while it runs.
   (client) => void client.query('SELECT pg_sleep(0.02)').catch(() => undefined),
   (client) => void client.query("SET moorline.left = 'late'").catch(() => undefined),
-  (client) => client.query('COMMIT; BEGIN'),
+  (client) => client.query('ROLLBACK; BEGIN'),
   (client) => client.query('ROLLBACK'),
 ];
 

@@ -82,7 +82,9 @@ describe('settings of a borrowed connection', { skip: skipWithoutPostgres(), tim
   });
 
   test('one that the server refuses rejects, and the connection is of use to others', async () => {
-    const refused: unknown = await pool.connect({ role: 'nobody', searchPath: 'gone' }).catch((error: unknown) => error);
+    const refused: unknown = await pool
+      .connect({ role: 'nobody', searchPath: 'gone' })
+      .catch((error: unknown) => error);
     assert.ok(refused instanceof PostgresError);
     assert.deepEqual([refused.code, refused.operation], ['22023', 'connect']);
     assert.match(refused.message, /role "nobody" does not exist/);

@@ -104,7 +104,8 @@ function quoteName(path: string, given: unknown): string {
   if (typeof given !== 'string') throw invalidType(path, 'a string', given);
   if (given === '') throw invalidValue(`${path} must not be empty`);
   if (given.includes('\0')) throw invalidValue(`${path} must not contain a NUL`);
-  if (Buffer.byteLength(given) > MAX_NAME_BYTES) throw invalidValue(`${path} must have at most ${MAX_NAME_BYTES} bytes`);
+  if (Buffer.byteLength(given) > MAX_NAME_BYTES)
+    throw invalidValue(`${path} must have at most ${MAX_NAME_BYTES} bytes`);
   return `"${given.replaceAll('"', '""')}"`;
 }
 
@@ -138,6 +139,10 @@ export class TransactionSettings {
       const results = await run(`${begin}; ${this.#settings.forTransaction(begin)}`);
       // That of the beginning alone.
       return (results as unknown as Result[])[0]!;
+    } catch (error) {
+      // A transaction without its settings is none.
+      if (begin) await run('ROLLBACK').catch(() => undefined);
+      throw error;
     } finally {
       this.#running -= 1;
       // It may have ended in a text of several statements.

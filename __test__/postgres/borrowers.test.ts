@@ -6,7 +6,7 @@ import type * as Clients from '../../lib/postgres/client';
 import type * as Pools from '../../lib/postgres/pool';
 import { pick, seededRandom } from '../hostile/random';
 import { load } from '../support/native';
-import { PgBouncer, skipWithoutPgBouncer } from '../support/pgbouncer';
+import { PgBouncer, skipWithoutPgBouncer } from './pgbouncer';
 import { Postgres } from '../support/postgres';
 
 const { ConnectionPool } = load<typeof Pools>('postgres/pool');

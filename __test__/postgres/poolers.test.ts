@@ -7,7 +7,7 @@ import type * as Errors from '../../lib/postgres/error';
 import type * as Pools from '../../lib/postgres/pool';
 import type * as Transactions from '../../lib/postgres/transaction';
 import { load } from '../support/native';
-import { PgBouncer, skipWithoutPgBouncer } from '../support/pgbouncer';
+import { PgBouncer, skipWithoutPgBouncer } from './pgbouncer';
 import { listen } from '../support/ports';
 import { Postgres } from '../support/postgres';
 
@@ -209,7 +209,7 @@ describe('PgBouncer in transaction mode', { skip: skipWithoutPgBouncer(), timeou
     assert.deepEqual((inside as PromiseFulfilledResult<unknown>).value, SET);
     assert.equal(outside.status, 'rejected');
     // One that ends where nobody looks.
-    await client.query('begin');
+    await client.query({ text: 'begin', values: [], timeoutMs: 5_000 });
     await client.query('SAVEPOINT one');
     await client.query('ROLLBACK TO one');
     await client.query('SELECT 1; COMMIT');

@@ -161,8 +161,8 @@ describe('settings of a borrowed connection', { skip: skipWithoutPostgres(), tim
       next.release();
       return server.psql(`SELECT query FROM pg_stat_activity WHERE pid = ${next.processID}`);
     };
-    const local = "BEGIN; SET LOCAL ROLE reader; SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = '5s'";
-    assert.equal(await lastAfter(local, 'COMMIT'), 'COMMIT');
+    const local = ['SET LOCAL ROLE reader', 'SET TRANSACTION READ ONLY', "SET LOCAL statement_timeout = '5s'"];
+    assert.equal(await lastAfter('BEGIN', ...local, 'COMMIT'), 'COMMIT');
     assert.equal(await lastAfter('BEGIN', "SET statement_timeout = '5s'", 'COMMIT'), 'DISCARD ALL');
   });
 });

@@ -59,7 +59,7 @@ pub fn postgres_acquire(
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let limits = read_limits(&timeout_ms, cancel.as_ref()).or_throw(&env)?;
-    let lease = Box::pin(pool.acquire(settings, limits));
+    let lease = pool.acquire(settings, limits);
     promise(&env, async move {
         Ok(Value::Number(lease.await?.number() as f64))
     })

@@ -122,7 +122,7 @@ impl PostgresPool {
             time: limits.timeout.unwrap_or(self.connection_timeout),
             option: limits.timeout.map_or(CONNECTION_TIMEOUT, |_| "timeoutMs"),
         };
-        let acquired = self.pool.acquire_within(limit, &limits.cancel);
+        let acquired = Box::pin(self.pool.acquire_within(limit, &limits.cancel));
         async move {
             let prepared = async {
                 let borrowed = acquired.await?;

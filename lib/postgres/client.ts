@@ -6,6 +6,7 @@ import { releasedError } from './error';
 import { type QueryConfig, runQuery } from './query';
 import type { QueryResult } from './result';
 import { type SessionSettings, TransactionSettings } from './session-settings';
+import { runTransaction, type TransactionOptions } from './transaction';
 import type { TypesOption } from './types/sets';
 
 /** The state of a client's transaction: in none, in one, in one that failed and has to be rolled back. */
@@ -16,7 +17,7 @@ export interface ClientOwner {
   readonly handle: Handle<PostgresPool>;
   readonly types: TypesOption | undefined;
   readonly sharesSessions: boolean;
-  onRelease(client: PostgresClient, destroyed: boolean): void;
+  onRelease(client: PostgresClient, lease: number, destroyed: boolean): void;
 }
 
 /**
@@ -26,6 +27,8 @@ export interface ClientOwner {
 export class PostgresClient extends EventEmitter {
   /** The number of the server process. */
   readonly processID: number;
+  /** The number of the connection in its pool, by which events name it. */
+  readonly connectionId: number;
   readonly #owner: ClientOwner;
   #lease: number | undefined;
   #settings: TransactionSettings | undefined;
@@ -34,6 +37,7 @@ export class PostgresClient extends EventEmitter {
   constructor(owner: ClientOwner, lease: number, settings?: SessionSettings) {
     super();
     this.#owner = owner;
+    this.connectionId = slotOf(lease);
     this.lend(lease, settings);
     this.processID = native.postgresProcessId(owner.handle, lease) as number;
   }
@@ -68,6 +72,14 @@ export class PostgresClient extends EventEmitter {
     return settings.run(query, run, begin, () => this.transactionStatus === 'I');
   }
 
+  /**
+   * Runs `work` in a transaction, which is committed when it returns and rolled back when it throws; in a transaction that this began, in
+   * a savepoint of it.
+   */
+  withTransaction<T>(work: (client: this) => T | PromiseLike<T>, options?: TransactionOptions): Promise<T> {
+    return runTransaction(this, work, options);
+  }
+
   /** Gives the connection back; with an argument it is closed. Called again, it does nothing. */
   release(destroy?: boolean | Error): void {
     const lease = this.#lease;
@@ -75,7 +87,7 @@ export class PostgresClient extends EventEmitter {
     this.#lease = undefined;
     const destroyed = Boolean(destroy);
     native.postgresRelease(this.#owner.handle, lease, !destroyed);
-    this.#owner.onRelease(this, destroyed);
+    this.#owner.onRelease(this, lease, destroyed);
   }
 
   /** The same as `release`. */
@@ -88,3 +100,6 @@ export class PostgresClient extends EventEmitter {
     return `${this.constructor.name} ${inspect({ processID: this.processID, released: this.#lease === undefined })}`;
   }
 }
+
+/** @internal The number of a lease's connection in its pool. */
+export const slotOf = (lease: number): number => Math.floor(lease / 2 ** 32);

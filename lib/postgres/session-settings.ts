@@ -6,7 +6,7 @@ import { sharedSessionError } from './error';
 import type { QueryConfig } from './query';
 
 /** Settings of a connection, from when it is handed out until it is released. Names are sent as quoted identifiers. */
-export interface ConnectOptions extends CallOptions {
+export interface PostgresConnectOptions extends CallOptions {
   /** The role whose rights count: `SET ROLE`. */
   role?: string | undefined;
   /** Whether transactions are read-only unless they say otherwise. */
@@ -19,7 +19,7 @@ export interface ConnectOptions extends CallOptions {
   timeoutMs?: number | undefined;
 }
 
-const KNOWN: KnownOptions<ConnectOptions> = {
+const KNOWN: KnownOptions<PostgresConnectOptions> = {
   role: true,
   readOnly: true,
   statementTimeoutMs: true,
@@ -43,7 +43,7 @@ export interface SessionSettings {
 }
 
 /** Reads the settings in options; undefined when there are none. */
-export function readSettings(path: string, options: ConnectOptions): SessionSettings | undefined {
+export function readSettings(path: string, options: PostgresConnectOptions): SessionSettings | undefined {
   checkOptions(path, options, KNOWN);
   const { role, readOnly, statementTimeoutMs, searchPath, timeoutMs } = options;
   if (timeoutMs !== undefined) {

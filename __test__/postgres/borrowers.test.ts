@@ -6,7 +6,7 @@ import type * as Clients from '../../lib/postgres/client';
 import type * as Pools from '../../lib/postgres/pool';
 import { pick, seededRandom } from '../hostile/random';
 import { load } from '../support/native';
-import { PgBouncer, skipWithoutPgBouncer } from '../support/pgbouncer';
+import { PgBouncer, skipWithoutPgBouncer } from './pgbouncer';
 import { Postgres } from '../support/postgres';
 
 const { ConnectionPool } = load<typeof Pools>('postgres/pool');
@@ -86,7 +86,7 @@ const END: readonly ((client: Client) => Promise<unknown> | void)[] = [
   // Left while it runs.
   (client) => void client.query('SELECT pg_sleep(0.02)').catch(() => undefined),
   (client) => void client.query("SET moorline.left = 'late'").catch(() => undefined),
-  (client) => client.query('COMMIT; BEGIN'),
+  (client) => client.query('ROLLBACK; BEGIN'),
   (client) => client.query('ROLLBACK'),
 ];
 

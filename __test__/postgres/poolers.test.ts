@@ -4,11 +4,10 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { after, afterEach, before, describe, test } from 'node:test';
 
 import type * as Errors from '../../lib/postgres/error';
-import type { PostgresPoolConfig } from '../../lib/postgres/options';
 import type * as Pools from '../../lib/postgres/pool';
 import type * as Transactions from '../../lib/postgres/transaction';
 import { load } from '../support/native';
-import { PgBouncer, skipWithoutPgBouncer } from '../support/pgbouncer';
+import { PgBouncer, skipWithoutPgBouncer } from './pgbouncer';
 import { listen } from '../support/ports';
 import { Postgres } from '../support/postgres';
 
@@ -81,7 +80,7 @@ describe('PgBouncer in transaction mode', { skip: skipWithoutPgBouncer(), timeou
   /** It has one session of the server, which all its clients share. */
   let single: PgBouncer;
   let pools: Pools.ConnectionPool[] = [];
-  const open = (config: Postgres['config'], more: Partial<PostgresPoolConfig> = {}) => {
+  const open = (config: Postgres['config'], more: Record<string, unknown> = {}) => {
     const options = { ...config, connectionTimeoutMillis: 10_000, statementMode: 'unnamed', ...more };
     const pool = new ConnectionPool(options as typeof config);
     pools.push(pool);
@@ -153,7 +152,7 @@ describe('PgBouncer in transaction mode', { skip: skipWithoutPgBouncer(), timeou
   test('a statement costs one round trip, and nothing is sent besides', async (t) => {
     const counter = await MessageCounter.start(bouncer.port);
     t.after(() => counter.close());
-    const pool = open({ ...bouncer.config, port: counter.port }, { max: 1 });
+    const pool = open({ ...bouncer.config, port: counter.port }, { max: 1, sslmode: 'disable' });
     await pool.query('SELECT 1');
     const cost = (work: () => Promise<unknown>) => counter.count(work);
     assert.deepEqual(await cost(() => pool.query('SELECT 1')), { messages: 'Q', turns: 1 });
@@ -184,17 +183,20 @@ describe('PgBouncer in transaction mode', { skip: skipWithoutPgBouncer(), timeou
       const [{ path, ...row }] = (await client.query(STATE)).rows;
       return { ...row, path: path.replace(/^"pg_catalog"$/, 'pg_catalog') };
     };
-    const refused = (query: Promise<unknown>) =>
+    const refused = (query: Promise<unknown>, names = /settings statementTimeoutMs, searchPath, role, readOnly of/) =>
       assert.rejects(query, (error: Error & { code: string }) => {
         assert.ok(error instanceof PostgresError);
         assert.deepEqual([error.kind, error.code, error.delivery], ['rejected', 'ERR_POSTGRES_SHARED_SESSION', 'none']);
-        assert.match(error.message, /statementTimeoutMs, searchPath, role, readOnly/);
+        assert.match(error.message, names);
         return true;
       });
     const client = await pool.connect(SETTINGS);
     await refused(client.query('SELECT 1'));
     assert.deepEqual(await runTransaction(client, () => state(client)), SET);
-    assert.deepEqual(await runTransaction(client, () => state(client), { readOnly: false }), { ...SET, readOnly: 'off' });
+    assert.deepEqual(await runTransaction(client, () => state(client), { readOnly: false }), {
+      ...SET,
+      readOnly: 'off',
+    });
     await refused(client.query('SELECT 1'));
     // One by hand, without waiting, and its end.
     const [begun, inside, , outside] = await Promise.allSettled([
@@ -207,7 +209,7 @@ describe('PgBouncer in transaction mode', { skip: skipWithoutPgBouncer(), timeou
     assert.deepEqual((inside as PromiseFulfilledResult<unknown>).value, SET);
     assert.equal(outside.status, 'rejected');
     // One that ends where nobody looks.
-    await client.query('begin');
+    await client.query({ text: 'begin', values: [], timeoutMs: 5_000 });
     await client.query('SAVEPOINT one');
     await client.query('ROLLBACK TO one');
     await client.query('SELECT 1; COMMIT');
@@ -219,7 +221,12 @@ describe('PgBouncer in transaction mode', { skip: skipWithoutPgBouncer(), timeou
     plain.release();
     const stranger = await pool.connect({ role: 'stranger' });
     await assert.rejects(stranger.query('BEGIN'), { code: '22023' });
-    await refused(stranger.query('SELECT 1'));
+    assert.equal(stranger.transactionStatus, 'I');
+    await assert.rejects(
+      runTransaction(stranger, () => assert.fail('it began')),
+      { code: '22023' },
+    );
+    await refused(stranger.query('SELECT 1'), /settings role of/);
     stranger.release();
     await assert.rejects(pool.connect({ roles: 'x' } as object), /settings\.roles/);
   });

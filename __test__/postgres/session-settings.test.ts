@@ -82,7 +82,9 @@ describe('settings of a borrowed connection', { skip: skipWithoutPostgres(), tim
   });
 
   test('one that the server refuses rejects, and the connection is of use to others', async () => {
-    const refused: unknown = await pool.connect({ role: 'nobody', searchPath: 'gone' }).catch((error: unknown) => error);
+    const refused: unknown = await pool
+      .connect({ role: 'nobody', searchPath: 'gone' })
+      .catch((error: unknown) => error);
     assert.ok(refused instanceof PostgresError);
     assert.deepEqual([refused.code, refused.operation], ['22023', 'connect']);
     assert.match(refused.message, /role "nobody" does not exist/);
@@ -159,8 +161,8 @@ describe('settings of a borrowed connection', { skip: skipWithoutPostgres(), tim
       next.release();
       return server.psql(`SELECT query FROM pg_stat_activity WHERE pid = ${next.processID}`);
     };
-    const local = "BEGIN; SET LOCAL ROLE reader; SET TRANSACTION READ ONLY; SET LOCAL statement_timeout = '5s'";
-    assert.equal(await lastAfter(local, 'COMMIT'), 'COMMIT');
+    const local = ['SET LOCAL ROLE reader', 'SET TRANSACTION READ ONLY', "SET LOCAL statement_timeout = '5s'"];
+    assert.equal(await lastAfter('BEGIN', ...local, 'COMMIT'), 'COMMIT');
     assert.equal(await lastAfter('BEGIN', "SET statement_timeout = '5s'", 'COMMIT'), 'DISCARD ALL');
   });
 });

@@ -64,11 +64,12 @@ export class PostgresClient extends EventEmitter {
   query<Row = any>(query: string | QueryConfig, values?: readonly unknown[]): Promise<QueryResult<Row>> {
     const lease = this.#lease;
     if (lease === undefined) return Promise.reject(releasedError());
-    const { handle, types, sharesSessions } = this.#owner;
-    const run = (statement: string | QueryConfig) => runQuery<Row>(handle, lease, types, statement, values);
-    // Only a client with settings asks.
-    if (this.#settings && sharesSessions) return this.#settings.run(query, run, () => this.transactionStatus);
-    return run(query);
+    const { handle, types } = this.#owner;
+    const run = () => runQuery<Row>(handle, lease, types, query, values);
+    const settings = this.#settings;
+    if (!settings || !this.#owner.sharesSessions) return run();
+    const begin = (config: QueryConfig) => runQuery<Row>(handle, lease, types, config, undefined);
+    return settings.run(query, run, begin, () => this.transactionStatus === 'I');
   }
 
   /**

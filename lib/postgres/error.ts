@@ -92,6 +92,7 @@ export function sharedSessionError(settings: readonly string[]): PostgresError {
     code: 'ERR_POSTGRES_SHARED_SESSION',
     service: 'postgres',
     operation: 'query',
+    delivery: 'none',
     attempts: 0,
   });
   const message =

@@ -2,7 +2,6 @@ import { Buffer } from '../runtime/node';
 import { invalidType, invalidValue, numberMistake, outOfRange } from '../runtime/argument-error';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
 import type { CallOptions } from '../runtime/native-call';
-import type { TransactionStatus } from './client';
 import { sharedSessionError } from './error';
 import type { QueryConfig } from './query';
 
@@ -122,27 +121,36 @@ export class TransactionSettings {
     this.#settings = settings;
   }
 
-  /** Runs a statement; refuses one outside of a transaction, where the settings would not hold. */
+  /**
+   * Runs a statement, by `run`, or by `begin` where a transaction begins by it; refuses one outside of a transaction, where the
+   * settings would not hold. `isOutside` tells whether the last answer was outside of one.
+   */
   async run<Result>(
     query: string | QueryConfig,
-    run: (statement: string | QueryConfig) => Promise<Result>,
-    status: () => TransactionStatus | undefined,
+    run: () => Promise<Result>,
+    begin: (config: QueryConfig) => Promise<Result>,
+    isOutside: () => boolean,
   ): Promise<Result> {
-    const given = typeof query === 'string' ? query : query?.text;
-    const text = typeof given === 'string' ? given.trimStart() : '';
-    const begin = BEGIN.exec(text)?.[0].trimEnd();
-    if (!begin && !this.#isOpen) throw sharedSessionError(this.#settings.names);
-    this.#isOpen = begin !== undefined || !END.test(text);
+    const config: QueryConfig = typeof query === 'string' ? { text: query } : query;
+    const text = typeof config?.text === 'string' ? config.text.trimStart() : '';
+    const beginning = BEGIN.exec(text)?.[0].trimEnd();
+    if (!beginning && !this.#isOpen) throw sharedSessionError(this.#settings.names);
+    this.#isOpen = beginning !== undefined || !END.test(text);
     this.#running += 1;
     try {
-      if (!begin) return await run(query);
-      const results = await run(`${begin}; ${this.#settings.forTransaction(begin)}`);
+      if (!beginning) return await run();
+      const withSettings = `${beginning}; ${this.#settings.forTransaction(beginning)}`;
+      const results = await begin({ ...config, text: withSettings, values: undefined });
       // That of the beginning alone.
       return (results as unknown as Result[])[0]!;
+    } catch (error) {
+      // A transaction without its settings is none.
+      if (beginning) await begin({ text: 'ROLLBACK' }).catch(() => undefined);
+      throw error;
     } finally {
       this.#running -= 1;
       // It may have ended in a text of several statements.
-      if (this.#running === 0 && status() === 'I') this.#isOpen = false;
+      if (this.#running === 0 && isOutside()) this.#isOpen = false;
     }
   }
 }

@@ -32,7 +32,7 @@ use super::{
     negotiation::Way,
     result::{ResultText, ValueTypes},
     session_sharing::{SessionSharing, refuse_session_state},
-    session_state::SessionState,
+    session_state::{SessionState, sets_locally},
     statement::{Answer, Collector, Statement},
 };
 
@@ -274,8 +274,9 @@ impl Connection {
             refuse_session_state(statement.text, !in_none)?;
         }
         let bytes = statement.encode()?;
-        let trace = self.state.on_statement(statement.text);
-        let response: Box<dyn Response> = Box::new(Collector::new(types, trace, reply));
+        self.state.on_statement(statement.text);
+        let state = (!sets_locally(statement.text)).then(|| Arc::clone(&self.state));
+        let response: Box<dyn Response> = Box::new(Collector::new(types, state, reply));
         Ok(Ticket(self.link.submit(Request { bytes, response })))
     }
 

@@ -143,7 +143,7 @@ impl PostgresPool {
                 .unwrap_or(self.config.pool.acquire_timeout().time),
             option: limits.timeout.map_or(CONNECTION_TIMEOUT, |_| "timeoutMs"),
         };
-        let acquired = self.pool.acquire_within(limit, &limits.cancel);
+        let acquired = Box::pin(self.pool.acquire_within(limit, &limits.cancel));
         async move {
             let prepared = async {
                 let borrowed = acquired.await?;

@@ -2,51 +2,45 @@
 //!
 //! A function that hides what it does is not seen through; settings that it makes are found where it is named `set_config`.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Tags of statements that change the session (<https://www.postgresql.org/docs/current/sql-discard.html>).
 const TAGS: [&str; 8] = [
     "SET", "RESET", "LISTEN", "PREPARE", "DECLARE", "LOAD", "DO", "CALL",
 ];
-/// Names in statements that do: advisory locks, settings, temporary tables.
-const NAMES: [&[u8]; 3] = [b"advisory_", b"set_config", b"temp"];
-
-/// The words after SET with which it ends with the transaction.
+/// The function that changes a setting, for a transaction where its third argument is true.
+const SET_CONFIG: &str = "set_config";
+/// Words in statements that do: advisory locks, settings, temporary tables.
+const WORDS: [&str; 8] = [
+    "pg_advisory_lock",
+    "pg_advisory_lock_shared",
+    "pg_try_advisory_lock",
+    "pg_try_advisory_lock_shared",
+    SET_CONFIG,
+    "temp",
+    "temporary",
+    "pg_temp",
+];
+/// What `SET` is followed by where it ends with the transaction.
 const LOCAL: [&str; 3] = ["local", "transaction", "constraints"];
 
 /// Whether the session may have been changed.
 #[derive(Debug, Default)]
 pub(super) struct SessionState(AtomicBool);
 
-/// What the tags of a statement say of the session on which it runs.
-pub(super) struct StatementTrace {
-    state: Arc<SessionState>,
-    /// Whether whatever it sets ends with the transaction.
-    sets_locally: bool,
-}
-
-impl StatementTrace {
-    /// Takes note of a tag.
-    pub(super) fn on_tag(&self, tag: &str) {
-        let command = tag.split(' ').next().unwrap_or_default();
-        if TAGS.contains(&command) && !(self.sets_locally && command == "SET") {
-            self.state.0.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
 impl SessionState {
     /// Takes note of a statement that is sent.
-    pub(super) fn on_statement(self: &Arc<Self>, text: &str) -> StatementTrace {
-        if NAMES.iter().any(|name| contains(text.as_bytes(), name)) {
+    pub(super) fn on_statement(&self, text: &str) {
+        if has_word(text) {
             self.0.store(true, Ordering::Relaxed);
         }
-        StatementTrace {
-            state: Arc::clone(self),
-            sets_locally: sets_locally(text),
+    }
+
+    /// Takes note of the tag of one that has run.
+    pub(super) fn on_tag(&self, tag: &str) {
+        let command = tag.split(' ').next().unwrap_or_default();
+        if TAGS.contains(&command) {
+            self.0.store(true, Ordering::Relaxed);
         }
     }
 
@@ -61,32 +55,48 @@ impl SessionState {
     }
 }
 
-/// Whether each SET in `text`, or what looks like one, ends with the transaction.
-fn sets_locally(text: &str) -> bool {
-    let is_in_word = |letter: char| letter == '_' || letter == '$' || letter.is_alphanumeric();
-    let mut words = text
-        .split(|letter| !is_in_word(letter))
-        .filter(|word| !word.is_empty());
-    while let Some(word) = words.next() {
-        if word.eq_ignore_ascii_case("set") {
-            let next = words.next().unwrap_or_default();
-            if !LOCAL.iter().any(|local| local.eq_ignore_ascii_case(next)) {
-                return false;
-            }
-        }
-    }
-    true
+/// Whether all that a statement sets ends with its transaction. Its tag does not tell.
+pub(super) fn sets_locally(text: &str) -> bool {
+    let text = text.trim().trim_end_matches(';');
+    let mut words = text.split_ascii_whitespace();
+    let mut next = |known: &[&str]| {
+        words
+            .next()
+            .is_some_and(|word| known.iter().any(|known| word.eq_ignore_ascii_case(known)))
+    };
+    next(&["set"]) && next(&LOCAL) && !text.contains(';')
 }
 
-/// Whether `name`, in lower case, stands in `text` in any case.
-fn contains(text: &[u8], name: &[u8]) -> bool {
-    let Some((&first, _)) = name.split_first() else {
-        return true;
+/// Whether one of [`WORDS`] stands in `text`, in any case.
+fn has_word(text: &str) -> bool {
+    let text = text.as_bytes();
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let is_word = |at: usize, word: &[u8]| {
+        let (before, rest) = text.split_at(at);
+        let found = rest.split_at_checked(word.len());
+        found.is_some_and(|(found, after)| {
+            let is_whole =
+                !after.first().is_some_and(is_name) && !before.last().is_some_and(is_name);
+            let is_local = word == SET_CONFIG.as_bytes() && is_local_call(after);
+            found.eq_ignore_ascii_case(word) && is_whole && !is_local
+        })
     };
-    memchr::memchr2_iter(first, first.to_ascii_uppercase(), text).any(|at| {
-        text.get(at..at + name.len())
-            .is_some_and(|found| found.eq_ignore_ascii_case(name))
+    WORDS.iter().map(|word| word.as_bytes()).any(|word| {
+        let first = word.first().copied().unwrap_or_default();
+        memchr::memchr2_iter(first, first.to_ascii_uppercase(), text).any(|at| is_word(at, word))
     })
+}
+
+/// Whether the arguments that `text` begins with end in `true`. Where it takes more than a look to tell, they do not.
+fn is_local_call(text: &[u8]) -> bool {
+    let end = memchr::memchr(b')', text).unwrap_or_default();
+    let arguments = text.get(..end).unwrap_or_default();
+    let quotes = memchr::memchr_iter(b'\'', arguments).count();
+    // `$1` is a parameter; anything else after a dollar begins a text.
+    let is_text = |two: &[u8]| matches!(two, [b'$', next] if !next.is_ascii_digit());
+    let is_odd = quotes % 2 == 1 || arguments.contains(&b'\\') || arguments.windows(2).any(is_text);
+    let last = arguments.rsplit(|byte| *byte == b',').next();
+    !is_odd && last.is_some_and(|last| last.trim_ascii().eq_ignore_ascii_case(b"true"))
 }
 
 #[cfg(test)]
@@ -94,8 +104,9 @@ mod tests {
     use super::*;
 
     fn after(text: &str, tag: &str) -> bool {
-        let state = Arc::new(SessionState::default());
-        state.on_statement(text).on_tag(tag);
+        let state = SessionState::default();
+        state.on_statement(text);
+        state.on_tag(tag);
         let changed = state.is_changed();
         state.reset();
         assert!(!state.is_changed());
@@ -107,12 +118,6 @@ mod tests {
         for (text, tag) in [
             ("SET search_path = a", "SET"),
             ("set role x", "SET"),
-            ("SET LOCAL x.y = 1; SET x.y = 2", "SET"),
-            ("SET x.local = 1", "SET"),
-            (
-                "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
-                "SET",
-            ),
             ("RESET ALL", "RESET"),
             ("LISTEN news", "LISTEN"),
             ("PREPARE p AS SELECT 1", "PREPARE"),
@@ -120,8 +125,13 @@ mod tests {
             ("SELECT pg_advisory_lock(1)", "SELECT 1"),
             ("SELECT PG_TRY_ADVISORY_LOCK(1)", "SELECT 1"),
             ("SELECT set_config('a.b', 'c', false)", "SELECT 1"),
+            ("SELECT set_config('a.b', 'c, true)', false)", "SELECT 1"),
+            ("SELECT set_config('a.b', $1, $2)", "SELECT 1"),
+            ("SELECT set_config('a.b', $a$, true)$a$, false)", "SELECT 1"),
             ("CREATE TEMP TABLE t ()", "CREATE TABLE"),
             ("SELECT 1 INTO TEMPORARY t", "SELECT 1"),
+            ("CREATE TABLE pg_temp.t ()", "CREATE TABLE"),
+            ("SELECT pg_advisory_lock_shared(1)", "SELECT 1"),
             ("DO $$ BEGIN END $$", "DO"),
             ("CALL p()", "CALL"),
         ] {
@@ -135,13 +145,36 @@ mod tests {
             ("SELECT 1", "SELECT 1"),
             ("INSERT INTO settings VALUES (1)", "INSERT 0 1"),
             ("BEGIN", "BEGIN"),
-            ("BEGIN; SET LOCAL ROLE a; set local x.y = 1", "SET"),
-            ("SET TRANSACTION READ ONLY", "SET"),
-            ("SET CONSTRAINTS ALL DEFERRED", "SET CONSTRAINTS"),
             ("CREATE TABLE t ()", "CREATE TABLE"),
+            ("SELECT attempts, max_temp, temperature FROM t", "SELECT 1"),
+            ("SELECT pg_advisory_xact_lock(1)", "SELECT 1"),
+            ("SELECT pg_advisory_unlock(1)", "SELECT 1"),
+            ("SELECT set_config('a.b', $1, TRUE )", "SELECT 1"),
             ("", ""),
         ] {
             assert!(!after(text, tag), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_set_for_a_transaction_ends_with_it() {
+        for text in [
+            "SET LOCAL app.tenant = 'a'",
+            " set  local x to 1; ",
+            "SET TRANSACTION READ ONLY",
+            "SET CONSTRAINTS ALL DEFERRED",
+        ] {
+            assert!(sets_locally(text), "{text}");
+        }
+        for text in [
+            "SET x = 1",
+            "SET SESSION x = 1",
+            "SET LOCAL x = 1; SET y = 2",
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+            "SET",
+            "",
+        ] {
+            assert!(!sets_locally(text), "{text}");
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Statements as they are sent, and what collects their answers.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use moorline_core::error::{Delivery, Failure, Kind, Outcome};
 use postgres_protocol::{
@@ -20,7 +22,7 @@ use super::{
     error::protocol_failure,
     frame::Fields,
     result::{Field, ResultText, ResultWriter, ValueTypes},
-    session_state::StatementTrace,
+    session_state::SessionState,
 };
 
 /// The number of values that a statement takes at most: it is counted in two bytes.
@@ -117,7 +119,8 @@ pub type Answer = (Outcome<Vec<ResultText>>, Option<TransactionStatus>);
 /// Collects the results of a request.
 pub(super) struct Collector<F> {
     types: ValueTypes,
-    trace: StatementTrace,
+    /// Takes note of what the statements change; none where that ends with the transaction.
+    state: Option<Arc<SessionState>>,
     writer: Option<ResultWriter>,
     results: Vec<ResultText>,
     failure: Option<Failure>,
@@ -125,10 +128,10 @@ pub(super) struct Collector<F> {
 }
 
 impl<F: FnOnce(Answer) + Send> Collector<F> {
-    pub(super) const fn new(types: ValueTypes, trace: StatementTrace, reply: F) -> Self {
+    pub(super) const fn new(types: ValueTypes, state: Option<Arc<SessionState>>, reply: F) -> Self {
         Self {
             types,
-            trace,
+            state,
             writer: None,
             results: Vec::new(),
             failure: None,
@@ -137,7 +140,9 @@ impl<F: FnOnce(Answer) + Send> Collector<F> {
     }
 
     fn complete(&mut self, tag: &str) {
-        self.trace.on_tag(tag);
+        if let Some(state) = &self.state {
+            state.on_tag(tag);
+        }
         let writer = self.writer.take();
         let writer = writer.unwrap_or_else(|| ResultWriter::new(&[], self.types));
         self.results.push(writer.finish(tag));

@@ -9,7 +9,7 @@ use std::{
 };
 
 use moorline_core::error::{Delivery, Kind};
-use moorline_services::postgres::service::PostgresPool;
+use moorline_services::postgres::service::{CallLimits, PostgresPool};
 use tokio::{io::AsyncReadExt, net::TcpListener};
 
 use crate::server::{

@@ -5,10 +5,10 @@ import { rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 
-import { debianBinary, skipWithout } from './debian';
-import { eventually } from './eventually';
-import { freePort } from './ports';
-import { commandOf, makeDirectory, type Postgres, skipWithoutPostgres, writeOwn } from './postgres';
+import { debianBinary, skipWithout } from '../support/debian';
+import { eventually } from '../support/eventually';
+import { freePort } from '../support/ports';
+import { commandOf, makeDirectory, type Postgres, skipWithoutPostgres, writeOwn } from '../support/postgres';
 
 const binary = debianBinary('pgbouncer', 'pgbouncer');
 

@@ -7,9 +7,10 @@ export type { PostgresLogEvent, PostgresLogData, PostgresLogRecord } from './con
 export type { PostgresMetrics } from './metrics';
 export type { PostgresHealthCheck } from './health';
 export type { PostgresPoolConfig, ResolvedPostgresPoolConfig } from './options';
-export type { ConnectSettings, PostgresPool } from './pool';
+export type { PostgresPool } from './pool';
 export type { QueryConfig } from './query';
 export type { FieldDef, QueryResult, RowMode } from './result';
+export type { PostgresConnectOptions } from './session-settings';
 export type { IsolationLevel, TransactionOptions } from './transaction';
 export { PostgresInterval } from './types/interval';
 export { TypeRegistry } from './types/registry';

@@ -15,9 +15,10 @@ import { checkHealth, type HealthTarget, type PostgresHealthCheck } from './heal
 import { type PostgresEvents, publishPoolEvents } from './manager-events';
 import { type PostgresMetrics, poolMetrics } from './metrics';
 import type { PostgresPoolConfig, ResolvedPostgresPoolConfig } from './options';
-import { type ConnectSettings, ConnectionPool, type PostgresPool } from './pool';
+import { ConnectionPool, type PostgresPool } from './pool';
 import type { QueryConfig } from './query';
 import type { QueryResult } from './result';
+import type { PostgresConnectOptions } from './session-settings';
 import type { TransactionOptions } from './transaction';
 
 /** The time in which what runs may end at a shutdown. */
@@ -123,7 +124,7 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
    * @throws PostgresError of kind `pool-timeout` when there is none in time, `connect`, `timeout` or `auth` when there was no
    * connection, `closed` after `shutdown`.
    */
-  connect(settings?: ConnectSettings): Promise<PostgresClient> {
+  connect(settings?: PostgresConnectOptions): Promise<PostgresClient> {
     const fallback = this.#fallback;
     if (!fallback) return this.#connect(settings);
     return fallback.run(
@@ -147,7 +148,10 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
   }
 
   /** Borrows a connection, calls `work` with it, releases it in any case, and returns the result of `work`. */
-  async withClient<T>(work: (client: PostgresClient) => T | PromiseLike<T>, settings?: ConnectSettings): Promise<T> {
+  async withClient<T>(
+    work: (client: PostgresClient) => T | PromiseLike<T>,
+    settings?: PostgresConnectOptions,
+  ): Promise<T> {
     if (typeof work !== 'function') throw invalidType('work', 'a function', work);
     const client = await this.connect(settings);
     try {
@@ -271,7 +275,7 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
     return `${this.constructor.name} ${inspect(printable, options)}`;
   }
 
-  async #connect(settings: ConnectSettings | undefined): Promise<PostgresClient> {
+  async #connect(settings: PostgresConnectOptions | undefined): Promise<PostgresClient> {
     try {
       return await this.#pool.connect(settings);
     } catch (error) {

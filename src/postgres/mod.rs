@@ -64,14 +64,17 @@ pub fn postgres_options(pool: Handle<PostgresPool>) -> String {
     encode_config(pool.config()).to_string()
 }
 
-/// A lease, after waiting for a connection.
+/// A lease, after waiting for a connection, on which the statements `settings` have run.
 #[napi(catch_unwind, ts_return_type = "Promise<number>")]
 pub fn postgres_acquire(
     env: Env,
     pool: Handle<PostgresPool>,
+    settings: Option<String>,
+    timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let lease = pool.acquire(&Cancel::token(cancel.as_ref()));
+    let limits = read_limits(&timeout_ms, cancel.as_ref()).or_throw(&env)?;
+    let lease = pool.acquire(settings, limits);
     promise(&env, async move {
         Ok(Value::Number(lease.await?.number() as f64))
     })
@@ -92,13 +95,23 @@ pub fn postgres_query(
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let (statement, types) = read_statement(statement.0).or_throw(&env)?;
-    let limits = CallLimits {
-        timeout: Options::call_timeout(&timeout_ms.0).or_throw(&env)?,
-        cancel: Cancel::token(cancel.as_ref()),
-    };
+    let limits = read_limits(&timeout_ms, cancel.as_ref()).or_throw(&env)?;
     let lease = lease.map(|lease| Lease::from_number(lease as u64));
     let running = Box::pin(pool.0.run(lease, statement, types, limits));
     promise(&env, async move { Ok(encode_results(running.await?)) })
+}
+
+fn read_limits(timeout_ms: &RawArgument, cancel: Option<&Handle<Cancel>>) -> Read<CallLimits> {
+    Ok(CallLimits {
+        timeout: Options::call_timeout(&timeout_ms.0)?,
+        cancel: Cancel::token(cancel),
+    })
+}
+
+/// Whether a pooler shares the sessions of the pool with others.
+#[napi(catch_unwind)]
+pub fn postgres_shares_sessions(pool: Handle<PostgresPool>) -> bool {
+    pool.shares_sessions()
 }
 
 fn read_statement(given: PlainValue) -> Read<(OwnedStatement, ValueTypes)> {

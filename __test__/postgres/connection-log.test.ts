@@ -120,6 +120,30 @@ describe('the connection log', { skip: skipWithoutPostgres(), timeout: 60_000 },
     for (const { timestamp } of typed) assert.equal(new Date(timestamp).toISOString(), timestamp);
   });
 
+  test('a connection that is lost is an error, of its borrower or of nobody', async () => {
+    listen();
+    const { pool } = await openLogged('lost');
+    records = [];
+    const client = await pool.connect();
+    const { processID } = client;
+    server.psql(`SELECT pg_terminate_backend(${processID})`);
+    await eventually(() => told('connection_error').length === 1);
+    client.release();
+    const [lent, lost] = records;
+    assert.deepEqual([lent!.event, lost!.correlationId], ['connection_acquired', lent!.correlationId]);
+    assert.deepEqual([lost!.level, lost!.data['connectionId']], ['warn', String(processID)]);
+    assert.match(String(lost!.data['error']), /administrator command/);
+    // It was never lent to a client.
+    await pool.query('SELECT 1');
+    server.psql(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'moorline' AND datname = 'lost'",
+    );
+    await eventually(() => told('connection_error').length === 2);
+    await pool.query('SELECT 1');
+    await pool.end(1000);
+    assert.equal(told('connection_error').length, 2);
+  });
+
   test('rows are written in batches, with the times of their events, on a connection that is not logged', async () => {
     const { pool, log, recorder } = await openLogged('written');
     const began = performance.now();

@@ -23,6 +23,7 @@ type NativeEvent =
   | { event: 'timeout'; afterMs: number }
   | { event: 'leak'; lease: number; heldMs: number }
   | { event: 'drain' }
+  | { event: 'lost'; processId: number; failure: string }
   | { event: 'error'; failure: string };
 
 /** The pool of a {@link PostgresConnectionManager}, for its subclasses. */
@@ -198,9 +199,16 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
       );
       return;
     }
+    if (event.event === 'lost') return this.#onLost(event.processId, toPostgresError(event.failure));
     const { event: name, ...facts } = event;
     if (event.event === 'leak') this.#describeLeak(event.lease, facts);
     publishEvent(this, this.#source, name, () => facts);
+  }
+
+  /** A connection has ended that was not closed from here. It has a client if it ever was lent to one; `destroy` follows. */
+  #onLost(processId: number, error: unknown): void {
+    const found = [...this.#clients.values()].find(({ client }) => client.processID === processId);
+    emitGuarded(this, 'lost', error, found?.client);
   }
 
   #describeLeak(lease: number, facts: object): void {

@@ -25,6 +25,12 @@ impl PoolListener for PoolEvents {
                 json!({ "event": "create", "connectionId": lease.slot, "durationMs": ms(took) })
             }
             Event::Destroy { lease } => json!({ "event": "destroy", "connectionId": lease.slot }),
+            Event::Lost { number, failure } => {
+                let mut encoded = (self.encode_error)(failure);
+                encoded["event"] = "lost".into();
+                encoded["processId"] = number.into();
+                encoded
+            }
             Event::Timeout { after } => json!({ "event": "timeout", "afterMs": ms(after) }),
             Event::Leak { lease, held } => {
                 json!({ "event": "leak", "lease": lease.number(), "heldMs": ms(held) })

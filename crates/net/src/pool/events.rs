@@ -31,6 +31,13 @@ pub enum Event {
         /// Its last lease.
         lease: Lease,
     },
+    /// `lost`: an open connection has ended, and was not closed by its pool. Its service tells of it.
+    Lost {
+        /// The number that the other side has given it.
+        number: i64,
+        /// What has ended it.
+        failure: Failure,
+    },
     /// `timeout`: a borrower's time in the queue ran out.
     Timeout {
         /// Its timeout.

@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use moorline_core::error::{Delivery, Failure, Kind, Outcome};
 use moorline_net::{
     dial::Dialer,
-    pool::{Connect, Pool},
+    pool::{Connect, Event, Pool, PoolListener},
 };
 use serde_json::json;
 use tokio::{
@@ -26,7 +26,6 @@ use super::{
     config::{CONNECTION_TIMEOUT, Config, SslMode},
     connection::{Canceller, Connection, ConnectionListener},
     error::SERVICE,
-    metrics::ConnectionSeries,
     negotiation::Way,
     password::{Password, PasswordRequest, PasswordSource},
     result::ResultText,
@@ -56,7 +55,7 @@ pub struct Connector {
     limit: Duration,
     runtime: Handle,
     pool: PoolCell,
-    series: Arc<ConnectionSeries>,
+    listener: Arc<dyn PoolListener>,
     sharing: Arc<SessionSharing>,
 }
 
@@ -69,7 +68,7 @@ impl Connector {
         passwords: Option<&Arc<dyn PasswordSource>>,
         runtime: Handle,
         pool: &PoolCell,
-        series: &Arc<ConnectionSeries>,
+        listener: &Arc<dyn PoolListener>,
     ) -> Self {
         let dialer = Dialer::new(config.dial.clone());
         let candidates = config.servers.iter().map(|server| {
@@ -108,7 +107,7 @@ impl Connector {
             limit: config.pool.connect_timeout,
             runtime,
             pool: Arc::clone(pool),
-            series: Arc::clone(series),
+            listener: Arc::clone(listener),
             sharing: Arc::new(SessionSharing::new(config.shares_sessions)),
         }
     }
@@ -194,8 +193,9 @@ impl Connector {
         };
         let listener = Arc::new(EndListener {
             pool: Arc::clone(&self.pool),
-            series: Arc::clone(&self.series),
-            is_opened: AtomicBool::new(false),
+            listener: Arc::clone(&self.listener),
+            process_id: session.process_id,
+            is_wanted: Arc::default(),
         });
         let connection = Connection::start(
             stream,
@@ -208,8 +208,10 @@ impl Connector {
         );
         let mut checked = CutOnDrop(Some(connection));
         check_target(&checked, way, target).await?;
-        listener.is_opened.store(true, Ordering::Relaxed);
-        checked.0.take().ok_or_else(Failure::defect)
+        let mut connection = checked.0.take().ok_or_else(Failure::defect)?;
+        listener.is_wanted.store(true, Ordering::Relaxed);
+        connection.is_wanted = Arc::clone(&listener.is_wanted);
+        Ok(connection)
     }
 }
 
@@ -304,21 +306,25 @@ fn summary(mut failures: Vec<(&Candidate, Failure)>) -> Failure {
     first.with_message(message).with_detail("servers", details)
 }
 
-/// Counts connections that were lost, and closes those of them that are free.
+/// Tells of a connection that is lost, and has it closed where it is free.
 struct EndListener {
     pool: PoolCell,
-    series: Arc<ConnectionSeries>,
-    /// Whether it was one that is wanted.
-    is_opened: AtomicBool,
+    listener: Arc<dyn PoolListener>,
+    process_id: i32,
+    /// Whether it is open for the pool, and not closed by it.
+    is_wanted: Arc<AtomicBool>,
 }
 
 impl ConnectionListener for EndListener {
     fn on_end(&self, failure: Option<&Failure>) {
-        if failure.is_none() {
+        let Some(failure) = failure else {
             return;
-        }
-        if self.is_opened.load(Ordering::Relaxed) {
-            self.series.on_lost();
+        };
+        if self.is_wanted.swap(false, Ordering::Relaxed) {
+            self.listener.on_event(Event::Lost {
+                number: self.process_id.into(),
+                failure: failure.clone(),
+            });
         }
         if let Some(pool) = self.pool.get().and_then(Weak::upgrade) {
             pool.evict_unusable();
@@ -370,6 +376,7 @@ impl Connect for Connector {
     }
 
     async fn close(&self, connection: Arc<Connection>) {
+        connection.is_wanted.store(false, Ordering::Relaxed);
         connection.stop().await;
         connection.close();
         connection.ended().await;

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -72,6 +72,8 @@ pub struct Connection {
     state: Arc<SessionState>,
     sharing: Arc<SessionSharing>,
     ended: CancellationToken,
+    /// Whether its end is a loss.
+    pub(super) is_wanted: Arc<AtomicBool>,
     runtime: Handle,
 }
 
@@ -139,6 +141,7 @@ impl Connection {
             link,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             ended,
+            is_wanted: Arc::default(),
             process_id: session.process_id,
             canceller,
             parameters,

@@ -88,9 +88,10 @@ impl PostgresPool {
         let (series, usage) = ConnectionSeries::new(&name, config);
         let series = Arc::new(series);
         let cell = PoolCell::default();
-        let connector = Connector::new(config, passwords, runtime.clone(), &cell, &series);
+        let listener: Arc<dyn PoolListener> =
+            Arc::new(MeasuringListener::new(Arc::clone(&series), listener));
+        let connector = Connector::new(config, passwords, runtime.clone(), &cell, &listener);
         let sharing = Arc::clone(connector.sharing());
-        let listener = Arc::new(MeasuringListener::new(Arc::clone(&series), listener));
         let pool = Pool::with_listener(connector, config.pool, runtime, Some(listener));
         let pool = Arc::new(pool);
         let _ = cell.set(Arc::downgrade(&pool));

@@ -166,6 +166,7 @@ impl Server {
             Event::Leak { .. } => "leak",
             Event::Drain => "drain",
             Event::Error(_) => "error",
+            Event::Lost { .. } => "lost",
         };
         self.events().iter().map(word).collect()
     }

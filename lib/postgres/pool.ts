@@ -34,11 +34,15 @@ export class ConnectionPool extends EventEmitter implements ClientOwner {
   readonly #clients = new Map<number, { id: number; client: PostgresClient }>();
   #ending: Promise<boolean> | undefined;
 
-  constructor(config: Omit<PostgresPoolConfig, 'healthCheckIntervalMs'>) {
+  /** `variables` are those of the environment that it reads. */
+  constructor(
+    config: Omit<PostgresPoolConfig, 'healthCheckIntervalMs'>,
+    variables: Record<string, string | undefined> = deployment(),
+  ) {
     super();
     const { types, ...options } = withTunnel(config);
     this.types = types;
-    this.handle = native.postgresOpen(options, deployment(), weakListener(this, ConnectionPool.#onEvent));
+    this.handle = native.postgresOpen(options, variables, weakListener(this, ConnectionPool.#onEvent));
     this.#source = eventSource('postgres', native.postgresName(this.handle));
   }
 
@@ -114,6 +118,12 @@ export class ConnectionPool extends EventEmitter implements ClientOwner {
     return client;
   }
 
+  #forget(slot: number): void {
+    const known = this.#clients.get(slot);
+    this.#clients.delete(slot);
+    if (known) emitGuarded(this, 'remove', known.client);
+  }
+
   static #onEvent(pool: ConnectionPool, text: string): void {
     pool.#onNativeEvent(JSON.parse(text) as NativeEvent);
   }
@@ -131,6 +141,7 @@ export class ConnectionPool extends EventEmitter implements ClientOwner {
       return;
     }
     const { event: name, ...facts } = event;
+    if (event.event === 'destroy') this.#forget(event.connectionId);
     publishEvent(this, this.#source, name, () => facts);
   }
 }

@@ -1,12 +1,14 @@
-import { EventEmitter } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { inspect } from 'node:util';
 
 import type { PostgresClient, TransactionStatus } from '../postgres/client';
+import type { PostgresError } from '../postgres/error';
 import { ConnectionPool } from '../postgres/pool';
 import type { QueryConfig as Statement } from '../postgres/query';
 import { type TypeFormat, type TypeParser, TypeRegistry } from '../postgres/types/registry';
 import { types as registry } from '../postgres/types/sets';
 import { emitGuarded } from '../runtime/emitter';
+import { setImmediate } from '../runtime/node';
 import { closedError, type DatabaseError, toPgError } from './error';
 import { escapeIdentifier, escapeLiteral } from './escape';
 import type { ClientConfig, CustomTypesConfig } from './options';
@@ -68,6 +70,9 @@ export interface ClientEvents {
   notification: [notification: Notification];
 }
 
+/** What the server says without being asked. */
+const MESSAGES = ['notice', 'notification'];
+
 /** A statement that waits for the connection. */
 interface Queued {
   send: () => void;
@@ -100,7 +105,10 @@ export class Client extends EventEmitter<ClientEvents> {
   #connecting: Promise<this> | undefined;
   #ending: Promise<void> | undefined;
   #queued: Queued[] = [];
+  /** The statements that set the session up, while that is done. */
+  #setUp: Statement[] | undefined;
   #running = 0;
+  readonly #forwarded = new Set<string>();
 
   constructor(config?: string | ClientConfig) {
     super();
@@ -114,6 +122,7 @@ export class Client extends EventEmitter<ClientEvents> {
     ({ host: this.host, port: this.port, user: this.user, database: this.database } = target);
     this.#baseTypes = settings.types as CustomTypesConfig | undefined;
     this.#own = new ConnectionPool({ ...settings, max: 1, idleTimeoutMillis: Infinity }, fileVariables());
+    this.#own.on('lost', (_, error: PostgresError) => this.onLost(toPgError(error, 'client')));
   }
 
   /** The number of the server process; null before it is connected. */
@@ -147,7 +156,22 @@ export class Client extends EventEmitter<ClientEvents> {
   /** @internal Takes a connection, and sends what has waited for it. */
   adopt(connection: PostgresClient): void {
     this.#connection = connection;
+    for (const event of MESSAGES) if (this.listenerCount(event) > 0) this.#forward(event);
+    (this as EventEmitter).on('newListener', (event: string) => this.#forward(event));
     for (const { send } of this.#queued.splice(0)) send();
+  }
+
+  /** Passes on what the connection emits, which it does only for listeners. */
+  #forward(event: string): void {
+    if (!MESSAGES.includes(event) || this.#forwarded.has(event)) return;
+    this.#forwarded.add(event);
+    this.#connection!.on(event, (message) => emitGuarded(this as EventEmitter, event, message));
+  }
+
+  /** @internal The connection has ended by itself. */
+  onLost(error: unknown): void {
+    if (this.listenerCount('error') > 0) emitGuarded(this as EventEmitter, 'error', error);
+    emitGuarded(this as EventEmitter, 'end');
   }
 
   /** Runs a statement, or several in one text without values. */
@@ -163,6 +187,7 @@ export class Client extends EventEmitter<ClientEvents> {
     refuseCallback('query', query, values, ...rest);
     const statement = readQuery(query, values, this.#types ?? this.#baseTypes);
     if (this.#ending) throw closedError('Client was closed and is not queryable', 'query');
+    this.#setUp?.push(statement);
     this.#running++;
     try {
       return (await (this.#connection?.query(statement) ?? this.#enqueue(statement))) as QueryResult;
@@ -178,6 +203,23 @@ export class Client extends EventEmitter<ClientEvents> {
     return new Promise((resolve, reject) => {
       this.#queued.push({ send: () => resolve(this.#connection!.query(statement)), reject });
     });
+  }
+
+  /** @internal Does `work`, and has all that it sets the session up with done again whenever what a borrower left is removed. */
+  protected async settle(connection: PostgresClient, work: () => unknown): Promise<void> {
+    const statements: Statement[] = [];
+    this.#setUp = statements;
+    try {
+      await work();
+      // A listener that is asynchronous sends one statement after the other.
+      while (this.#running > 0) {
+        await once(this as EventEmitter, 'drain');
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    } finally {
+      this.#setUp = undefined;
+    }
+    if (statements.length > 0) connection.setUp(statements);
   }
 
   /** Ends the connection; what still runs is given up. */

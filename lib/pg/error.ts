@@ -31,6 +31,8 @@ Object.defineProperty(DatabaseError.prototype, 'name', { value: 'error', configu
 export type Caller = 'pool' | 'client';
 
 /** The error that `pg` gives: that of the server, or ours with the words of `pg`, which programs look for. */
+export function toPgError(error: PostgresError, caller: Caller): Error;
+export function toPgError(error: unknown, caller: Caller): unknown;
 export function toPgError(error: unknown, caller: Caller): unknown {
   if (!(error instanceof PostgresError)) return error;
   if (error.severity !== undefined) return new DatabaseError(error);

@@ -30,6 +30,11 @@ export class PoolClient extends Client {
     this.adopt(connection);
   }
 
+  /** @internal Is set up by `work`, before anybody borrows it. */
+  prepare(work: () => unknown): Promise<void> {
+    return this.settle(this.connection, work);
+  }
+
   /** @internal It is borrowed. */
   lend(): void {
     const loan = { isOver: false };
@@ -68,9 +73,10 @@ export class PoolClient extends Client {
     return Date.now() - this.#since;
   }
 
-  /** @internal Its connection has ended. */
-  onLost(): void {
+  /** @internal Its connection has ended by itself. */
+  override onLost(error: unknown): void {
     this.#isLost = true;
+    if (this.isBorrowed) super.onLost(error);
   }
 
   /** @internal */

@@ -54,7 +54,8 @@ export class Pool extends EventEmitter<PoolEvents> {
     checkOwn(this.options);
     this.#membership = new Membership(target, settings.types as CustomTypesConfig | undefined);
     this.#pool = new ConnectionPool(settings, fileVariables());
-    this.#pool.on('remove', (connection: PostgresClient, error?: Error) => this.#onRemove(connection, error));
+    this.#pool.on('lost', (connection: PostgresClient, error: PostgresError) => this.#onLost(connection, error));
+    this.#pool.on('remove', (connection: PostgresClient) => this.#onRemove(connection));
   }
 
   /** All connections. */
@@ -106,17 +107,22 @@ export class Pool extends EventEmitter<PoolEvents> {
     if (!known) {
       const { onConnect } = this.options;
       try {
-        await onConnect?.(client);
+        if (onConnect || this.listenerCount('connect') > 0) await client.prepare(() => this.#onConnect(client));
       } catch (error) {
         connection.release(true);
         throw error;
       }
       this.#clients.set(connection, client);
-      emitGuarded(this as EventEmitter, 'connect', client);
     }
     emitGuarded(this as EventEmitter, 'acquire', client);
     client.lend();
     return client;
+  }
+
+  async #onConnect(client: PoolClient): Promise<void> {
+    const { onConnect } = this.options;
+    if (onConnect) await onConnect(client);
+    emitGuarded(this as EventEmitter, 'connect', client);
   }
 
   #takeBack(client: PoolClient, cause: Error | boolean | undefined, closes: boolean): void {
@@ -131,15 +137,18 @@ export class Pool extends EventEmitter<PoolEvents> {
     return maxLifetimeSeconds ? client.age > maxLifetimeSeconds * 1000 : false;
   }
 
-  #onRemove(connection: PostgresClient, error: Error | undefined): void {
+  #onLost(connection: PostgresClient, failure: PostgresError): void {
     const client = this.#clients.get(connection);
     if (!client) return;
-    this.#clients.delete(connection);
-    client.onLost();
-    if (error && !client.isBorrowed && this.listenerCount('error') > 0) {
-      emitGuarded(this as EventEmitter, 'error', toPgError(error, 'client'), client);
-    }
-    emitGuarded(this as EventEmitter, 'remove', client);
+    const error = toPgError(failure, 'client');
+    client.onLost(error);
+    if (client.isBorrowed || this.listenerCount('error') === 0) return;
+    emitGuarded(this as EventEmitter, 'error', Object.assign(error, { client }), client);
+  }
+
+  #onRemove(connection: PostgresClient): void {
+    const client = this.#clients.get(connection);
+    if (client && this.#clients.delete(connection)) emitGuarded(this as EventEmitter, 'remove', client);
   }
 
   /** Runs a statement on a connection that is borrowed for it. */
@@ -173,7 +182,7 @@ export class Pool extends EventEmitter<PoolEvents> {
     if (this.#isEnding) throw closedError('Called end on pool more than once', 'end');
     this.#isEnding = true;
     await this.#pool.end(Infinity);
-    for (const connection of this.#clients.keys()) this.#onRemove(connection, undefined);
+    for (const connection of this.#clients.keys()) this.#onRemove(connection);
     this.#isEnded = true;
   }
 

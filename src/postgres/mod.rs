@@ -17,12 +17,13 @@ use moorline_services::postgres::{
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use self::encode::{encode_error, encode_results};
+use self::encode::{encode_config, encode_error, encode_results};
 pub(crate) use self::fast::register;
 use crate::{
     bridge::{
         Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Value, promise, runtime,
     },
+    metrics::MetricSeries,
     pool::PoolEvents,
 };
 
@@ -47,6 +48,20 @@ pub fn postgres_open(
 #[napi(catch_unwind)]
 pub fn postgres_name(pool: Handle<PostgresPool>) -> String {
     pool.name().to_owned()
+}
+
+/// The metrics of its connections that a user may write to: active connections, errors, failed health checks, acquisitions,
+/// lifetimes.
+#[napi(catch_unwind, ts_return_type = "Handle<MetricSeries>[]")]
+pub fn postgres_series(pool: Handle<PostgresPool>) -> Vec<Handle<MetricSeries>> {
+    let series = pool.series().for_user();
+    series.map(|one| Handle::new(MetricSeries::new(one))).into()
+}
+
+/// The options in force, without secrets, as JSON.
+#[napi(catch_unwind)]
+pub fn postgres_options(pool: Handle<PostgresPool>) -> String {
+    encode_config(pool.config()).to_string()
 }
 
 /// A lease, after waiting for a connection.
@@ -84,6 +99,32 @@ pub fn postgres_query(
     let lease = lease.map(|lease| Lease::from_number(lease as u64));
     let running = Box::pin(pool.0.run(lease, statement, types, limits));
     promise(&env, async move { Ok(encode_results(running.await?)) })
+}
+
+/// Takes what was done so far on the connection of `lease` for the state that each borrower finds, to which `statements` lead. False
+/// when it is not held.
+#[napi(catch_unwind)]
+pub fn postgres_set_up(
+    env: Env,
+    pool: Handle<PostgresPool>,
+    lease: f64,
+    #[napi(
+        ts_arg_type = "[text: string, values: (string | Uint8Array | null)[] | undefined, raw: boolean][]"
+    )]
+    statements: RawArgument,
+) -> Result<bool> {
+    let read = read_set_up(statements.0).or_throw(&env)?;
+    let connection = pool.connection(Lease::from_number(lease as u64));
+    Ok(connection.map(|connection| connection.set_up(read)).is_ok())
+}
+
+fn read_set_up(given: PlainValue) -> Read<Vec<OwnedStatement>> {
+    let PlainValue::List(statements) = given else {
+        return Err(OptionError::wrong_type("statements", "an array", &given));
+    };
+    let read = statements.into_iter().map(read_statement);
+    read.map(|read| read.map(|(statement, _)| statement))
+        .collect()
 }
 
 fn read_statement(given: PlainValue) -> Read<(OwnedStatement, ValueTypes)> {
@@ -147,5 +188,6 @@ pub fn postgres_drain(
     timeout_ms: RawArgument,
 ) -> Result<PromiseValue> {
     let timeout = Options::call_timeout(&timeout_ms.0).or_throw(&env)?;
-    promise(&env, async move { Ok(pool.drain(timeout).await) })
+    let drained = pool.drain(timeout);
+    promise(&env, async move { Ok(drained.await) })
 }

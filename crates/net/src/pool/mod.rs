@@ -24,7 +24,7 @@ use std::{
 
 use moorline_core::{
     error::{Failure, Kind, Outcome},
-    pool::{Counters, Lease, Stats},
+    pool::{Counters, Lease, Stats, UsageSeries},
 };
 use tokio::runtime::Handle;
 
@@ -108,9 +108,15 @@ impl<C: Connect> Pool<C> {
 
     /// Registers the pool in the metrics of the process under `name`, as one of type `kind`.
     pub fn register_metrics(&self, name: &str, kind: &str) {
+        self.register_usage(name, kind, None);
+    }
+
+    /// The same, in series of its service, too.
+    pub fn register_usage(&self, name: &str, kind: &str, usage: impl Into<Option<UsageSeries>>) {
         let pool: Weak<dyn ReportMetrics> = Arc::downgrade(&self.inner) as _;
         let max = self.inner.config.ledger.max;
-        self.inner.metrics.register(name, kind, max, pool);
+        let usage = usage.into();
+        self.inner.metrics.register((name, kind), max, usage, pool);
     }
 
     /// Runs `work` on the connection of a lease. The pool waits meanwhile: take what you need (a handle, a
@@ -134,6 +140,12 @@ impl<C: Connect> Pool<C> {
 
     /// Closes the free connections that do not look alive any more.
     pub fn evict_unusable(&self) {
+        self.inner.evict_unusable();
+    }
+
+    /// A connection has ended by itself: its pool tells of it, and closes it where it is free.
+    pub fn on_lost(&self, failure: Failure) {
+        self.inner.emit(|| Event::Lost(failure));
         self.inner.evict_unusable();
     }
 

@@ -19,23 +19,30 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     runtime::Handle,
     sync::oneshot,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    address::Server,
     auth::Session,
     driver::{Link, Listener, Request, RequestId, Response, TransactionStatus, Withdrawal},
     error::{ServerMessage, lost},
     negotiation::Way,
     result::{ResultText, ValueTypes},
+    service::OwnedStatement,
     session_state::SessionState,
     statement::{Answer, Collector, Statement},
 };
 
 /// The time in which a server that was asked to cancel a request has to say that it was heard, and to answer it.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The time in which what runs on a connection that is closed has to end.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+/// The time that a cancelled statement has to end, before the next one is cancelled.
+const CANCEL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The number of the next connection.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -58,6 +65,8 @@ pub struct Connection {
     canceller: Canceller,
     parameters: Arc<Parameters>,
     state: Arc<SessionState>,
+    /// What its owner has set up, which everybody finds who borrows it.
+    set_up: Mutex<Vec<OwnedStatement>>,
     ended: CancellationToken,
     runtime: Handle,
 }
@@ -124,6 +133,7 @@ impl Connection {
             canceller,
             parameters,
             state: Arc::default(),
+            set_up: Mutex::default(),
             runtime: runtime.clone(),
         }
     }
@@ -136,6 +146,11 @@ impl Connection {
     /// The number of the server process.
     pub const fn process_id(&self) -> i32 {
         self.process_id
+    }
+
+    /// The server.
+    pub(super) const fn server(&self) -> &Server {
+        &self.canceller.way.server
     }
 
     /// The state of the transaction after the last answer.
@@ -164,6 +179,12 @@ impl Connection {
         in_none && self.is_idle() && !self.state.is_changed()
     }
 
+    /// Takes what was done so far for the state that each borrower finds; these are the statements that lead to it.
+    pub fn set_up(&self, statements: Vec<OwnedStatement>) {
+        *lock(&self.set_up) = statements;
+        self.state.reset();
+    }
+
     /// Removes what its borrower has left.
     pub(super) async fn clean(&self) -> Outcome<()> {
         if !self.is_idle() || self.transaction_status() != TransactionStatus::Idle {
@@ -171,6 +192,10 @@ impl Connection {
         }
         if self.state.is_changed() {
             self.run_to_end("DISCARD ALL").await?;
+            let statements = lock(&self.set_up).clone();
+            for statement in &statements {
+                self.run_owned(statement).await?;
+            }
             self.state.reset();
         }
         Ok(())
@@ -186,9 +211,35 @@ impl Connection {
         receiver.await.unwrap_or_else(|_| Err(Failure::defect()))
     }
 
+    async fn run_owned(&self, statement: &OwnedStatement) -> Outcome<()> {
+        let (sender, receiver) = oneshot::channel();
+        let values = statement.borrow_values();
+        let borrowed = statement.borrow(values.as_deref());
+        self.run(&borrowed, ValueTypes::Text, |(outcome, _)| {
+            let _ = sender.send(outcome);
+        })?;
+        let outcome = receiver.await.unwrap_or_else(|_| Err(Failure::defect()));
+        outcome.map(drop)
+    }
+
     /// Ends it once everything is answered.
     pub fn close(&self) {
         self.link.close();
+    }
+
+    /// Has the server cancel what still runs, and then cuts it.
+    pub(super) async fn stop(&self) {
+        if self.is_idle() || self.is_over() {
+            return;
+        }
+        // Each cancellation hits one of the statements that were sent.
+        let cancelling = async {
+            while !self.is_idle() && self.canceller.cancel().await.is_ok() {
+                sleep(CANCEL_INTERVAL).await;
+            }
+        };
+        let _ = timeout(STOP_TIMEOUT, cancelling).await;
+        self.cut();
     }
 
     /// Ends it at once.

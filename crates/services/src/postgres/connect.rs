@@ -196,6 +196,7 @@ impl Connector {
             pool: Arc::clone(&self.pool),
             series: Arc::clone(&self.series),
             is_opened: AtomicBool::new(false),
+            process_id: session.process_id,
         });
         let connection = Connection::start(
             stream,
@@ -310,18 +311,19 @@ struct EndListener {
     series: Arc<ConnectionSeries>,
     /// Whether it was one that is wanted.
     is_opened: AtomicBool,
+    process_id: i32,
 }
 
 impl ConnectionListener for EndListener {
     fn on_end(&self, failure: Option<&Failure>) {
-        if failure.is_none() {
+        let Some(failure) = failure else { return };
+        if !self.is_opened.load(Ordering::Relaxed) {
             return;
         }
-        if self.is_opened.load(Ordering::Relaxed) {
-            self.series.on_lost();
-        }
+        self.series.on_lost();
         if let Some(pool) = self.pool.get().and_then(Weak::upgrade) {
-            pool.evict_unusable();
+            let failure = failure.clone().during(SERVICE, "connection");
+            pool.on_lost(failure.with_detail("processId", self.process_id));
         }
     }
 }

@@ -41,6 +41,22 @@ pub struct OwnedStatement {
     pub values: Option<Vec<OwnedValue>>,
 }
 
+impl OwnedStatement {
+    /// Its values, as they are sent.
+    pub(super) fn borrow_values(&self) -> Option<Vec<Value<'_>>> {
+        let values = self.values.as_ref()?;
+        Some(values.iter().map(OwnedValue::borrow).collect())
+    }
+
+    /// The statement, with these of its values.
+    pub(super) fn borrow<'a>(&'a self, values: Option<&'a [Value<'a>]>) -> Statement<'a> {
+        Statement {
+            text: &self.text,
+            values,
+        }
+    }
+}
+
 /// A value of it.
 #[derive(Clone, Debug)]
 pub enum OwnedValue {
@@ -311,14 +327,8 @@ impl Running {
         statement: &OwnedStatement,
         types: ValueTypes,
     ) -> Outcome<Self> {
-        let values: Option<Vec<_>> = statement
-            .values
-            .as_ref()
-            .map(|values| values.iter().map(OwnedValue::borrow).collect());
-        let borrowed = Statement {
-            text: &statement.text,
-            values: values.as_deref(),
-        };
+        let values = statement.borrow_values();
+        let borrowed = statement.borrow(values.as_deref());
         let began = Instant::now();
         let (sender, receiver) = oneshot::channel();
         let ticket = connection.run(&borrowed, types, |(outcome, _)| {

@@ -3600,12 +3600,23 @@ export interface ResolvedPostgresPoolConfig {
   connectionLog: boolean;
   connectionLogRetentionMs: number;
 }
-/** Options of `connect`. */
-export type ConnectSettings = CallOptions;
+/** Settings of a connection, from when it is handed out until it is released. Names are sent as quoted identifiers. */
+export interface PostgresConnectOptions extends CallOptions {
+  /** The role whose rights count: `SET ROLE`. */
+  role?: string | undefined;
+  /** Whether transactions are read-only unless they say otherwise. */
+  readOnly?: boolean | undefined;
+  /** The time limit that the server sets to each statement, in milliseconds; `Infinity`: none. */
+  statementTimeoutMs?: number | undefined;
+  /** The schema, or the schemas in their order, in which names without a schema are looked up. */
+  searchPath?: string | readonly string[] | undefined;
+  /** The time limit for waiting, connecting and setting, in milliseconds. Default: `connectionTimeoutMillis`. */
+  timeoutMs?: number | undefined;
+}
 /** The pool of a {@link PostgresConnectionManager}, for its subclasses. */
 export interface PostgresPool extends EventEmitter {
   /** Borrows a connection. */
-  connect(settings?: ConnectSettings): Promise<PostgresClient>;
+  connect(settings?: PostgresConnectOptions): Promise<PostgresClient>;
   /** Runs a statement on a connection that is borrowed for it. */
   query<Row = any>(query: string | QueryConfig, values?: readonly unknown[]): Promise<QueryResult<Row>>;
   /** Ends the pool: borrowers may finish, for `timeoutMs` at most. True when none had to be cut off. */
@@ -3674,7 +3685,7 @@ export declare class PostgresConnectionManager extends EventEmitter<PostgresEven
    * @throws PostgresError of kind `pool-timeout` when there is none in time, `connect`, `timeout` or `auth` when there was no
    * connection, `closed` after `shutdown`.
    */
-  connect(settings?: ConnectSettings): Promise<PostgresClient>;
+  connect(settings?: PostgresConnectOptions): Promise<PostgresClient>;
   /**
    * Runs a statement, or several in one text without values, on a connection that is borrowed for it.
    *
@@ -3682,7 +3693,7 @@ export declare class PostgresConnectionManager extends EventEmitter<PostgresEven
    */
   query<Row = any>(query: string | QueryConfig, values?: readonly unknown[]): Promise<QueryResult<Row>>;
   /** Borrows a connection, calls `work` with it, releases it in any case, and returns the result of `work`. */
-  withClient<T>(work: (client: PostgresClient) => T | PromiseLike<T>, settings?: ConnectSettings): Promise<T>;
+  withClient<T>(work: (client: PostgresClient) => T | PromiseLike<T>, settings?: PostgresConnectOptions): Promise<T>;
   /**
    * Calls `work` in a transaction, commits it, and returns the result of `work`. When `work` throws, it is rolled back.
    * `client.withTransaction` of the client that `work` gets is a savepoint in it.

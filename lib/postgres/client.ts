@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 
 import { type Handle, native, type PostgresPool } from '../runtime/native';
 import { releasedError } from './error';
-import { type QueryConfig, runQuery } from './query';
+import { encodeStatement, type QueryConfig, runQuery } from './query';
 import type { QueryResult } from './result';
 import { type SessionSettings, TransactionSettings } from './session-settings';
 import { runTransaction, type TransactionOptions } from './transaction';
@@ -46,6 +46,12 @@ export class PostgresClient extends EventEmitter {
   lend(lease: number, settings?: SessionSettings): void {
     this.#lease = lease;
     this.#settings = settings && new TransactionSettings(settings);
+  }
+
+  /** @internal Takes what was done so far for the state that each borrower finds, to which these statements lead. */
+  setUp(statements: readonly QueryConfig[]): void {
+    const encoded = statements.map(encodeStatement);
+    if (this.#lease !== undefined) native.postgresSetUp(this.#owner.handle, this.#lease, encoded);
   }
 
   /** The state of the transaction after the last answer; undefined after the release. */

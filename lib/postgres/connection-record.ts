@@ -67,7 +67,7 @@ export class ConnectionRecorder {
       this.#record('debug', 'connection_released', error instanceof Error ? error : undefined, client);
     });
     pool.on('error', (error: unknown) => this.#record('warn', 'connection_error', error));
-    pool.on('lost', (error: unknown, client?: RecordedClient) => {
+    pool.on('lost', (client: RecordedClient | undefined, error: unknown) => {
       this.#record('warn', 'connection_error', error, client);
     });
   }

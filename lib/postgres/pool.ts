@@ -9,7 +9,7 @@ import { LeakTracker } from '../runtime/leak-tracker';
 import { variables } from '../ssh/environment';
 import { withTunnel } from '../ssh/tunnel';
 import { type ClientOwner, PostgresClient, slotOf } from './client';
-import { toPostgresError } from './error';
+import { type PostgresError, toPostgresError } from './error';
 import type { PostgresPoolConfig, ResolvedPostgresPoolConfig } from './options';
 import { type QueryConfig, runQuery } from './query';
 import type { QueryResult } from './result';
@@ -22,8 +22,8 @@ type NativeEvent =
   | { event: 'destroy'; connectionId: number }
   | { event: 'timeout'; afterMs: number }
   | { event: 'leak'; lease: number; heldMs: number }
+  | { event: 'lost'; failure: string }
   | { event: 'drain' }
-  | { event: 'lost'; processId: number; failure: string }
   | { event: 'error'; failure: string };
 
 /** The pool of a {@link PostgresConnectionManager}, for its subclasses. */
@@ -54,14 +54,13 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
   readonly #leakTracker: LeakTracker | undefined;
   #ending: Promise<boolean> | undefined;
 
-  /** `isManaged` has it read a manager's environment variables, too. */
-  constructor(config: PostgresPoolConfig, isManaged = false) {
+  /** `environment` are the variables that it reads. */
+  constructor(config: PostgresPoolConfig, environment = withoutManagers(variables())) {
     super();
     const { types, tunnel, ...options } = withTunnel(config);
     this.types = types;
     // `false` is what it is without one.
     const given = tunnel === false ? options : { ...options, tunnel };
-    const environment = isManaged ? variables() : withoutManagers(variables());
     this.handle = native.postgresOpen(given, environment, weakListener(this, ConnectionPool.#onEvent));
     this.#source = eventSource('postgres', native.postgresName(this.handle));
     this.#leakTracker = this.options().leakAfterMs === Infinity ? undefined : new LeakTracker();
@@ -183,6 +182,12 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
     return client;
   }
 
+  #forget(slot: number): void {
+    const known = this.#clients.get(slot);
+    this.#clients.delete(slot);
+    if (known) emitGuarded(this, 'remove', known.client);
+  }
+
   static #onEvent(pool: ConnectionPool, text: string): void {
     pool.#onNativeEvent(JSON.parse(text) as NativeEvent);
   }
@@ -199,16 +204,19 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
       );
       return;
     }
-    if (event.event === 'lost') return this.#onLost(event.processId, toPostgresError(event.failure));
+    if (event.event === 'lost') return this.#onLost(event.failure);
     const { event: name, ...facts } = event;
+    if (event.event === 'destroy') this.#forget(event.connectionId);
     if (event.event === 'leak') this.#describeLeak(event.lease, facts);
     publishEvent(this, this.#source, name, () => facts);
   }
 
-  /** A connection has ended that was not closed from here. It has a client if it ever was lent to one; `destroy` follows. */
-  #onLost(processId: number, error: unknown): void {
-    const found = [...this.#clients.values()].find(({ client }) => client.processID === processId);
-    emitGuarded(this, 'lost', error, found?.client);
+  /** A connection has ended by itself, which is a client's if it was lent to one. */
+  #onLost(failure: string): void {
+    const error = toPostgresError(failure) as PostgresError;
+    const processId = error.detail?.['processId'];
+    const known = Array.from(this.#clients.values()).find(({ client }) => client.processID === processId);
+    emitGuarded(this, 'lost', known?.client, error);
   }
 
   #describeLeak(lease: number, facts: object): void {

@@ -31,13 +31,6 @@ pub enum Event {
         /// Its last lease.
         lease: Lease,
     },
-    /// `lost`: an open connection has ended, and was not closed by its pool. Its service tells of it.
-    Lost {
-        /// The number that the other side has given it.
-        number: i64,
-        /// What has ended it.
-        failure: Failure,
-    },
     /// `timeout`: a borrower's time in the queue ran out.
     Timeout {
         /// Its timeout.
@@ -50,6 +43,8 @@ pub enum Event {
         /// For how long.
         held: Duration,
     },
+    /// `lost`: a connection has ended by itself, whether it was free or in use.
+    Lost(Failure),
     /// `drain`: the end of the pool began.
     Drain,
     /// `error`: a failure of work in the background, which no caller gets.

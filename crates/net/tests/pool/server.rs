@@ -165,8 +165,8 @@ impl Server {
             Event::Timeout { .. } => "timeout",
             Event::Leak { .. } => "leak",
             Event::Drain => "drain",
+            Event::Lost(_) => "lost",
             Event::Error(_) => "error",
-            Event::Lost { .. } => "lost",
         };
         self.events().iter().map(word).collect()
     }

@@ -12,7 +12,7 @@ use bytes::BytesMut;
 use moorline_core::error::{Delivery, Failure, Kind, Outcome};
 use moorline_net::{
     dial::Dialer,
-    pool::{Connect, Event, Pool, PoolListener},
+    pool::{Connect, Pool},
 };
 use serde_json::json;
 use tokio::{
@@ -55,7 +55,6 @@ pub struct Connector {
     limit: Duration,
     runtime: Handle,
     pool: PoolCell,
-    listener: Arc<dyn PoolListener>,
     sharing: Arc<SessionSharing>,
 }
 
@@ -68,7 +67,6 @@ impl Connector {
         passwords: Option<&Arc<dyn PasswordSource>>,
         runtime: Handle,
         pool: &PoolCell,
-        listener: &Arc<dyn PoolListener>,
     ) -> Self {
         let dialer = Dialer::new(config.dial.clone());
         let candidates = config.servers.iter().map(|server| {
@@ -107,7 +105,6 @@ impl Connector {
             limit: config.pool.connect_timeout,
             runtime,
             pool: Arc::clone(pool),
-            listener: Arc::clone(listener),
             sharing: Arc::new(SessionSharing::new(config.shares_sessions)),
         }
     }
@@ -193,7 +190,6 @@ impl Connector {
         };
         let listener = Arc::new(EndListener {
             pool: Arc::clone(&self.pool),
-            listener: Arc::clone(&self.listener),
             process_id: session.process_id,
             is_wanted: Arc::default(),
         });
@@ -309,7 +305,6 @@ fn summary(mut failures: Vec<(&Candidate, Failure)>) -> Failure {
 /// Tells of a connection that is lost, and has it closed where it is free.
 struct EndListener {
     pool: PoolCell,
-    listener: Arc<dyn PoolListener>,
     process_id: i32,
     /// Whether it is open for the pool, and not closed by it.
     is_wanted: Arc<AtomicBool>,
@@ -317,17 +312,13 @@ struct EndListener {
 
 impl ConnectionListener for EndListener {
     fn on_end(&self, failure: Option<&Failure>) {
-        let Some(failure) = failure else {
+        let Some(failure) = failure else { return };
+        if !self.is_wanted.load(Ordering::Relaxed) {
             return;
-        };
-        if self.is_wanted.swap(false, Ordering::Relaxed) {
-            self.listener.on_event(Event::Lost {
-                number: self.process_id.into(),
-                failure: failure.clone(),
-            });
         }
         if let Some(pool) = self.pool.get().and_then(Weak::upgrade) {
-            pool.evict_unusable();
+            let failure = failure.clone().during(SERVICE, "connection");
+            pool.on_lost(failure.with_detail("processId", self.process_id));
         }
     }
 }

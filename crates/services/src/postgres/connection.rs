@@ -31,6 +31,7 @@ use super::{
     error::{ServerMessage, lost},
     negotiation::Way,
     result::{ResultText, ValueTypes},
+    service::OwnedStatement,
     session_sharing::{SessionSharing, refuse_session_state},
     session_state::{SessionState, sets_locally},
     statement::{Answer, Collector, Statement},
@@ -71,6 +72,8 @@ pub struct Connection {
     started_with: Vec<(&'static str, String)>,
     state: Arc<SessionState>,
     sharing: Arc<SessionSharing>,
+    /// What its owner has set up, which everybody finds who borrows it.
+    set_up: Mutex<Vec<OwnedStatement>>,
     ended: CancellationToken,
     /// Whether its end is a loss.
     pub(super) is_wanted: Arc<AtomicBool>,
@@ -148,6 +151,7 @@ impl Connection {
             started_with,
             state: Arc::default(),
             sharing,
+            set_up: Mutex::default(),
             runtime: runtime.clone(),
         }
     }
@@ -199,6 +203,12 @@ impl Connection {
         !self.sharing.is_shared() && self.state.is_changed()
     }
 
+    /// Takes what was done so far for the state that each borrower finds; these are the statements that lead to it.
+    pub fn set_up(&self, statements: Vec<OwnedStatement>) {
+        *lock(&self.set_up) = statements;
+        self.state.reset();
+    }
+
     /// Removes what its borrower has left.
     pub(super) async fn clean(&self) -> Outcome<()> {
         if !self.is_idle() || self.transaction_status() != TransactionStatus::Idle {
@@ -211,6 +221,10 @@ impl Connection {
                     let value = escape_literal(value);
                     self.run_to_end(&format!("SET {name} = {value}")).await?;
                 }
+            }
+            let statements = lock(&self.set_up).clone();
+            for statement in &statements {
+                self.run_owned(statement).await?;
             }
             self.state.reset();
         }
@@ -225,6 +239,17 @@ impl Connection {
             let _ = sender.send(outcome);
         })?;
         receiver.await.unwrap_or_else(|_| Err(Failure::defect()))
+    }
+
+    async fn run_owned(&self, statement: &OwnedStatement) -> Outcome<()> {
+        let (sender, receiver) = oneshot::channel();
+        let values = statement.borrow_values();
+        let borrowed = statement.borrow(values.as_deref());
+        self.run(&borrowed, ValueTypes::Text, |(outcome, _)| {
+            let _ = sender.send(outcome);
+        })?;
+        let outcome = receiver.await.unwrap_or_else(|_| Err(Failure::defect()));
+        outcome.map(drop)
     }
 
     /// Ends it once everything is answered.

@@ -221,7 +221,7 @@ impl PoolListener for MeasuringListener {
                     self.on_end(opened);
                 }
             }
-            Event::Lost { .. } => self.series.errors.increment(),
+            Event::Lost(_) => self.series.errors.increment(),
             _ => {}
         }
         self.next.on_event(event);

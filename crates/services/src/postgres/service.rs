@@ -41,6 +41,22 @@ pub struct OwnedStatement {
     pub values: Option<Vec<OwnedValue>>,
 }
 
+impl OwnedStatement {
+    /// Its values, as they are sent.
+    pub(super) fn borrow_values(&self) -> Option<Vec<Value<'_>>> {
+        let values = self.values.as_ref()?;
+        Some(values.iter().map(OwnedValue::borrow).collect())
+    }
+
+    /// The statement, with these of its values.
+    pub(super) fn borrow<'a>(&'a self, values: Option<&'a [Value<'a>]>) -> Statement<'a> {
+        Statement {
+            text: &self.text,
+            values,
+        }
+    }
+}
+
 /// A value of it.
 #[derive(Clone, Debug)]
 pub enum OwnedValue {
@@ -88,10 +104,9 @@ impl PostgresPool {
         let (series, usage) = ConnectionSeries::new(&name, config);
         let series = Arc::new(series);
         let cell = PoolCell::default();
-        let listener: Arc<dyn PoolListener> =
-            Arc::new(MeasuringListener::new(Arc::clone(&series), listener));
-        let connector = Connector::new(config, passwords, runtime.clone(), &cell, &listener);
+        let connector = Connector::new(config, passwords, runtime.clone(), &cell);
         let sharing = Arc::clone(connector.sharing());
+        let listener = Arc::new(MeasuringListener::new(Arc::clone(&series), listener));
         let pool = Pool::with_listener(connector, config.pool, runtime, Some(listener));
         let pool = Arc::new(pool);
         let _ = cell.set(Arc::downgrade(&pool));
@@ -312,14 +327,8 @@ impl Running {
         statement: &OwnedStatement,
         types: ValueTypes,
     ) -> Outcome<Self> {
-        let values: Option<Vec<_>> = statement
-            .values
-            .as_ref()
-            .map(|values| values.iter().map(OwnedValue::borrow).collect());
-        let borrowed = Statement {
-            text: &statement.text,
-            values: values.as_deref(),
-        };
+        let values = statement.borrow_values();
+        let borrowed = statement.borrow(values.as_deref());
         let began = Instant::now();
         let (sender, receiver) = oneshot::channel();
         let ticket = connection.run(&borrowed, types, |(outcome, _)| {

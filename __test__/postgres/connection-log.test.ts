@@ -54,14 +54,15 @@ describe('the connection log', { skip: skipWithoutPostgres(), timeout: 60_000 },
   const told = (event: string) => records.filter((record) => record.event === event);
 
   before(async () => {
+    setLogger({});
     server = await Postgres.start({ settings: { max_connections: '60' } });
   });
-  after(() => server.stop());
+  after(() => server?.stop());
   afterEach(async () => {
     for (const end of ends) await end();
     ends = [];
     records = [];
-    setLogger(undefined);
+    setLogger({});
   });
   const listen = () => {
     const keep = (record: LogRecord) => void records.push(record);

@@ -180,7 +180,8 @@ export class ConnectionLog implements RecordSink {
     const isFull = this.#rows.length === BATCH_ROWS && this.#intervalMs === INTERVAL_MS;
     if (this.#timer && !isFull) return;
     clearTimeout(this.#timer);
-    this.#timer = startTimer(() => void this.#onTimer(), isFull ? 0 : this.#intervalMs).unref();
+    const onTimer = () => void this.#onTimer().catch((error: unknown) => this.#tell(error));
+    this.#timer = startTimer(onTimer, isFull ? 0 : this.#intervalMs).unref();
   }
 
   async #onTimer(): Promise<void> {

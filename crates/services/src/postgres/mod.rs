@@ -5,8 +5,7 @@
 //! Results are written as the text that JavaScript parses fastest. What a borrower leaves is removed before anybody else gets
 //! the connection.
 //!
-//! No `docs/services`: the class that users see is not written yet.
-//! No `bench`: for the same reason.
+//! No `bench`: the class that users see is not measured yet.
 
 pub mod address;
 mod auth;

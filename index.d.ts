@@ -3306,6 +3306,61 @@ export interface PostgresHealthCheck {
   /** Why it is not healthy. */
   error?: Error;
 }
+/** The arguments of the events of a {@link PostgresConnectionManager}: its own, and any that its users emit on it. */
+export interface PostgresEvents {
+  healthCheck: [health: PostgresHealthCheck];
+  healthCheckFailed: [error: Error];
+  fallback_activated: [
+    event: MoorlineEvent & {
+      error: Error;
+    },
+  ];
+  fallback_restored: [
+    event: MoorlineEvent & {
+      downMs: number;
+    },
+  ];
+  create: [
+    event: MoorlineEvent & {
+      connectionId: number;
+      durationMs: number;
+    },
+  ];
+  destroy: [
+    event: MoorlineEvent & {
+      connectionId: number;
+    },
+  ];
+  acquire: [
+    event: MoorlineEvent & {
+      connectionId: number;
+      processID: number;
+    },
+  ];
+  release: [
+    event: MoorlineEvent & {
+      connectionId: number;
+      processID: number;
+    },
+  ];
+  timeout: [
+    event: MoorlineEvent & {
+      afterMs: number;
+    },
+  ];
+  leak: [
+    event: MoorlineEvent & {
+      connectionId: number;
+      heldMs: number;
+      stack: string;
+    },
+  ];
+  health: [event: MoorlineEvent & PostgresHealthCheck];
+  drain: [event: MoorlineEvent];
+  close: [event: MoorlineEvent];
+  error: [error: MoorlineError];
+  [name: string | symbol]: any[];
+}
 /** Values of labels by their names. A label that is not given is empty. */
 export type MetricLabels = Readonly<Record<string, string | number>>;
 /** One series of a {@link Counter}. */
@@ -3417,72 +3472,17 @@ export declare function histogram(
   buckets?: readonly number[],
 ): Histogram;
 /** The metrics of a {@link PostgresConnectionManager}; {@link metricsText} shows them with its name as their label `pool`. */
-interface ConnectionMetrics$1 {
+export interface PostgresMetrics {
   /** `moorline_postgres_connections_active`: borrowed connections. */
   readonly activeConnections: Gauge;
   /** `moorline_postgres_connection_errors_total`: connections that could not be had, or were lost. */
   readonly connectionErrors: Counter;
-  /** `moorline_postgres_health_check_failures_total`: health checks after which recovery failed, too. */
+  /** `moorline_postgres_health_check_failures_total`: health checks that failed. */
   readonly healthCheckFailures: Counter;
   /** `moorline_postgres_connection_acquisition_seconds`: times until borrowers had a connection. */
   readonly connectionAcquisitionTime: Histogram;
   /** `moorline_postgres_connection_lifetime_seconds`: times for which connections were open. */
   readonly connectionLifetime: Histogram;
-}
-/** The arguments of the events of a {@link PostgresConnectionManager}: its own, and any that its users emit on it. */
-export interface PostgresEvents {
-  healthCheck: [health: PostgresHealthCheck];
-  healthCheckFailed: [error: Error];
-  fallback_activated: [
-    event: MoorlineEvent & {
-      error: Error;
-    },
-  ];
-  fallback_restored: [
-    event: MoorlineEvent & {
-      downMs: number;
-    },
-  ];
-  create: [
-    event: MoorlineEvent & {
-      connectionId: number;
-      durationMs: number;
-    },
-  ];
-  destroy: [
-    event: MoorlineEvent & {
-      connectionId: number;
-    },
-  ];
-  acquire: [
-    event: MoorlineEvent & {
-      connectionId: number;
-      processID: number;
-    },
-  ];
-  release: [
-    event: MoorlineEvent & {
-      connectionId: number;
-      processID: number;
-    },
-  ];
-  timeout: [
-    event: MoorlineEvent & {
-      afterMs: number;
-    },
-  ];
-  leak: [
-    event: MoorlineEvent & {
-      connectionId: number;
-      heldMs: number;
-      stack: string;
-    },
-  ];
-  health: [event: MoorlineEvent & PostgresHealthCheck];
-  drain: [event: MoorlineEvent];
-  close: [event: MoorlineEvent];
-  error: [error: MoorlineError];
-  [name: string | symbol]: any[];
 }
 /** The sizes and times of a Postgres pool and its tunnel, in milliseconds. */
 export interface PostgresProfiles {
@@ -3600,12 +3600,23 @@ export interface ResolvedPostgresPoolConfig {
   connectionLog: boolean;
   connectionLogRetentionMs: number;
 }
-/** Options of `connect`. */
-export type ConnectSettings = CallOptions;
+/** Settings of a connection, from when it is handed out until it is released. Names are sent as quoted identifiers. */
+export interface PostgresConnectOptions extends CallOptions {
+  /** The role whose rights count: `SET ROLE`. */
+  role?: string | undefined;
+  /** Whether transactions are read-only unless they say otherwise. */
+  readOnly?: boolean | undefined;
+  /** The time limit that the server sets to each statement, in milliseconds; `Infinity`: none. */
+  statementTimeoutMs?: number | undefined;
+  /** The schema, or the schemas in their order, in which names without a schema are looked up. */
+  searchPath?: string | readonly string[] | undefined;
+  /** The time limit for waiting, connecting and setting, in milliseconds. Default: `connectionTimeoutMillis`. */
+  timeoutMs?: number | undefined;
+}
 /** The pool of a {@link PostgresConnectionManager}, for its subclasses. */
 export interface PostgresPool extends EventEmitter {
   /** Borrows a connection. */
-  connect(settings?: ConnectSettings): Promise<PostgresClient>;
+  connect(settings?: PostgresConnectOptions): Promise<PostgresClient>;
   /** Runs a statement on a connection that is borrowed for it. */
   query<Row = any>(query: string | QueryConfig, values?: readonly unknown[]): Promise<QueryResult<Row>>;
   /** Ends the pool: borrowers may finish, for `timeoutMs` at most. True when none had to be cut off. */
@@ -3656,8 +3667,8 @@ export interface PostgresStats {
  */
 export declare class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
   #private;
-  /** The metrics of its connections. */
-  readonly metrics: ConnectionMetrics$1;
+  /** The metrics of its connections, to which you may write, too. `monitoring: false` shows none of them. */
+  readonly metrics: PostgresMetrics;
   /** The pool. */
   protected readonly pool: PostgresPool;
   /**
@@ -3674,7 +3685,7 @@ export declare class PostgresConnectionManager extends EventEmitter<PostgresEven
    * @throws PostgresError of kind `pool-timeout` when there is none in time, `connect`, `timeout` or `auth` when there was no
    * connection, `closed` after `shutdown`.
    */
-  connect(settings?: ConnectSettings): Promise<PostgresClient>;
+  connect(settings?: PostgresConnectOptions): Promise<PostgresClient>;
   /**
    * Runs a statement, or several in one text without values, on a connection that is borrowed for it.
    *
@@ -3682,7 +3693,7 @@ export declare class PostgresConnectionManager extends EventEmitter<PostgresEven
    */
   query<Row = any>(query: string | QueryConfig, values?: readonly unknown[]): Promise<QueryResult<Row>>;
   /** Borrows a connection, calls `work` with it, releases it in any case, and returns the result of `work`. */
-  withClient<T>(work: (client: PostgresClient) => T | PromiseLike<T>, settings?: ConnectSettings): Promise<T>;
+  withClient<T>(work: (client: PostgresClient) => T | PromiseLike<T>, settings?: PostgresConnectOptions): Promise<T>;
   /**
    * Calls `work` in a transaction, commits it, and returns the result of `work`. When `work` throws, it is rolled back.
    * `client.withTransaction` of the client that `work` gets is a savepoint in it.
@@ -3698,6 +3709,13 @@ export declare class PostgresConnectionManager extends EventEmitter<PostgresEven
    * It makes a manager a check of {@link HealthMonitor}.
    */
   healthCheck(): Promise<PostgresHealthCheck>;
+  /**
+   * Creates the table `connection_logs` and the function `log_connection_event`, where they are not there. With `connectionLog: true`
+   * what happens to connections is written to the table.
+   *
+   * @throws PostgresError for a role that may not create them.
+   */
+  installConnectionLog(): Promise<void>;
   /** Returns the numbers of connections. */
   stats(): PostgresStats;
   /** Returns the options in force, without secrets. */
@@ -3721,29 +3739,6 @@ export declare class PostgresConnectionManager extends EventEmitter<PostgresEven
   protected waitForQueries(signal?: AbortSignal): Promise<void>;
   /** Cancels on the server what still runs, and cuts all connections. Nothing can be borrowed after it. */
   protected forceCleanup(): Promise<void>;
-}
-/** The names of the events in the log records of a {@link PostgresConnectionManager}. */
-export type ConnectionEventName = 'connection_acquired' | 'connection_released' | 'health_check' | 'connection_error';
-interface ConnectionFacts$1 {
-  /** The number of the server process. */
-  connectionId?: string;
-  /** The number of connections of the pool. */
-  poolSize?: number;
-  /** The message of the error. */
-  error?: string;
-}
-/** A log record of a {@link PostgresConnectionManager}, as the logger of {@link setLogger} receives it. */
-export interface ConnectionLogRecord {
-  /** The time, as ISO 8601. */
-  timestamp: string;
-  /** An id that the records of one borrower share. */
-  correlationId: string;
-  /** The level. */
-  level: LogLevel;
-  /** The name of the event. */
-  event: ConnectionEventName;
-  /** The facts of the event. */
-  data: ConnectionFacts$1;
 }
 /**
  * A failure of an operation on PostgreSQL. `code` is the SQLSTATE of an error of the server, whose fields have the names that `pg`
@@ -3774,6 +3769,30 @@ export declare class PostgresError extends MoorlineError {
   readonly line?: string;
   readonly routine?: string;
   constructor(message: string, fields: ErrorFields, options?: ErrorOptions);
+}
+/** The names of the events in the log records of a {@link PostgresConnectionManager}. */
+export type PostgresLogEvent = 'connection_acquired' | 'connection_released' | 'health_check' | 'connection_error';
+/** The facts of a {@link PostgresLogRecord}. */
+export interface PostgresLogData {
+  /** The number of the server process. */
+  connectionId?: string;
+  /** The number of connections of the pool. */
+  poolSize?: number;
+  /** The message of the error. */
+  error?: string;
+}
+/** A log record of a {@link PostgresConnectionManager}, as the logger of {@link setLogger} receives it. */
+export interface PostgresLogRecord {
+  /** The time, as ISO 8601. */
+  timestamp: string;
+  /** An id that the records of one borrower share. */
+  correlationId: string;
+  /** The level. */
+  level: LogLevel;
+  /** The name of the event. */
+  event: PostgresLogEvent;
+  /** The facts of the event. */
+  data: PostgresLogData;
 }
 /** An interval: the parts that are not 0. Those of a time are all negative where it is. */
 export declare class PostgresInterval {
@@ -4383,6 +4402,6 @@ export declare function resetWebhookVerifiers(): void;
  */
 export declare function metricsText(): string;
 
-export { ConnectionMetrics$1 as PostgresMetrics, types as pgTypes };
+export { types as pgTypes };
 
 export {};

@@ -218,6 +218,7 @@ export class TunnelLoad {
       const began = performance.now();
       await this.#direct.request({ timeoutMs: DIRECT_DEADLINE_MS }).catch(() => undefined);
       this.#lateMs = Math.max(this.#lateMs, performance.now() - began - DIRECT_DEADLINE_MS);
+      await sleep(PAUSE_MS);
     }
   }
 

@@ -46,7 +46,7 @@ for (const way of ['directly', 'through a tunnel'] as const) {
     async function withPool(more: Partial<PostgresPoolConfig>, use: () => Promise<void>): Promise<void> {
       pool = new ConnectionPool({
         ...server.config,
-        ...(tunnel && { tunnel }),
+        ...(tunnel && { tunnel: tunnel as never }),
         connectionTimeoutMillis: 10_000,
         ...more,
       });

@@ -327,7 +327,12 @@ impl Connect for Connector {
     }
 
     async fn close(&self, connection: Arc<Connection>) {
-        connection.close();
+        // Nobody waits for what runs on it, which may never be answered.
+        if connection.is_idle() {
+            connection.close();
+        } else {
+            connection.abandon();
+        }
         connection.ended().await;
     }
 }

@@ -196,6 +196,17 @@ impl Connection {
         self.link.cut();
     }
 
+    /// Ends it at once, and has the server cancel what it does for it.
+    pub(super) fn abandon(&self) {
+        if !self.is_over() {
+            let canceller = self.canceller.clone();
+            self.runtime.spawn(async move {
+                let _ = timeout(CANCEL_TIMEOUT, canceller.cancel()).await;
+            });
+        }
+        self.cut();
+    }
+
     /// Whether its server has refused to write.
     pub(super) fn was_refused_writing(&self) -> bool {
         self.link.was_refused_writing()

@@ -3,6 +3,7 @@ export * from '../health';
 export * from '../http';
 export * from '../libsql';
 export * from '../nixtla';
+export * from '../postgres';
 export * from '../resilience';
 export * from '../sse';
 export * from '../ssh';

@@ -1,7 +1,7 @@
 import { performance } from '../runtime/node';
 
 import { invalidType, invalidValue, numberMistake, outOfRange } from '../runtime/argument-error';
-import { type Handle, type Metric as NativeMetric, type MetricSeries, native } from '../runtime/native';
+import { type Handle, type MetricSeries, native } from '../runtime/native';
 import { isObject } from '../runtime/shape';
 
 /** Values of labels by their names. A label that is not given is empty. */
@@ -68,7 +68,13 @@ export interface Histogram extends HistogramSeries {
   labels(...values: (string | number)[]): HistogramSeries;
 }
 
-type Kind = 'counter' | 'gauge' | 'histogram';
+interface MetricOf {
+  counter: Counter;
+  gauge: Gauge;
+  histogram: Histogram;
+}
+
+type Kind = keyof MetricOf;
 type Label = string | number;
 
 /** Series that are kept at hand; more are found anew. */
@@ -134,20 +140,19 @@ class Metric {
   readonly #kind: Kind;
   readonly #name: string;
   readonly #labelNames: readonly string[];
-  readonly #handle: Handle<NativeMetric>;
+  readonly #find: (values: string[]) => Handle<MetricSeries>;
   readonly #series = new Map<string, Series>();
 
-  constructor(kind: Kind, name: string, help: string, labelNames: readonly string[], bounds: readonly number[]) {
-    if (!Array.isArray(labelNames)) throw invalidType('labels', 'an array of names', labelNames);
-    if (!Array.isArray(bounds)) throw invalidType('buckets', 'an array of numbers', bounds);
+  constructor(
+    kind: Kind,
+    name: string,
+    labelNames: readonly string[],
+    find: (values: string[]) => Handle<MetricSeries>,
+  ) {
     this.#kind = kind;
     this.#name = name;
-    const labels = Array.from(labelNames, (label, at) => checkedText(`labels[${at}]`, label));
-    const buckets = Array.from(bounds as readonly unknown[], (bound, at) => checkedBound(`buckets[${at}]`, bound));
-    this.#labelNames = labels;
-    this.#handle = native.metricDefine(kind, name, help, labels, buckets);
-    // Without labels it is shown from the beginning.
-    if (labels.length === 0) this.#at([]);
+    this.#labelNames = labelNames;
+    this.#find = find;
   }
 
   inc(labelsOrValue?: MetricLabels | number, value?: number): void {
@@ -201,12 +206,36 @@ class Metric {
     const key = values.join('\u0000');
     let series = this.#series.get(key);
     if (series === undefined) {
-      series = new Series(this.#kind, native.metricSeries(this.#handle, values));
+      series = new Series(this.#kind, this.#find(values));
       if (this.#series.size >= MAX_CACHED) this.#series.clear();
       this.#series.set(key, series);
     }
     return series;
   }
+}
+
+/** Defines a metric of the user's. */
+function define(
+  kind: Kind,
+  name: string,
+  help: string,
+  labelNames: readonly string[],
+  bounds: readonly number[] = [],
+): Metric {
+  if (!Array.isArray(labelNames)) throw invalidType('labels', 'an array of names', labelNames);
+  if (!Array.isArray(bounds)) throw invalidType('buckets', 'an array of numbers', bounds);
+  const labels = Array.from(labelNames, (label, at) => checkedText(`labels[${at}]`, label));
+  const buckets = Array.from(bounds as readonly unknown[], (bound, at) => checkedBound(`buckets[${at}]`, bound));
+  const handle = native.metricDefine(kind, name, help, labels, buckets);
+  const metric = new Metric(kind, name, labels, (values) => native.metricSeries(handle, values));
+  // Without labels it is shown from the beginning.
+  if (labels.length === 0) metric.labels();
+  return metric;
+}
+
+/** @internal One series of a metric of this package, as a metric without labels. */
+export function seriesMetric<K extends Kind>(kind: K, name: string, series: Handle<MetricSeries>): MetricOf[K] {
+  return new Metric(kind, name, [], () => series) as unknown as MetricOf[K];
 }
 
 function checkedBound(path: string, value: unknown): number {
@@ -242,7 +271,7 @@ function labelText(name: string, value: unknown): string {
  * ```
  */
 export function counter(name: string, help: string, labels: readonly string[] = []): Counter {
-  return new Metric('counter', name, help, labels, []) as Counter;
+  return define('counter', name, help, labels) as Counter;
 }
 
 /**
@@ -260,7 +289,7 @@ export function counter(name: string, help: string, labels: readonly string[] = 
  * ```
  */
 export function gauge(name: string, help: string, labels: readonly string[] = []): Gauge {
-  return new Metric('gauge', name, help, labels, []) as Gauge;
+  return define('gauge', name, help, labels) as Gauge;
 }
 
 /**
@@ -284,5 +313,5 @@ export function histogram(
   labels: readonly string[] = [],
   buckets: readonly number[] = [],
 ): Histogram {
-  return new Metric('histogram', name, help, labels, buckets) as Histogram;
+  return define('histogram', name, help, labels, buckets) as Histogram;
 }

@@ -5,6 +5,7 @@ import { type Handle, native, type PostgresPool } from '../runtime/native';
 import { releasedError } from './error';
 import { type QueryConfig, runQuery } from './query';
 import type { QueryResult } from './result';
+import { runTransaction, type TransactionOptions } from './transaction';
 import type { TypesOption } from './types/sets';
 
 /** The state of a client's transaction: in none, in one, in one that failed and has to be rolled back. */
@@ -14,7 +15,7 @@ export type TransactionStatus = 'I' | 'T' | 'E';
 export interface ClientOwner {
   readonly handle: Handle<PostgresPool>;
   readonly types: TypesOption | undefined;
-  onRelease(client: PostgresClient, destroyed: boolean): void;
+  onRelease(client: PostgresClient, lease: number, destroyed: boolean): void;
 }
 
 /**
@@ -24,6 +25,8 @@ export interface ClientOwner {
 export class PostgresClient extends EventEmitter {
   /** The number of the server process. */
   readonly processID: number;
+  /** The number of the connection in its pool, by which events name it. */
+  readonly connectionId: number;
   readonly #owner: ClientOwner;
   #lease: number | undefined;
 
@@ -32,6 +35,7 @@ export class PostgresClient extends EventEmitter {
     super();
     this.#owner = owner;
     this.#lease = lease;
+    this.connectionId = slotOf(lease);
     this.processID = native.postgresProcessId(owner.handle, lease) as number;
   }
 
@@ -60,6 +64,14 @@ export class PostgresClient extends EventEmitter {
     return runQuery<Row>(handle, lease, types, query, values);
   }
 
+  /**
+   * Runs `work` in a transaction, which is committed when it returns and rolled back when it throws; in a transaction that this began, in
+   * a savepoint of it.
+   */
+  withTransaction<T>(work: (client: this) => T | PromiseLike<T>, options?: TransactionOptions): Promise<T> {
+    return runTransaction(this, work, options);
+  }
+
   /** Gives the connection back; with an argument it is closed. Called again, it does nothing. */
   release(destroy?: boolean | Error): void {
     const lease = this.#lease;
@@ -67,7 +79,7 @@ export class PostgresClient extends EventEmitter {
     this.#lease = undefined;
     const destroyed = Boolean(destroy);
     native.postgresRelease(this.#owner.handle, lease, !destroyed);
-    this.#owner.onRelease(this, destroyed);
+    this.#owner.onRelease(this, lease, destroyed);
   }
 
   /** The same as `release`. */
@@ -80,3 +92,6 @@ export class PostgresClient extends EventEmitter {
     return `${this.constructor.name} ${inspect({ processID: this.processID, released: this.#lease === undefined })}`;
   }
 }
+
+/** @internal The number of a lease's connection in its pool. */
+export const slotOf = (lease: number): number => Math.floor(lease / 2 ** 32);

@@ -1,8 +1,14 @@
 import type { SSHTunnel } from '../ssh';
 import type { TypesOption } from './types/sets';
 
-/** Options of a {@link PostgresConnectionManager}. Times are in milliseconds; `Infinity` turns a limit off. */
+/**
+ * Options of a {@link PostgresConnectionManager}, and of its fallback. Times are in milliseconds; `Infinity` turns a limit off.
+ *
+ * One that is not given is taken from `connectionString`, else from an environment variable, else from the profile.
+ */
 export interface PostgresPoolConfig {
+  /** A string such as `postgres://user:password@host:5432/database?sslmode=require`, or `host=… dbname=…`. */
+  connectionString?: string | undefined;
   /** The host of the server, or the directory of its Unix socket. Default: `localhost`; through a tunnel, its `remoteHost`. */
   host?: string | undefined;
   /** The port of the server. Default: 5432; through a tunnel, its `remotePort`. */
@@ -48,8 +54,42 @@ export interface PostgresPoolConfig {
   keepAliveTimeoutMs?: number | undefined;
   /** The interval of the health checks; `Infinity`: none. Default: that of the profile, else 60 000. */
   healthCheckIntervalMs?: number | undefined;
+  /** `false` opens a connection for each borrower, and closes it when it is released. Default: true. */
+  pooling?: boolean | undefined;
+  /** `false` turns metrics, the records in the log and the connection log off. Default: true. */
+  monitoring?: boolean | undefined;
+  /** Whether what happens to connections is written to the table `connection_logs`. Default: false. */
+  connectionLog?: boolean | undefined;
+  /** The time for which rows of `connection_logs` are kept. Default: 2 592 000 000, which are 30 days. */
+  connectionLogRetentionMs?: number | undefined;
   /** How values of results are read. Default: as `pg` reads them. */
   types?: TypesOption | undefined;
   /** The profile of {@link postgresProfiles} whose numbers are the defaults; `false`: none. Default: by the deployment. */
   profile?: 'development' | 'production' | false | undefined;
+}
+
+/** The options of a manager in force. A secret is not among them. */
+export interface ResolvedPostgresPoolConfig {
+  host: string;
+  port: string;
+  user: string;
+  database: string;
+  applicationName: string;
+  sslmode: string;
+  max: number;
+  min: number;
+  maxIdle: number;
+  maxConnecting: number;
+  maxWaiters: number;
+  idleTimeoutMillis: number;
+  connectionTimeoutMillis: number;
+  maxLifetimeMs: number;
+  leakAfterMs: number;
+  recycleTimeoutMs: number;
+  queryTimeoutMs: number;
+  healthCheckIntervalMs: number;
+  pooling: boolean;
+  monitoring: boolean;
+  connectionLog: boolean;
+  connectionLogRetentionMs: number;
 }

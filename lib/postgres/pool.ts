@@ -3,13 +3,14 @@ import { inspect } from 'node:util';
 
 import { emitGuarded, type EventSource, eventSource, publishEvent } from '../runtime/emitter';
 import { toMoorlineError } from '../runtime/error';
-import { type Handle, native, type PostgresPool } from '../runtime/native';
+import { type Handle, native, type PostgresPool as NativePool } from '../runtime/native';
 import { call, type CallOptions, weakListener } from '../runtime/native-call';
-import { deployment } from '../runtime/leak-tracker';
+import { LeakTracker } from '../runtime/leak-tracker';
+import { variables } from '../ssh/environment';
 import { withTunnel } from '../ssh/tunnel';
-import { type ClientOwner, PostgresClient } from './client';
+import { type ClientOwner, PostgresClient, slotOf } from './client';
 import { toPostgresError } from './error';
-import type { PostgresPoolConfig } from './options';
+import type { PostgresPoolConfig, ResolvedPostgresPoolConfig } from './options';
 import { type QueryConfig, runQuery } from './query';
 import type { QueryResult } from './result';
 import type { TypesOption } from './types/sets';
@@ -23,36 +24,75 @@ type NativeEvent =
   | { event: 'drain' }
   | { event: 'error'; failure: string };
 
+/** Options of `connect`. */
+export type ConnectSettings = CallOptions;
+
+/** The pool of a {@link PostgresConnectionManager}, for its subclasses. */
+export interface PostgresPool extends EventEmitter {
+  /** Borrows a connection. */
+  connect(settings?: ConnectSettings): Promise<PostgresClient>;
+  /** Runs a statement on a connection that is borrowed for it. */
+  query<Row = any>(query: string | QueryConfig, values?: readonly unknown[]): Promise<QueryResult<Row>>;
+  /** Ends the pool: borrowers may finish, for `timeoutMs` at most. True when none had to be cut off. */
+  end(timeoutMs?: number): Promise<boolean>;
+  /** All connections. */
+  readonly totalCount: number;
+  /** Free connections. */
+  readonly idleCount: number;
+  /** Calls that wait for one. */
+  readonly waitingCount: number;
+}
+
 /**
  * @internal A pool of connections with the methods of `pg`'s, of which the object of a connection is the same whenever it is lent.
  */
-export class ConnectionPool extends EventEmitter implements ClientOwner {
-  readonly handle: Handle<PostgresPool>;
+export class ConnectionPool extends EventEmitter implements ClientOwner, PostgresPool {
+  readonly handle: Handle<NativePool>;
   readonly types: TypesOption | undefined;
   readonly #source: EventSource;
   /** The clients by the slot of their connection in the pool, with the number of that connection. */
   readonly #clients = new Map<number, { id: number; client: PostgresClient }>();
+  readonly #leakTracker: LeakTracker | undefined;
   #ending: Promise<boolean> | undefined;
 
-  constructor(config: Omit<PostgresPoolConfig, 'healthCheckIntervalMs'>) {
+  /** `isManaged` has it read a manager's environment variables, too. */
+  constructor(config: PostgresPoolConfig, isManaged = false) {
     super();
-    const { types, ...options } = withTunnel(config);
+    const { types, tunnel, ...options } = withTunnel(config);
     this.types = types;
-    this.handle = native.postgresOpen(options, deployment(), weakListener(this, ConnectionPool.#onEvent));
+    // `false` is what it is without one.
+    const given = tunnel === false ? options : { ...options, tunnel };
+    const environment = isManaged ? variables() : withoutManagers(variables());
+    this.handle = native.postgresOpen(given, environment, weakListener(this, ConnectionPool.#onEvent));
     this.#source = eventSource('postgres', native.postgresName(this.handle));
+    this.#leakTracker = this.options().leakAfterMs === Infinity ? undefined : new LeakTracker();
+  }
+
+  /** The options in force, without secrets. */
+  options(): ResolvedPostgresPoolConfig {
+    // JSON has no Infinity: a limit that is off crosses as null.
+    return JSON.parse(
+      native.postgresOptions(this.handle),
+      (_, value: unknown) => value ?? Infinity,
+    ) as ResolvedPostgresPoolConfig;
   }
 
   /** Borrows a connection: a free one, a new one while fewer than `max` are open, else the next that is released. */
-  async connect(options: CallOptions = {}): Promise<PostgresClient> {
-    const taken = native.postgresTake(this.handle);
-    if (taken !== undefined) return this.#lend(taken);
-    const lease = await call(
+  async connect(options: ConnectSettings = {}): Promise<PostgresClient> {
+    // Before anything is awaited, while the borrower is on the stack.
+    const stack = this.#leakTracker?.capture(this.connect);
+    const lease = native.postgresTake(this.handle) ?? (await this.#acquire(options));
+    this.#leakTracker?.set(lease, stack);
+    return this.#lend(lease);
+  }
+
+  #acquire(options: CallOptions): Promise<number> {
+    return call(
       (cancel) => native.postgresAcquire(this.handle, cancel),
       options.signal,
       toPostgresError,
       (late) => native.postgresRelease(this.handle, late, true),
     );
-    return this.#lend(lease);
   }
 
   /** Runs a statement on a connection that is borrowed for it. */
@@ -62,7 +102,20 @@ export class ConnectionPool extends EventEmitter implements ClientOwner {
 
   /** Ends the pool: borrowers may finish, for `timeoutMs` at most. True when none had to be cut off. */
   end(timeoutMs?: number): Promise<boolean> {
-    return (this.#ending ??= call(() => native.postgresDrain(this.handle, timeoutMs), undefined, toPostgresError));
+    return (this.#ending ??= this.#drain(timeoutMs));
+  }
+
+  /** Ends the pool at once: what still runs is cancelled on the server, and its connections are cut. */
+  async cut(): Promise<void> {
+    const ended = this.#drain(0);
+    this.#ending ??= ended;
+    await ended;
+  }
+
+  async #drain(timeoutMs: number | undefined): Promise<boolean> {
+    const isClean = await call(() => native.postgresDrain(this.handle, timeoutMs), undefined, toPostgresError);
+    this.#leakTracker?.clear();
+    return isClean;
   }
 
   get ended(): boolean {
@@ -79,6 +132,11 @@ export class ConnectionPool extends EventEmitter implements ClientOwner {
     return native.postgresStats(this.handle)[2]!;
   }
 
+  /** Connections that are borrowed. */
+  get activeCount(): number {
+    return native.postgresStats(this.handle)[1]!;
+  }
+
   /** Calls that wait for one. */
   get waitingCount(): number {
     return native.postgresStats(this.handle)[3]!;
@@ -89,7 +147,8 @@ export class ConnectionPool extends EventEmitter implements ClientOwner {
     return this.#source.name;
   }
 
-  onRelease(client: PostgresClient, destroyed: boolean): void {
+  onRelease(client: PostgresClient, lease: number, destroyed: boolean): void {
+    this.#leakTracker?.delete(lease);
     emitGuarded(this, 'release', destroyed || undefined, client);
   }
 
@@ -99,7 +158,7 @@ export class ConnectionPool extends EventEmitter implements ClientOwner {
   }
 
   #lend(lease: number): PostgresClient {
-    const slot = Math.floor(lease / 2 ** 32);
+    const slot = slotOf(lease);
     const id = native.postgresConnectionId(this.handle, lease) as number;
     const known = this.#clients.get(slot);
     if (known?.id === id) {
@@ -131,6 +190,17 @@ export class ConnectionPool extends EventEmitter implements ClientOwner {
       return;
     }
     const { event: name, ...facts } = event;
+    if (event.event === 'leak') this.#describeLeak(event.lease, facts);
     publishEvent(this, this.#source, name, () => facts);
   }
+
+  #describeLeak(lease: number, facts: object): void {
+    const stack = this.#leakTracker?.stackOf(lease);
+    Object.assign(facts, { connectionId: slotOf(lease), stack });
+  }
+}
+
+/** Without the variables that only a manager reads. */
+function withoutManagers(variables: Record<string, string | undefined>): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(variables).filter(([name]) => !name.startsWith('POSTGRES_')));
 }

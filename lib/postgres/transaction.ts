@@ -1,6 +1,5 @@
 import { invalidType } from '../runtime/argument-error';
 import { checkOptions, type KnownOptions } from '../runtime/known-options';
-import type { PostgresClient } from './client';
 import { PostgresError, rolledBackError } from './error';
 
 /** How much a transaction sees of others. */
@@ -26,13 +25,18 @@ const LEVELS: readonly IsolationLevel[] = ['read committed', 'repeatable read', 
 /** The errors after which the whole transaction may be done again. */
 const REPEATABLE = new Set(['40001', '40P01']);
 
-/** How deep the transactions of a client are nested. */
-const depths = new WeakMap<PostgresClient, number>();
+/** @internal The member of a client that a transaction uses. */
+export interface TransactionClient {
+  query(text: string): Promise<{ command: string | null }>;
+}
 
-/** Runs `work` in a transaction of `client`, or in a savepoint of the one that is open. */
-export async function runTransaction<T>(
-  client: PostgresClient,
-  work: (client: PostgresClient) => T | PromiseLike<T>,
+/** How deep the transactions of a client are nested. */
+const depths = new WeakMap<TransactionClient, number>();
+
+/** @internal Runs `work` in a transaction of `client`, or in a savepoint of the one that is open. */
+export async function runTransaction<Client extends TransactionClient, T>(
+  client: Client,
+  work: (client: Client) => T | PromiseLike<T>,
   options: TransactionOptions = {},
 ): Promise<T> {
   if (typeof work !== 'function') throw invalidType('work', 'a function', work);
@@ -49,9 +53,9 @@ export async function runTransaction<T>(
   }
 }
 
-async function once<T>(
-  client: PostgresClient,
-  work: (client: PostgresClient) => T | PromiseLike<T>,
+async function once<Client extends TransactionClient, T>(
+  client: Client,
+  work: (client: Client) => T | PromiseLike<T>,
   begin: string,
 ): Promise<T> {
   await client.query(begin);
@@ -72,9 +76,9 @@ async function once<T>(
   return result;
 }
 
-async function nested<T>(
-  client: PostgresClient,
-  work: (client: PostgresClient) => T | PromiseLike<T>,
+async function nested<Client extends TransactionClient, T>(
+  client: Client,
+  work: (client: Client) => T | PromiseLike<T>,
   depth: number,
 ): Promise<T> {
   const savepoint = `moorline_${depth}`;

@@ -96,6 +96,12 @@ pub fn metric_series(
 /// A series behind a handle.
 pub struct MetricSeries(UserSeries);
 
+impl MetricSeries {
+    pub(crate) const fn new(series: UserSeries) -> Self {
+        Self(series)
+    }
+}
+
 /// `metricRecord(series, value)`: adds to a counter or a gauge, counts a value of a histogram.
 struct Record;
 

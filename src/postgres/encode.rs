@@ -1,7 +1,9 @@
 //! Results of statements and failures of a pool as `lib/postgres` reads them.
 
-use moorline_core::error::Failure;
-use moorline_services::postgres::result::ResultText;
+use std::time::Duration;
+
+use moorline_core::{error::Failure, limit::Limit};
+use moorline_services::postgres::{config::Config, result::ResultText};
 use serde_json::{Value as Json, json};
 
 use crate::bridge::{Value, failure_json};
@@ -18,4 +20,40 @@ pub(super) fn encode_results(results: Vec<ResultText>) -> Value {
         (1, Some(text)) => text,
         (_, first) => Value::List(first.into_iter().chain(texts).collect()),
     }
+}
+
+/// The options in force, without secrets. A limit that is off is null, as JSON has no Infinity.
+pub(super) fn encode_config(config: &Config) -> Json {
+    let ledger = &config.pool.ledger;
+    let manager = &config.manager;
+    let list = |items: Vec<String>| items.join(",");
+    let servers = &config.servers;
+    json!({
+        "host": list(servers.iter().map(|server| server.host()).collect()),
+        "port": list(servers.iter().map(|server| server.port().to_string()).collect()),
+        "user": config.user,
+        "database": config.database,
+        "applicationName": config.application_name,
+        "sslmode": config.encryption.mode.as_str(),
+        "max": ledger.max,
+        "min": ledger.min,
+        "maxIdle": ledger.max_idle,
+        "maxConnecting": ledger.max_connecting.get(),
+        "maxWaiters": ledger.max_waiters.get(),
+        "idleTimeoutMillis": ms(ledger.idle_timeout),
+        "connectionTimeoutMillis": ms(ledger.acquire_timeout),
+        "maxLifetimeMs": ms(ledger.max_lifetime),
+        "leakAfterMs": ms(ledger.leak_after),
+        "recycleTimeoutMs": ms(Limit::At(config.pool.recycle_timeout)),
+        "queryTimeoutMs": ms(config.query_timeout),
+        "healthCheckIntervalMs": ms(manager.health_check_interval),
+        "pooling": manager.is_pooling,
+        "monitoring": config.monitoring,
+        "connectionLog": manager.has_connection_log,
+        "connectionLogRetentionMs": ms(manager.connection_log_retention),
+    })
+}
+
+fn ms(limit: Limit<Duration>) -> Option<f64> {
+    limit.get().map(|time| time.as_secs_f64() * 1000.0)
 }

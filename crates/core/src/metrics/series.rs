@@ -90,7 +90,7 @@ pub struct HistogramSnapshot {
 
 impl Histogram {
     /// An empty one; `bounds` ascend.
-    pub(super) fn new(bounds: &[f64]) -> Self {
+    pub fn new(bounds: &[f64]) -> Self {
         Self {
             bounds: bounds.into(),
             buckets: (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect(),

@@ -1,6 +1,6 @@
 //! Metrics that a user counts, beside those of this package.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::{Counter, Gauge, HTTP_SECONDS, Histogram, MetricError, MetricType, Registry};
 
@@ -41,13 +41,16 @@ impl MetricDefinition<'_> {
     }
 }
 
-/// One series of a user's family. It stays until the process ends, so that it is shown whoever holds it.
+/// One series that a user writes to. Those of a user's own family stay until the process ends, so that they are shown whoever holds
+/// them.
 #[derive(Clone, Debug)]
 pub enum UserSeries {
     /// Of a counter.
     Counter(Arc<Counter>),
     /// Of a gauge.
     Gauge(Arc<Gauge>),
+    /// Of a gauge that shows something else's present state, for as long as that is there.
+    State(Weak<Gauge>),
     /// Of a histogram.
     Histogram(Arc<Histogram>),
 }
@@ -78,14 +81,25 @@ impl UserSeries {
         match self {
             Self::Counter(counter) => counter.add(value),
             Self::Gauge(gauge) => gauge.add(value),
+            Self::State(gauge) => {
+                if let Some(gauge) = gauge.upgrade() {
+                    gauge.add(value);
+                }
+            }
             Self::Histogram(histogram) => histogram.observe(value),
         }
     }
 
     /// Replaces the value of a gauge.
     pub fn set(&self, value: f64) {
-        if let Self::Gauge(gauge) = self {
-            gauge.set(value);
+        match self {
+            Self::Gauge(gauge) => gauge.set(value),
+            Self::State(gauge) => {
+                if let Some(gauge) = gauge.upgrade() {
+                    gauge.set(value);
+                }
+            }
+            Self::Counter(_) | Self::Histogram(_) => {}
         }
     }
 }
@@ -128,6 +142,25 @@ mod tests {
         ] {
             assert!(text.contains(line), "{text}");
         }
+    }
+
+    #[test]
+    fn a_gauge_of_something_else_goes_with_it() {
+        let registry = Registry::new();
+        let gauge = registry.gauge("borrowed", "", &[("pool", "x")]).unwrap();
+        let series = UserSeries::State(Arc::downgrade(&gauge));
+        let shown = || {
+            let mut exposition = TextExposition::new();
+            registry.write(&mut exposition);
+            exposition.into_text()
+        };
+        series.set(2.0);
+        series.record(3.0);
+        assert!(shown().contains("borrowed{pool=\"x\"} 5\n"), "{}", shown());
+        drop(gauge);
+        series.set(2.0);
+        series.record(3.0);
+        assert_eq!(shown(), "");
     }
 
     #[test]

@@ -52,6 +52,20 @@ const LEVELS: [(&str, Level); 3] = [
     ("closing", |stats| stats.closing),
 ];
 
+/// Series of a service, in which its pools are shown under names of its own, too.
+#[derive(Clone, Debug)]
+pub struct UsageSeries {
+    /// The connections in use.
+    pub in_use: Arc<Gauge>,
+    /// The connections that could not be had.
+    pub errors: Arc<Counter>,
+}
+
+impl UsageSeries {
+    /// What of the totals is a connection that could not be had.
+    const ERRORS: Count = |counters| counters.create_failures + counters.timeouts;
+}
+
 /// The series of one pool. Counters outlive it; its connections leave with it.
 #[derive(Debug)]
 pub struct PoolSeries {
@@ -61,8 +75,10 @@ pub struct PoolSeries {
     wait: Arc<Histogram>,
     most: Arc<Gauge>,
     max: u32,
+    usage: Option<UsageSeries>,
     /// The totals that the counters have already.
     counted: [u64; COUNTERS.len()],
+    counted_errors: u64,
     counted_waits: Waits,
     shown: Stats,
 }
@@ -108,7 +124,9 @@ impl PoolSeries {
                 &own,
             )?,
             max,
+            usage: None,
             counted: [0; COUNTERS.len()],
+            counted_errors: 0,
             counted_waits: Waits::default(),
             shown: Stats::default(),
         };
@@ -116,13 +134,20 @@ impl PoolSeries {
         Ok(series)
     }
 
+    /// Shows the pool in series of its service, too.
+    pub fn add_usage(&mut self, usage: UsageSeries) {
+        self.usage = Some(usage);
+    }
+
     /// Carries over what has changed.
     pub fn update(&mut self, stats: Stats, counters: &Counters) {
         let pairs = self.counters.iter().zip(&mut self.counted);
         for ((_, _, count), (series, counted)) in COUNTERS.iter().zip(pairs) {
-            let now = count(counters);
-            series.add(now.saturating_sub(*counted) as f64);
-            *counted = now.max(*counted);
+            carry_over(count(counters), counted, series);
+        }
+        if let Some(usage) = &self.usage {
+            let now = UsageSeries::ERRORS(counters);
+            carry_over(now, &mut self.counted_errors, &usage.errors);
         }
         self.count_waits(counters);
         self.show(stats);
@@ -146,9 +171,18 @@ impl PoolSeries {
         for ((_, level), gauge) in LEVELS.iter().zip(&self.levels) {
             change(gauge, *level);
         }
+        if let Some(usage) = &self.usage {
+            change(&usage.in_use, |stats| stats.in_use);
+        }
         change(&self.waiting, |stats| stats.waiting);
         self.shown = stats;
     }
+}
+
+/// Adds to a counter what it does not have yet of a total.
+fn carry_over(now: u64, counted: &mut u64, series: &Counter) {
+    series.add(now.saturating_sub(*counted) as f64);
+    *counted = now.max(*counted);
 }
 
 impl Drop for PoolSeries {
@@ -208,6 +242,30 @@ mod tests {
         ] {
             assert!(text().contains(&expected), "{expected}{}", text());
         }
+    }
+
+    #[test]
+    fn a_service_shows_its_pools_under_names_of_its_own() {
+        let registry = Registry::new();
+        let in_use_gauge = registry.gauge("borrowed", "", &[]).unwrap();
+        let errors = registry.counter("errors", "", &[]).unwrap();
+        let mut series = PoolSeries::new(&registry, "db", "postgres", 5).unwrap();
+        series.add_usage(UsageSeries {
+            in_use: Arc::clone(&in_use_gauge),
+            errors: Arc::clone(&errors),
+        });
+        let failed = Counters {
+            create_failures: 2,
+            timeouts: 1,
+            ..Counters::default()
+        };
+        for _ in 0..2 {
+            series.update(in_use(3), &failed);
+        }
+        let is = |value: f64, expected: f64| (value - expected).abs() < f64::EPSILON;
+        assert!(is(in_use_gauge.get(), 3.0) && is(errors.get(), 3.0));
+        drop(series);
+        assert!(is(in_use_gauge.get(), 0.0) && is(errors.get(), 3.0));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub use config::{LedgerConfig, OptionNames};
 pub use creation::Created;
 pub use housekeeping::{Leak, Shutdown};
 pub use ledger::{Acquire, Condition, Grant, Ledger, Released};
-pub use metrics::PoolSeries;
+pub use metrics::{PoolSeries, UsageSeries};
 pub use refusal::{Refusal, acquire_timed_out, close_timed_out, connect_timed_out};
 pub use slot::Lease;
 pub use stats::{Counters, Stats, Waits};

@@ -7,7 +7,7 @@ use std::sync::{Mutex, Weak};
 
 use moorline_core::{
     metrics::Registry,
-    pool::{Counters, PoolSeries, Stats},
+    pool::{Counters, PoolSeries, Stats, UsageSeries},
     sync::lock,
 };
 
@@ -44,11 +44,20 @@ pub(crate) fn report_metrics_of(source: Weak<dyn ReportMetrics>) {
 pub(crate) struct PoolMetrics(Mutex<Option<PoolSeries>>);
 
 impl PoolMetrics {
-    /// Counts `pool` under `name` from now on, as one of type `kind`.
-    pub(crate) fn register(&self, name: &str, kind: &str, max: u32, pool: Weak<dyn ReportMetrics>) {
+    /// Counts `pool` under `name` from now on, as one of type `kind`; in series of its service, too, where that has some.
+    pub(crate) fn register(
+        &self,
+        (name, kind): (&str, &str),
+        max: u32,
+        usage: Option<UsageSeries>,
+        pool: Weak<dyn ReportMetrics>,
+    ) {
         // It fails only for a name that another metric has, and none of ours does.
-        let series = PoolSeries::new(Registry::global(), name, kind, max);
-        *lock(&self.0) = series.ok();
+        let mut series = PoolSeries::new(Registry::global(), name, kind, max).ok();
+        if let Some((series, usage)) = series.as_mut().zip(usage) {
+            series.add_usage(usage);
+        }
+        *lock(&self.0) = series;
         report_metrics_of(pool);
     }
 

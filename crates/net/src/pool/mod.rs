@@ -24,7 +24,7 @@ use std::{
 
 use moorline_core::{
     error::{Failure, Kind, Outcome},
-    pool::{Counters, Lease, Stats},
+    pool::{Counters, Lease, Stats, UsageSeries},
 };
 use tokio::runtime::Handle;
 
@@ -108,9 +108,15 @@ impl<C: Connect> Pool<C> {
 
     /// Registers the pool in the metrics of the process under `name`, as one of type `kind`.
     pub fn register_metrics(&self, name: &str, kind: &str) {
+        self.register_usage(name, kind, None);
+    }
+
+    /// The same, in series of its service, too.
+    pub fn register_usage(&self, name: &str, kind: &str, usage: impl Into<Option<UsageSeries>>) {
         let pool: Weak<dyn ReportMetrics> = Arc::downgrade(&self.inner) as _;
         let max = self.inner.config.ledger.max;
-        self.inner.metrics.register(name, kind, max, pool);
+        let usage = usage.into();
+        self.inner.metrics.register((name, kind), max, usage, pool);
     }
 
     /// Runs `work` on the connection of a lease. The pool waits meanwhile: take what you need (a handle, a

@@ -1,6 +1,6 @@
 //! The orderly end of a pool.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use super::{
     Connect, Pool,
@@ -13,31 +13,33 @@ use moorline_core::{
 };
 
 impl<C: Connect> Pool<C> {
-    /// Ends the pool: newcomers and waiters are refused, borrowers may finish. Those that have not after
+    /// Ends the pool: newcomers and waiters are refused from the call on, borrowers may finish. Those that have not after
     /// `timeout` lose their connections. Ready when the last connection is gone; true when no borrower had
     /// to be cut off. It can be called again, and each call has its own timeout.
-    pub async fn drain(&self, timeout: Limit<Duration>) -> bool {
-        let inner = &self.inner;
+    pub fn drain(&self, timeout: Limit<Duration>) -> impl Future<Output = bool> + Send + use<C> {
+        let inner = Arc::clone(&self.inner);
         let shutdown = inner.state().ledger.drain();
         inner.emit(|| Event::Drain);
         inner.shut_down(shutdown);
-        if completes_in(timeout, inner.termination.cancelled())
-            .await
-            .is_some()
-        {
-            return true;
+        async move {
+            if completes_in(timeout, inner.termination.cancelled())
+                .await
+                .is_some()
+            {
+                return true;
+            }
+            inner.abort.cancel();
+            let (in_use, shutdown) = {
+                let mut state = inner.state();
+                let in_use = state.ledger.stats().in_use;
+                (in_use, state.ledger.force_close())
+            };
+            inner.shut_down(shutdown);
+            // Each close is bounded already; twice that bounds the wait for a borrower that is never polled again.
+            let close_timeout = Limit::At(inner.config.close_timeout * 2);
+            completes_in(close_timeout, inner.termination.cancelled()).await;
+            in_use == 0
         }
-        inner.abort.cancel();
-        let (in_use, shutdown) = {
-            let mut state = inner.state();
-            let in_use = state.ledger.stats().in_use;
-            (in_use, state.ledger.force_close())
-        };
-        inner.shut_down(shutdown);
-        // Each close is bounded already; twice that bounds the wait for a borrower that is never polled again.
-        let close_timeout = Limit::At(inner.config.close_timeout * 2);
-        completes_in(close_timeout, inner.termination.cancelled()).await;
-        in_use == 0
     }
 }
 

@@ -1,7 +1,10 @@
 //! Connecting: a server, the byte stream to it, the login; and what the pool does with connections.
 
 use std::{
-    sync::{Arc, OnceLock, Weak},
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -23,6 +26,7 @@ use super::{
     config::{CONNECTION_TIMEOUT, Config, SslMode},
     connection::{Canceller, Connection, ConnectionListener},
     error::SERVICE,
+    metrics::ConnectionSeries,
     negotiation::Way,
     password::{Password, PasswordRequest, PasswordSource},
     result::ResultText,
@@ -51,6 +55,7 @@ pub struct Connector {
     limit: Duration,
     runtime: Handle,
     pool: PoolCell,
+    series: Arc<ConnectionSeries>,
 }
 
 /// The pool of a connector, once it is there: it hears of connections that end while they are free.
@@ -61,7 +66,8 @@ impl Connector {
         config: &Config,
         passwords: Option<&Arc<dyn PasswordSource>>,
         runtime: Handle,
-        pool: PoolCell,
+        pool: &PoolCell,
+        series: &Arc<ConnectionSeries>,
     ) -> Self {
         let dialer = Dialer::new(config.dial.clone());
         let candidates = config.servers.iter().map(|server| {
@@ -99,7 +105,8 @@ impl Connector {
             is_tunnelled: config.dial.tunnel.is_some(),
             limit: config.pool.connect_timeout,
             runtime,
-            pool,
+            pool: Arc::clone(pool),
+            series: Arc::clone(series),
         }
     }
 
@@ -177,17 +184,22 @@ impl Connector {
             process_id: session.process_id,
             secret_key: session.secret_key,
         };
-        let listener = Arc::new(EndListener(Arc::clone(&self.pool)));
+        let listener = Arc::new(EndListener {
+            pool: Arc::clone(&self.pool),
+            series: Arc::clone(&self.series),
+            is_opened: AtomicBool::new(false),
+        });
         let connection = Connection::start(
             stream,
             received,
             session,
             canceller,
-            listener,
+            Arc::clone(&listener) as _,
             &self.runtime,
         );
         let mut checked = CutOnDrop(Some(connection));
         check_target(&checked, way, target).await?;
+        listener.is_opened.store(true, Ordering::Relaxed);
         checked.0.take().ok_or_else(Failure::defect)
     }
 }
@@ -278,14 +290,23 @@ fn summary(mut failures: Vec<(&Candidate, Failure)>) -> Failure {
     first.with_message(message).with_detail("servers", details)
 }
 
-/// Closes the free connections of a pool that have ended.
-struct EndListener(PoolCell);
+/// Counts connections that were lost, and closes those of them that are free.
+struct EndListener {
+    pool: PoolCell,
+    series: Arc<ConnectionSeries>,
+    /// Whether it was one that is wanted.
+    is_opened: AtomicBool,
+}
 
 impl ConnectionListener for EndListener {
     fn on_end(&self, failure: Option<&Failure>) {
-        if failure.is_some()
-            && let Some(pool) = self.0.get().and_then(Weak::upgrade)
-        {
+        if failure.is_none() {
+            return;
+        }
+        if self.is_opened.load(Ordering::Relaxed) {
+            self.series.on_lost();
+        }
+        if let Some(pool) = self.pool.get().and_then(Weak::upgrade) {
             pool.evict_unusable();
         }
     }
@@ -327,12 +348,8 @@ impl Connect for Connector {
     }
 
     async fn close(&self, connection: Arc<Connection>) {
-        // Nobody waits for what runs on it, which may never be answered.
-        if connection.is_idle() {
-            connection.close();
-        } else {
-            connection.abandon();
-        }
+        connection.stop().await;
+        connection.close();
         connection.ended().await;
     }
 }

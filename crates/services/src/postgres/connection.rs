@@ -19,12 +19,13 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     runtime::Handle,
     sync::oneshot,
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    address::Server,
     auth::Session,
     driver::{Link, Listener, Request, RequestId, Response, TransactionStatus, Withdrawal},
     error::{ServerMessage, lost},
@@ -36,6 +37,11 @@ use super::{
 
 /// The time in which a server that was asked to cancel a request has to say that it was heard, and to answer it.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The time in which what runs on a connection that is closed has to end.
+const STOP_TIMEOUT: Duration = Duration::from_secs(1);
+/// The time that a cancelled statement has to end, before the next one is cancelled.
+const CANCEL_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The number of the next connection.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -138,6 +144,11 @@ impl Connection {
         self.process_id
     }
 
+    /// The server.
+    pub(super) const fn server(&self) -> &Server {
+        &self.canceller.way.server
+    }
+
     /// The state of the transaction after the last answer.
     pub fn transaction_status(&self) -> TransactionStatus {
         self.link.status()
@@ -191,20 +202,24 @@ impl Connection {
         self.link.close();
     }
 
+    /// Has the server cancel what still runs, and then cuts it.
+    pub(super) async fn stop(&self) {
+        if self.is_idle() || self.is_over() {
+            return;
+        }
+        // Each cancellation hits one of the statements that were sent.
+        let cancelling = async {
+            while !self.is_idle() && self.canceller.cancel().await.is_ok() {
+                sleep(CANCEL_INTERVAL).await;
+            }
+        };
+        let _ = timeout(STOP_TIMEOUT, cancelling).await;
+        self.cut();
+    }
+
     /// Ends it at once.
     pub(super) fn cut(&self) {
         self.link.cut();
-    }
-
-    /// Ends it at once, and has the server cancel what it does for it.
-    pub(super) fn abandon(&self) {
-        if !self.is_over() {
-            let canceller = self.canceller.clone();
-            self.runtime.spawn(async move {
-                let _ = timeout(CANCEL_TIMEOUT, canceller.cancel()).await;
-            });
-        }
-        self.cut();
     }
 
     /// Whether its server has refused to write.

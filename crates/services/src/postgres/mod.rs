@@ -17,6 +17,7 @@ pub mod connection;
 pub mod driver;
 pub mod error;
 mod frame;
+pub mod metrics;
 mod negotiation;
 pub mod password;
 pub mod result;

@@ -14,6 +14,8 @@ use super::{command_tag::Completion, error::protocol_failure, frame::Fields};
 
 /// Kept for what follows the values.
 const TAIL_LENGTH: usize = 1 << 10;
+/// What stands before the command in a result.
+const COMMAND: &str = ",\"command\":";
 
 /// A column of a result, as the server describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +105,13 @@ pub struct ResultText {
 }
 
 impl ResultText {
+    /// The first word of what the server said the statement was.
+    pub(super) fn command(&self) -> Option<&str> {
+        // What comes after it has no texts.
+        let (_, command) = self.json.rsplit_once(COMMAND)?;
+        command.strip_prefix('"')?.split('"').next()
+    }
+
     /// The text of the first value, where it has one.
     pub(super) fn first_text(&self) -> Option<String> {
         let (_, result) = self.json.split_once('\n')?;
@@ -177,7 +186,7 @@ impl ResultWriter {
         let completion = Completion::of(tag);
         let json = &mut self.json;
         // Writing to a String cannot fail.
-        let _ = write!(json, "],\"length\":{},\"command\":", self.rows);
+        let _ = write!(json, "],\"length\":{}{COMMAND}", self.rows);
         match completion.command {
             Some(command) => quote(json, command),
             None => json.push_str("null"),

@@ -1,6 +1,9 @@
 //! The pool's operations: statements on a borrowed connection, each under one deadline.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
@@ -17,6 +20,7 @@ use super::{
     connect::{Connector, PoolCell},
     connection::{Connection, Ticket},
     error::SERVICE,
+    metrics::{ConnectionSeries, MeasuringListener},
     password::PasswordSource,
     result::{ResultText, ValueTypes},
     statement::{Statement, Value},
@@ -58,8 +62,9 @@ impl OwnedValue {
 /// A pool of connections to a server.
 pub struct PostgresPool {
     pool: Arc<Pool<Connector>>,
-    query_timeout: Limit<Duration>,
+    config: Config,
     name: String,
+    series: Arc<ConnectionSeries>,
 }
 
 impl PostgresPool {
@@ -75,23 +80,39 @@ impl PostgresPool {
         listener: Arc<dyn PoolListener>,
         passwords: Option<&Arc<dyn PasswordSource>>,
     ) -> Self {
+        let name = config.name();
+        let (series, usage) = ConnectionSeries::new(&name, config);
+        let series = Arc::new(series);
         let cell = PoolCell::default();
-        let connector = Connector::new(config, passwords, runtime.clone(), Arc::clone(&cell));
+        let connector = Connector::new(config, passwords, runtime.clone(), &cell, &series);
+        let listener = Arc::new(MeasuringListener::new(Arc::clone(&series), listener));
         let pool = Pool::with_listener(connector, config.pool, runtime, Some(listener));
         let pool = Arc::new(pool);
         let _ = cell.set(Arc::downgrade(&pool));
-        let name = config.name();
-        pool.register_metrics(&name, SERVICE);
+        if config.monitoring {
+            pool.register_usage(&name, SERVICE, usage);
+        }
         Self {
             pool,
-            query_timeout: config.query_timeout,
+            config: config.clone(),
             name,
+            series,
         }
+    }
+
+    /// The metrics of its connections.
+    pub fn series(&self) -> &ConnectionSeries {
+        &self.series
     }
 
     /// Where it is connected to, as it may be shown.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The options in force.
+    pub const fn config(&self) -> &Config {
+        &self.config
     }
 
     /// A free connection at once, if there is one.
@@ -115,7 +136,7 @@ impl PostgresPool {
 
     /// Releases a lease; one that is not `usable` has its connection closed. False when it is not held.
     pub fn release(&self, lease: Lease, usable: bool) -> bool {
-        if usable {
+        if usable && self.config.manager.is_pooling {
             self.pool.release(lease)
         } else {
             self.pool.discard(lease)
@@ -136,7 +157,8 @@ impl PostgresPool {
         types: ValueTypes,
         limits: CallLimits,
     ) -> impl Future<Output = Outcome<Vec<ResultText>>> + Send + use<> {
-        let query_timeout = self.query_timeout;
+        let (query_timeout, series) = (self.config.query_timeout, Arc::clone(&self.series));
+        let is_pooling = self.config.manager.is_pooling;
         let start = match lease {
             Some(lease) => Start::Sent(
                 self.connection(lease)
@@ -152,7 +174,7 @@ impl PostgresPool {
             },
         };
         async move {
-            let (running, _borrowed) = match start {
+            let (running, borrowed) = match start {
                 Start::Sent(running, borrowed) => (running, borrowed),
                 Start::Waiting(acquired) => {
                     let borrowed = acquired.await.map_err(during_query)?;
@@ -160,9 +182,15 @@ impl PostgresPool {
                     (running, Some(borrowed))
                 }
             };
+            // Given back also by a call that is dropped.
+            let borrowed = borrowed.map(|borrowed| Borrowed::new(borrowed, is_pooling));
+            let running = running.map_err(during_query)?;
+            let (connection, began) = (Arc::clone(&running.connection), running.began);
             let limit = limits.timeout.unwrap_or(query_timeout);
-            let outcome = running.map_err(during_query)?.end(limit, &limits.cancel);
-            outcome.await.map_err(during_query)
+            let outcome = running.end(limit, &limits.cancel).await;
+            series.on_statement(connection.server(), began, &outcome);
+            drop(borrowed);
+            outcome.map_err(during_query)
         }
     }
 
@@ -184,9 +212,12 @@ impl PostgresPool {
         self.pool.stats()
     }
 
-    /// Ends the pool; true when no borrower had to be cut off.
-    pub async fn drain(&self, timeout: Option<Limit<Duration>>) -> bool {
-        self.pool.drain(timeout.unwrap_or(DRAIN_TIMEOUT)).await
+    /// Ends the pool, of which nothing is lent from the call on; true when no borrower had to be cut off.
+    pub fn drain(
+        &self,
+        timeout: Option<Limit<Duration>>,
+    ) -> impl Future<Output = bool> + Send + use<> {
+        self.pool.drain(timeout.unwrap_or(DRAIN_TIMEOUT))
     }
 }
 
@@ -198,6 +229,32 @@ enum Start<F> {
     Waiting(F),
 }
 
+/// A connection that is borrowed for one call, after which it is used again or not.
+struct Borrowed {
+    connection: Option<PooledConnection<Connector>>,
+    is_reused: bool,
+}
+
+impl Borrowed {
+    const fn new(connection: PooledConnection<Connector>, is_reused: bool) -> Self {
+        Self {
+            connection: Some(connection),
+            is_reused,
+        }
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        if self.is_reused {
+            return;
+        }
+        if let Some(connection) = self.connection.take() {
+            connection.discard();
+        }
+    }
+}
+
 fn during_query(failure: Failure) -> Failure {
     failure.during(SERVICE, "query")
 }
@@ -205,6 +262,7 @@ fn during_query(failure: Failure) -> Failure {
 /// A statement that was handed over.
 struct Running {
     connection: Arc<Connection>,
+    began: Instant,
     ticket: Ticket,
     receiver: oneshot::Receiver<Outcome<Vec<ResultText>>>,
 }
@@ -223,12 +281,14 @@ impl Running {
             text: &statement.text,
             values: values.as_deref(),
         };
+        let began = Instant::now();
         let (sender, receiver) = oneshot::channel();
         let ticket = connection.run(&borrowed, types, |(outcome, _)| {
             let _ = sender.send(outcome);
         })?;
         Ok(Self {
             connection,
+            began,
             ticket,
             receiver,
         })

@@ -10,7 +10,7 @@ impl Origin {
     pub(in crate::http) fn register_metrics(self: &Arc<Self>, name: &str) {
         let origin: Weak<dyn ReportMetrics> = Arc::downgrade(self) as _;
         let max = self.pool.config().ledger.max;
-        self.metrics.register(name, "http", max, origin);
+        self.metrics.register((name, "http"), max, None, origin);
     }
 }
 

@@ -1,10 +1,11 @@
 //! Raw options to a normalized configuration.
 //!
 //! An option comes before a parameter of `connectionString`, that before a variable of the environment, and that before the
-//! profile.
+//! profile. Of variables, those of a manager come before libpq's.
 
 mod connection_string;
 mod encryption;
+mod manager;
 mod parameters;
 mod password_file;
 mod servers;
@@ -26,6 +27,7 @@ use moorline_net::{
 };
 
 pub use self::encryption::{ChannelBinding, Encryption, SslMode};
+pub use self::manager::ManagerConfig;
 pub(super) use self::password_file::{PasswordKey, find_password};
 use super::{address::Server, session_target::SessionTarget};
 
@@ -87,14 +89,19 @@ pub struct Config {
     pub pool: PoolConfig,
     /// The time limit of one statement.
     pub query_timeout: Limit<Duration>,
+    /// Whether it is measured.
+    pub monitoring: bool,
+    /// What its manager does beside pooling.
+    pub manager: ManagerConfig,
 }
 
 impl Config {
     /// Reads a user's options. `variables` are environment variables.
     pub fn read(given: &PlainValue, variables: &PlainValue) -> Read<Self> {
-        let string = Options::new("options", given)?;
-        let string = string.text(parameters::CONNECTION_STRING)?;
-        let fallbacks = parameters::fallbacks(string, variables)?;
+        let written = Options::new("options", given)?;
+        let string = written.text(parameters::CONNECTION_STRING)?;
+        let is_tunnelled = written.value("tunnel").is_some();
+        let fallbacks = parameters::fallbacks(string, variables, is_tunnelled)?;
         let options = Options::new("options", given)?.with_fallbacks(&fallbacks);
         let _ = options.value(parameters::CONNECTION_STRING);
         let profile = Profile::read(&options, variables)?.unwrap_or(Profile::DEVELOPMENT);
@@ -136,6 +143,8 @@ impl Config {
             options: non_empty(&options, "options")?.map(ToOwned::to_owned),
             allows_plain_password: options.flag("allowPlainPassword", false)?,
             query_timeout: options.ms_limit("queryTimeoutMs", QUERY_TIMEOUT, 1.0)?,
+            monitoring: options.flag("monitoring", true)?,
+            manager: ManagerConfig::read(&options, profile)?,
             pool,
         };
         options.finish().map(|()| config)

@@ -5,6 +5,7 @@ use moorline_core::options::{Fallback, OptionError, PlainValue, Read};
 use super::{
     CONNECTION_TIMEOUT,
     connection_string::{Value, parse},
+    manager,
 };
 
 /// The option that has a connection string.
@@ -138,8 +139,12 @@ pub(super) fn is_known(name: &str) -> bool {
     PARAMETERS.iter().any(|(known, ..)| *known == name)
 }
 
-/// What stands for options that are not given: the parameters of the string, then the variables.
-pub(super) fn fallbacks(string: Option<&str>, variables: &PlainValue) -> Read<Vec<Fallback>> {
+/// What stands for options that are not given: the parameters of the string, then the variables, a manager's before libpq's.
+pub(super) fn fallbacks(
+    string: Option<&str>,
+    variables: &PlainValue,
+    is_tunnelled: bool,
+) -> Read<Vec<Fallback>> {
     let path = format!("options.{CONNECTION_STRING}");
     let mut fallbacks = Fallbacks::default();
     if let Some(string) = string {
@@ -156,6 +161,8 @@ pub(super) fn fallbacks(string: Option<&str>, variables: &PlainValue) -> Read<Ve
             fallbacks.add(&format!("{path}.{name}"), value, *use_)?;
         }
     }
+    let managers = manager::fallbacks(variables, is_tunnelled)?;
+    fallbacks.first.extend(managers);
     if let PlainValue::Map(entries) = variables {
         let text = |variable: &str| match entries.iter().find(|(name, _)| name == variable) {
             Some((_, PlainValue::Text(text))) if !text.is_empty() => Some(text),

@@ -1,6 +1,6 @@
 // Servers that only an SSH server can reach, where a network namespace may be made: all of them run in one, and a Unix socket
 // leads into it. Elsewhere they are on loopback, as everything is.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
@@ -9,10 +9,8 @@ import { join } from 'node:path';
 
 import type { SSHHostConfig } from 'moorline';
 
+import { APART, mayBeApart } from '../alone/soak/tunnel-link';
 import { startServer, type RunningServer } from '../support/http';
-
-/** What a command stands behind to run in a new namespace; only root may. */
-const APART = ['unshare', '--net', 'sh', '-c', 'ip link set lo up && exec "$0" "$@"'] as const;
 
 /** What there is at the far end; the ports are those there. */
 export interface FarServers {
@@ -55,7 +53,7 @@ export class FarEnd {
     const directory = mkdtempSync(join(tmpdir(), 'moorline-far-end-'));
     const program = [process.execPath, '--import', 'tsx', join(__dirname, 'far-end-servers.ts'), directory];
     const [unshare, ...apart] = APART;
-    const isApart = spawnSync(unshare, [...apart, 'true']).status === 0;
+    const isApart = mayBeApart();
     const [command, ...args] = isApart ? [unshare, ...apart, ...program] : program;
     const child = spawn(command!, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
     const ended = once(child, 'exit').then(([code]) => Promise.reject(new Error(`the far end ended (${code})`)));

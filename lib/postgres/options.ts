@@ -86,6 +86,7 @@ export interface ResolvedPostgresPoolConfig {
   maxLifetimeMs: number;
   leakAfterMs: number;
   recycleTimeoutMs: number;
+  keepAliveTimeoutMs: number;
   queryTimeoutMs: number;
   healthCheckIntervalMs: number;
   pooling: boolean;

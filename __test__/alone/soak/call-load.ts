@@ -117,6 +117,7 @@ export class CallLoad<What extends string = string> {
       const began = performance.now();
       await direct.request({ timeoutMs: SILENT_DEADLINE_MS }).catch(() => undefined);
       this.#lateMs = Math.max(this.#lateMs, performance.now() - began - SILENT_DEADLINE_MS);
+      await sleep(PAUSE_MS);
     }
     await direct.disconnect();
   }

@@ -9,6 +9,7 @@ import { eventually } from '../../support/eventually';
 import { FaultProxy } from '../../support/fault-proxy';
 import { Sshd } from '../../support/sshd';
 import { CALLS_IN_FLIGHT, type LoadOptions, Targets, TunnelLoad } from './tunnel-load';
+import { isApart, mayBeApart, runRoundApart, setLink } from './tunnel-link';
 import { measureUnreadDownload } from './unread-download';
 
 /** Calls succeed again within this, once the server can be reached. */
@@ -96,11 +97,14 @@ export const FAULTS = {
   },
   'the link goes down and comes back': {
     loses: 'all',
+    isDirect: isApart,
     async strike({ proxy, events, tunnel }) {
-      proxy.set({ kind: 'black-hole' });
+      if (isApart) setLink('down');
+      else proxy.set({ kind: 'black-hole' });
       await events.untilLost();
       assert.equal(tunnel.localPort, undefined);
-      proxy.set({ kind: 'none' });
+      if (isApart) setLink('up');
+      else proxy.set({ kind: 'none' });
     },
   },
   'the connections fall into a black hole': {
@@ -140,8 +144,13 @@ export interface RoundReport {
   allMs: number;
 }
 
-/** One fault, under fifty calls, in one session or in several. */
-export async function runRound(name: FaultName, sessions: Sessions, targets: Targets): Promise<RoundReport> {
+/** One fault, under fifty calls, in one session or in several. The link is that of a network namespace, where one may be made. */
+export function runRound(name: FaultName, sessions: Sessions, targets: Targets): Promise<RoundReport> {
+  const isOfLink = name === 'the link goes down and comes back';
+  return isOfLink && mayBeApart() ? runRoundApart(sessions) : runRoundHere(name, sessions, targets);
+}
+
+export async function runRoundHere(name: FaultName, sessions: Sessions, targets: Targets): Promise<RoundReport> {
   const fault: Fault = FAULTS[name];
   const sshd = await Sshd.start(...(fault.settings ?? []));
   const proxy = await FaultProxy.start(sshd.port);

@@ -31,7 +31,7 @@ use super::{
     error::{ServerMessage, lost},
     negotiation::Way,
     result::{ResultText, ValueTypes},
-    session_state::SessionState,
+    session_state::{SessionState, sets_locally},
     statement::{Answer, Collector, Statement},
 };
 
@@ -244,7 +244,7 @@ impl Connection {
     ) -> Outcome<Ticket> {
         let bytes = statement.encode()?;
         self.state.on_statement(statement.text);
-        let state = Arc::clone(&self.state);
+        let state = (!sets_locally(statement.text)).then(|| Arc::clone(&self.state));
         let response: Box<dyn Response> = Box::new(Collector::new(types, state, reply));
         Ok(Ticket(self.link.submit(Request { bytes, response })))
     }

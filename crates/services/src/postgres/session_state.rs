@@ -8,8 +8,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 const TAGS: [&str; 8] = [
     "SET", "RESET", "LISTEN", "PREPARE", "DECLARE", "LOAD", "DO", "CALL",
 ];
-/// Names in statements that do: advisory locks, settings, temporary tables.
-const NAMES: [&[u8]; 3] = [b"advisory_", b"set_config", b"temp"];
+/// The function that changes a setting, for a transaction where its third argument is true.
+const SET_CONFIG: &str = "set_config";
+/// Words in statements that do: advisory locks, settings, temporary tables.
+const WORDS: [&str; 8] = [
+    "pg_advisory_lock",
+    "pg_advisory_lock_shared",
+    "pg_try_advisory_lock",
+    "pg_try_advisory_lock_shared",
+    SET_CONFIG,
+    "temp",
+    "temporary",
+    "pg_temp",
+];
+/// What `SET` is followed by where it ends with the transaction.
+const LOCAL: [&str; 3] = ["local", "transaction", "constraints"];
 
 /// Whether the session may have been changed.
 #[derive(Debug, Default)]
@@ -18,7 +31,7 @@ pub(super) struct SessionState(AtomicBool);
 impl SessionState {
     /// Takes note of a statement that is sent.
     pub(super) fn on_statement(&self, text: &str) {
-        if NAMES.iter().any(|name| contains(text.as_bytes(), name)) {
+        if has_word(text) {
             self.0.store(true, Ordering::Relaxed);
         }
     }
@@ -42,15 +55,48 @@ impl SessionState {
     }
 }
 
-/// Whether `name`, in lower case, stands in `text` in any case.
-fn contains(text: &[u8], name: &[u8]) -> bool {
-    let Some((&first, _)) = name.split_first() else {
-        return true;
+/// Whether all that a statement sets ends with its transaction. Its tag does not tell.
+pub(super) fn sets_locally(text: &str) -> bool {
+    let text = text.trim().trim_end_matches(';');
+    let mut words = text.split_ascii_whitespace();
+    let mut next = |known: &[&str]| {
+        words
+            .next()
+            .is_some_and(|word| known.iter().any(|known| word.eq_ignore_ascii_case(known)))
     };
-    memchr::memchr2_iter(first, first.to_ascii_uppercase(), text).any(|at| {
-        text.get(at..at + name.len())
-            .is_some_and(|found| found.eq_ignore_ascii_case(name))
+    next(&["set"]) && next(&LOCAL) && !text.contains(';')
+}
+
+/// Whether one of [`WORDS`] stands in `text`, in any case.
+fn has_word(text: &str) -> bool {
+    let text = text.as_bytes();
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let is_word = |at: usize, word: &[u8]| {
+        let (before, rest) = text.split_at(at);
+        let found = rest.split_at_checked(word.len());
+        found.is_some_and(|(found, after)| {
+            let is_whole =
+                !after.first().is_some_and(is_name) && !before.last().is_some_and(is_name);
+            let is_local = word == SET_CONFIG.as_bytes() && is_local_call(after);
+            found.eq_ignore_ascii_case(word) && is_whole && !is_local
+        })
+    };
+    WORDS.iter().map(|word| word.as_bytes()).any(|word| {
+        let first = word.first().copied().unwrap_or_default();
+        memchr::memchr2_iter(first, first.to_ascii_uppercase(), text).any(|at| is_word(at, word))
     })
+}
+
+/// Whether the arguments that `text` begins with end in `true`. Where it takes more than a look to tell, they do not.
+fn is_local_call(text: &[u8]) -> bool {
+    let end = memchr::memchr(b')', text).unwrap_or_default();
+    let arguments = text.get(..end).unwrap_or_default();
+    let quotes = memchr::memchr_iter(b'\'', arguments).count();
+    // `$1` is a parameter; anything else after a dollar begins a text.
+    let is_text = |two: &[u8]| matches!(two, [b'$', next] if !next.is_ascii_digit());
+    let is_odd = quotes % 2 == 1 || arguments.contains(&b'\\') || arguments.windows(2).any(is_text);
+    let last = arguments.rsplit(|byte| *byte == b',').next();
+    !is_odd && last.is_some_and(|last| last.trim_ascii().eq_ignore_ascii_case(b"true"))
 }
 
 #[cfg(test)]
@@ -79,8 +125,13 @@ mod tests {
             ("SELECT pg_advisory_lock(1)", "SELECT 1"),
             ("SELECT PG_TRY_ADVISORY_LOCK(1)", "SELECT 1"),
             ("SELECT set_config('a.b', 'c', false)", "SELECT 1"),
+            ("SELECT set_config('a.b', 'c, true)', false)", "SELECT 1"),
+            ("SELECT set_config('a.b', $1, $2)", "SELECT 1"),
+            ("SELECT set_config('a.b', $a$, true)$a$, false)", "SELECT 1"),
             ("CREATE TEMP TABLE t ()", "CREATE TABLE"),
             ("SELECT 1 INTO TEMPORARY t", "SELECT 1"),
+            ("CREATE TABLE pg_temp.t ()", "CREATE TABLE"),
+            ("SELECT pg_advisory_lock_shared(1)", "SELECT 1"),
             ("DO $$ BEGIN END $$", "DO"),
             ("CALL p()", "CALL"),
         ] {
@@ -95,9 +146,35 @@ mod tests {
             ("INSERT INTO settings VALUES (1)", "INSERT 0 1"),
             ("BEGIN", "BEGIN"),
             ("CREATE TABLE t ()", "CREATE TABLE"),
+            ("SELECT attempts, max_temp, temperature FROM t", "SELECT 1"),
+            ("SELECT pg_advisory_xact_lock(1)", "SELECT 1"),
+            ("SELECT pg_advisory_unlock(1)", "SELECT 1"),
+            ("SELECT set_config('a.b', $1, TRUE )", "SELECT 1"),
             ("", ""),
         ] {
             assert!(!after(text, tag), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_set_for_a_transaction_ends_with_it() {
+        for text in [
+            "SET LOCAL app.tenant = 'a'",
+            " set  local x to 1; ",
+            "SET TRANSACTION READ ONLY",
+            "SET CONSTRAINTS ALL DEFERRED",
+        ] {
+            assert!(sets_locally(text), "{text}");
+        }
+        for text in [
+            "SET x = 1",
+            "SET SESSION x = 1",
+            "SET LOCAL x = 1; SET y = 2",
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+            "SET",
+            "",
+        ] {
+            assert!(!sets_locally(text), "{text}");
         }
     }
 }

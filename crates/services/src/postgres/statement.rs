@@ -119,7 +119,8 @@ pub type Answer = (Outcome<Vec<ResultText>>, Option<TransactionStatus>);
 /// Collects the results of a request.
 pub(super) struct Collector<F> {
     types: ValueTypes,
-    state: Arc<SessionState>,
+    /// Takes note of what the statements change; none where that ends with the transaction.
+    state: Option<Arc<SessionState>>,
     writer: Option<ResultWriter>,
     results: Vec<ResultText>,
     failure: Option<Failure>,
@@ -127,7 +128,7 @@ pub(super) struct Collector<F> {
 }
 
 impl<F: FnOnce(Answer) + Send> Collector<F> {
-    pub(super) const fn new(types: ValueTypes, state: Arc<SessionState>, reply: F) -> Self {
+    pub(super) const fn new(types: ValueTypes, state: Option<Arc<SessionState>>, reply: F) -> Self {
         Self {
             types,
             state,
@@ -139,7 +140,9 @@ impl<F: FnOnce(Answer) + Send> Collector<F> {
     }
 
     fn complete(&mut self, tag: &str) {
-        self.state.on_tag(tag);
+        if let Some(state) = &self.state {
+            state.on_tag(tag);
+        }
         let writer = self.writer.take();
         let writer = writer.unwrap_or_else(|| ResultWriter::new(&[], self.types));
         self.results.push(writer.finish(tag));

@@ -350,7 +350,7 @@ proptest! {
                 };
                 link.submit(Request {
                     bytes: b"q"[..].into(),
-                    response: Box::new(Collector::new(ValueTypes::Known, Arc::default(), reply)),
+                    response: Box::new(Collector::new(ValueTypes::Known, None, reply)),
                 });
             }
             let driven = tokio::spawn(driver);

@@ -1,29 +1,40 @@
 import { messageOf } from '../runtime/error-message';
 import { log } from '../runtime/logger';
 import { clearTimeout, performance } from '../runtime/node';
-import { startTimer } from '../runtime/timers';
-import type { ConnectionEventName, ConnectionLogRecord, RecordSink } from './connection-record';
+import { startTimer, withTimeout } from '../runtime/timers';
+import type { ConnectionEventName, ConnectionFacts, RecordSink } from './connection-record';
 import { PostgresError } from './error';
-import type { PostgresPoolConfig } from './options';
-import { ConnectionPool } from './pool';
+import type { ConnectionPool } from './pool';
+import type { QueryConfig } from './query';
 import type { QueryResult } from './result';
 
 /** What runs statements. */
 export interface StatementRunner {
-  query(text: string, values?: readonly unknown[]): Promise<QueryResult>;
+  query(query: string | QueryConfig, values?: readonly unknown[]): Promise<QueryResult>;
 }
+
+/** Options of the pool of a {@link ConnectionLog}, in place of those of the pool that is logged. */
+export const LOG_POOL = {
+  applicationName: 'moorline connection log',
+  max: 1,
+  min: 0,
+  maxIdle: 1,
+  maxConnecting: 1,
+  leakAfterMs: Infinity,
+  queryTimeoutMs: 10_000,
+} as const;
 
 /** Options of a {@link ConnectionLog}. */
 export interface ConnectionLogOptions {
-  /** How long rows are kept, in milliseconds. `Infinity`: for ever. */
-  retentionMs: number;
-  /** The name of the pool, which stands for a connection where an event is of none. */
+  /** The name of the pool that is logged. It stands for a connection where an event is of none. */
   name: string;
+  /** The time for which rows are kept, in milliseconds; `Infinity`: for ever. */
+  retentionMs: number;
 }
 
-/** A row that is not written yet. */
+/** An event that is not written yet. */
 interface Row {
-  /** By {@link performance.now}. */
+  /** By the clock of `performance.now`. */
   readonly at: number;
   readonly connectionId: string;
   readonly event: ConnectionEventName;
@@ -31,30 +42,22 @@ interface Row {
   readonly metadata: string;
 }
 
-/** Rows that wait at most; further ones are dropped. */
+/** The rows that may wait; further ones are dropped. */
 const MAX_ROWS = 10_000;
-/** Rows of one statement at most. */
+/** The maximum number of rows of a statement. */
 const BATCH_ROWS = 1000;
 /** The time in which rows are collected. */
 const INTERVAL_MS = 1000;
-/** The longest time until another attempt after one that failed. */
+/** The longest time until the next attempt after failures. */
 const MAX_INTERVAL_MS = 60_000;
 /** The time between two removals of old rows. */
-const RETENTION_INTERVAL_MS = 3_600_000;
-/** Old rows that one statement removes at most. */
+const REMOVAL_INTERVAL_MS = 3_600_000;
+/** The maximum number of old rows that a statement removes. */
 const REMOVED_ROWS = 10_000;
-/** The time limit of a statement. */
-const WRITE_TIMEOUT_MS = 10_000;
 
-/** The lock of {@link installConnectionLog}: two sessions that create the same at the same time fail. */
-const INSTALL_LOCK = 0x6d6f_6f72;
-
-const IS_INSTALLED = `
-SELECT to_regclass('connection_logs') IS NOT NULL
-   AND to_regprocedure('log_connection_event(text, text, text, jsonb)') IS NOT NULL AS installed`;
-
+// Two sessions that create the same at the same time would fail, in spite of `IF NOT EXISTS`.
 const INSTALL = `
-SELECT pg_advisory_xact_lock(${INSTALL_LOCK});
+SELECT pg_advisory_xact_lock(7883676215);
 CREATE TABLE IF NOT EXISTS connection_logs (
     id SERIAL PRIMARY KEY,
     connection_id TEXT NOT NULL,
@@ -75,7 +78,11 @@ BEGIN
 END;
 $$ LANGUAGE plpgsql;`;
 
-// By ages, so that the server's clock alone counts: by that rows are removed, and others written.
+const IS_INSTALLED = `
+SELECT to_regclass('connection_logs') IS NOT NULL
+   AND to_regprocedure('log_connection_event(text, text, text, jsonb)') IS NOT NULL AS installed`;
+
+// By ages: all times in the table are of one clock, the server's.
 const INSERT = `
 INSERT INTO connection_logs (connection_id, status, created_at, error_message, metadata)
 SELECT connection_id, status, CURRENT_TIMESTAMP - age * interval '1 millisecond', error_message, metadata
@@ -86,7 +93,7 @@ const REMOVE = `
 DELETE FROM connection_logs
  WHERE id IN (SELECT id FROM connection_logs
                WHERE created_at < CURRENT_TIMESTAMP - $1::float8 * interval '1 millisecond'
-               ORDER BY id LIMIT ${REMOVED_ROWS})`;
+               LIMIT ${REMOVED_ROWS})`;
 
 /** Creates the table and the function of the connection log, where they are not there. */
 export async function installConnectionLog(runner: StatementRunner): Promise<void> {
@@ -96,56 +103,148 @@ export async function installConnectionLog(runner: StatementRunner): Promise<voi
 }
 
 /**
- * Writes events of connections to the table `connection_logs`: in batches, on a connection of its own, and dropped rather than waited
- * for.
+ * Writes what happens to the connections of a pool to the table `connection_logs`: in batches, by another pool, and dropped rather than
+ * waited for.
  */
 export class ConnectionLog implements RecordSink {
-  /** Events that were not written: too many were waiting, or it is not known whether they were. */
-  dropped = 0;
   readonly #pool: ConnectionPool;
   readonly #options: ConnectionLogOptions;
-  #rows: Row[] = [];
+  readonly #rows: Row[] = [];
   #timer: NodeJS.Timeout | undefined;
-  #writing: Promise<void> | undefined;
+  #writing: Promise<boolean> | undefined;
   #intervalMs = INTERVAL_MS;
-  #failure: string | undefined;
   #removesAt = 0;
-  #closed = false;
+  #dropped = 0;
+  #toldDropped = 0;
+  #toldFailure: string | undefined;
+  #isClosed = false;
 
-  /** @param config How the database is reached. */
-  constructor(config: Omit<PostgresPoolConfig, 'healthCheckIntervalMs'>, options: ConnectionLogOptions) {
-    this.#pool = new ConnectionPool({ ...config, ...LOG_POOL });
+  /** @param pool What it writes by, and ends: with {@link LOG_POOL}. */
+  constructor(pool: ConnectionPool, options: ConnectionLogOptions) {
+    this.#pool = pool;
     this.#options = options;
   }
 
-  add(
-    event: ConnectionEventName,
-    correlationId: string,
-    { connectionId, poolSize, error }: ConnectionLogRecord['data'],
-  ): void {
-    if (this.#closed || this.#rows.length >= MAX_ROWS) {
-      this.dropped += 1;
+  /** The events that were not written, or of which that is not known. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  add(event: ConnectionEventName, correlationId: string, { connectionId, poolSize, error }: ConnectionFacts): void {
+    if (this.#isClosed || this.#rows.length >= MAX_ROWS) {
+      this.#dropped += 1;
       return;
     }
     this.#rows.push({
       at: performance.now(),
       connectionId: connectionId ?? this.#options.name,
       event,
-      // No text of PostgreSQL's has it.
+      // A text of PostgreSQL's cannot have it.
       error: error?.replaceAll('\0', '') ?? null,
       metadata: JSON.stringify({ correlationId, poolSize }),
     });
     this.#schedule();
   }
 
+  /** Writes what waits now, for `timeoutMs` at most. */
+  async flush(timeoutMs: number): Promise<void> {
+    const writeAll = async (signal: AbortSignal): Promise<void> => {
+      await this.#writing;
+      while (this.#rows.length > 0 && !signal.aborted && (await this.#write(signal)));
+    };
+    const timeout = new Error('The connection log could not be written in time');
+    await withTimeout(timeoutMs, [], writeAll, () => timeout).catch((error: unknown) => this.#tell(error));
+    if (this.#rows.length > 0) this.#schedule();
+  }
+
   /** Writes what waits, for `timeoutMs` at most, and ends. */
   async close(timeoutMs: number): Promise<void> {
-    this.#closed = true;
+    this.#isClosed = true;
     clearTimeout(this.#timer);
-    const written = this.#writing ?? Promise.resolve();
-    const done = written.then(() => this.#write());
-    await Promise.race([done, new Promise<void>((resolve) => startTimer(resolve, timeoutMs))]);
+    await this.flush(timeoutMs);
+    this.#dropped += this.#rows.splice(0).length;
+    this.#tellDropped();
     await this.#pool.end(0);
-    this.dropped += this.#rows.splice(0).length;
   }
+
+  #schedule(): void {
+    if (this.#isClosed || this.#writing) return;
+    const isFull = this.#rows.length === BATCH_ROWS && this.#intervalMs === INTERVAL_MS;
+    if (this.#timer && !isFull) return;
+    clearTimeout(this.#timer);
+    this.#timer = startTimer(() => void this.#onTimer(), isFull ? 0 : this.#intervalMs).unref();
+  }
+
+  async #onTimer(): Promise<void> {
+    this.#timer = undefined;
+    if (this.#rows.length > 0 && (await this.#write())) await this.#removeOld();
+    if (this.#rows.length > 0) this.#schedule();
+  }
+
+  /** Writes a batch. Never rejects; false where nothing was written. */
+  #write(signal?: AbortSignal): Promise<boolean> {
+    this.#writing = this.#writeBatch(signal).finally(() => (this.#writing = undefined));
+    return this.#writing;
+  }
+
+  async #writeBatch(signal: AbortSignal | undefined): Promise<boolean> {
+    const batch = this.#rows.slice(0, BATCH_ROWS);
+    const now = performance.now();
+    const values = [
+      batch.map(({ connectionId }) => connectionId),
+      batch.map(({ event }) => event),
+      batch.map(({ at }) => now - at),
+      batch.map(({ error }) => error),
+      batch.map(({ metadata }) => metadata),
+    ];
+    try {
+      await this.#pool.query({ text: INSERT, values, signal });
+    } catch (error) {
+      if (!mayRepeat(error)) this.#dropped += this.#rows.splice(0, batch.length).length;
+      this.#intervalMs = Math.min(this.#intervalMs * 2, MAX_INTERVAL_MS);
+      this.#tell(error);
+      return false;
+    }
+    this.#rows.splice(0, batch.length);
+    this.#intervalMs = INTERVAL_MS;
+    this.#toldFailure = undefined;
+    this.#tellDropped();
+    return true;
+  }
+
+  async #removeOld(): Promise<void> {
+    const { retentionMs } = this.#options;
+    if (retentionMs === Infinity || performance.now() < this.#removesAt) return;
+    try {
+      const { rowCount } = await this.#pool.query(REMOVE, [retentionMs]);
+      // What is left over is removed beside the next rows.
+      if (rowCount !== REMOVED_ROWS) this.#removesAt = performance.now() + REMOVAL_INTERVAL_MS;
+    } catch (error) {
+      this.#removesAt = performance.now() + REMOVAL_INTERVAL_MS;
+      this.#tell(error);
+    }
+  }
+
+  /** Logs a failure, once until something was written. */
+  #tell(error: unknown): void {
+    const failure = error instanceof PostgresError ? error.code : messageOf(error);
+    if (failure === this.#toldFailure) return;
+    this.#toldFailure = failure;
+    log('warn', 'postgres.connection-log-failed', this.#options.name, () => ({ error: messageOf(error) }));
+  }
+
+  #tellDropped(): void {
+    const dropped = this.#dropped - this.#toldDropped;
+    if (dropped === 0) return;
+    this.#toldDropped = this.#dropped;
+    log('warn', 'postgres.connection-log-dropped', this.#options.name, () => ({ dropped }));
+  }
+}
+
+/** Whether rows that were not written are written by another attempt: they are not there already, and the server may take them. */
+function mayRepeat(error: unknown): boolean {
+  if (!(error instanceof PostgresError)) return false;
+  if (error.delivery === 'none') return true;
+  // Classes 22 and 23: what is wrong with a value remains wrong.
+  return error.delivery === 'answered' && !/^2[23]/.test(error.code);
 }

@@ -4,10 +4,20 @@ import { messageOf } from '../runtime/error-message';
 import { log, type LogLevel } from '../runtime/logger';
 import { crypto } from '../runtime/node';
 
-/** What the log says of connections. */
+/** The names of the events in the log records of a {@link PostgresConnectionManager}. */
 export type ConnectionEventName = 'connection_acquired' | 'connection_released' | 'health_check' | 'connection_error';
 
-/** A log record of a {@link PostgresConnectionManager}, as {@link setLogger}'s logger receives it. */
+/** The facts of a {@link ConnectionLogRecord}. */
+export interface ConnectionFacts {
+  /** The number of the server process. */
+  connectionId?: string;
+  /** The number of connections of the pool. */
+  poolSize?: number;
+  /** The message of the error. */
+  error?: string;
+}
+
+/** A log record of a {@link PostgresConnectionManager}, as the logger of {@link setLogger} receives it. */
 export interface ConnectionLogRecord {
   /** The time, as ISO 8601. */
   timestamp: string;
@@ -18,75 +28,68 @@ export interface ConnectionLogRecord {
   /** The name of the event. */
   event: ConnectionEventName;
   /** The facts of the event. */
-  data: {
-    /** The number of the server process. */
-    connectionId?: string;
-    /** The number of connections. */
-    poolSize?: number;
-    /** The message of the error. */
-    error?: string;
-  };
+  data: ConnectionFacts;
 }
 
-/** @internal The pool that is recorded. */
+/** A pool whose connections are recorded. */
 export interface RecordedPool extends EventEmitter {
-  readonly name: string;
   readonly totalCount: number;
 }
 
-/** @internal A connection of it. */
+/** A connection of it. */
 interface RecordedClient {
   readonly processID: number | null;
 }
 
-/** @internal What keeps records beside the logger. */
+/** What gets the records beside the logger. */
 export interface RecordSink {
-  add(event: ConnectionEventName, correlationId: string, data: ConnectionLogRecord['data']): void;
+  add(event: ConnectionEventName, correlationId: string, facts: ConnectionFacts): void;
 }
 
-/** @internal Records what happens to the connections of a pool: for the logger, and for the table of the connection log. */
+/** Makes log records of what happens to the connections of a pool. */
 export class ConnectionRecorder {
   readonly #pool: RecordedPool;
   readonly #sink: RecordSink | undefined;
   readonly #prefix = crypto().randomUUID().slice(0, 8);
-  /** The numbers of those who have a connection. */
+  /** The numbers of the borrowers. */
   readonly #borrowers = new WeakMap<RecordedClient, number>();
   #count = 0;
 
-  constructor(pool: RecordedPool, sink: RecordSink | undefined) {
+  constructor(pool: RecordedPool, sink?: RecordSink) {
     this.#pool = pool;
     this.#sink = sink;
     pool.on('acquire', (client: RecordedClient) => {
       this.#borrowers.set(client, (this.#count += 1));
-      this.#record('debug', 'connection_acquired', client);
+      this.#record('debug', 'connection_acquired', undefined, client);
     });
+    // The first argument is an error, true or nothing.
     pool.on('release', (error: unknown, client: RecordedClient) => {
-      this.#record('debug', 'connection_released', client, error instanceof Error ? error : undefined);
+      this.#record('debug', 'connection_released', error instanceof Error ? error : undefined, client);
     });
-    pool.on('error', (error: unknown, client?: RecordedClient) =>
-      this.#record('warn', 'connection_error', client, error),
-    );
+    pool.on('error', (error: unknown, client?: RecordedClient) => {
+      this.#record('warn', 'connection_error', error, client);
+    });
   }
 
-  /** A connection could not be had, which the caller is told as well. */
+  /** A connection could not be had. The borrower is told as well. */
   onConnectionError(error: unknown): void {
-    this.#record('debug', 'connection_error', undefined, error);
+    this.#record('warn', 'connection_error', error);
   }
 
   /** A health check has ended. */
   onHealthCheck({ healthy, error }: { healthy: boolean; error?: unknown }): void {
-    this.#record(healthy ? 'debug' : 'warn', 'health_check', undefined, error);
+    this.#record(healthy ? 'debug' : 'warn', 'health_check', error);
   }
 
-  #record(level: LogLevel, event: ConnectionEventName, client: RecordedClient | undefined, error?: unknown): void {
+  #record(level: LogLevel, event: ConnectionEventName, error: unknown, client?: RecordedClient): void {
     const number = (client && this.#borrowers.get(client)) ?? (this.#count += 1);
     const correlationId = `${this.#prefix}-${number}`;
-    const data = (): ConnectionLogRecord['data'] => ({
-      ...(client?.processID != null && { connectionId: String(client.processID) }),
+    const facts = (): ConnectionFacts => ({
+      ...(typeof client?.processID === 'number' && { connectionId: String(client.processID) }),
       poolSize: this.#pool.totalCount,
       ...(error !== undefined && { error: messageOf(error) }),
     });
-    log(level, event, correlationId, data);
-    this.#sink?.add(event, correlationId, data());
+    log(level, event, correlationId, facts as () => Record<string, unknown>);
+    this.#sink?.add(event, correlationId, facts());
   }
 }

@@ -49,7 +49,7 @@ pub(super) fn encode_config(config: &Config) -> Json {
         "queryTimeoutMs": ms(config.query_timeout),
         "healthCheckIntervalMs": ms(manager.health_check_interval),
         "pooling": manager.is_pooling,
-        "monitoring": config.monitoring,
+        "monitoring": manager.is_monitoring,
         "connectionLog": manager.has_connection_log,
         "connectionLogRetentionMs": ms(manager.connection_log_retention),
     })

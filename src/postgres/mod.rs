@@ -50,18 +50,18 @@ pub fn postgres_name(pool: Handle<PostgresPool>) -> String {
     pool.name().to_owned()
 }
 
-/// The options in force, without secrets, as JSON.
-#[napi(catch_unwind)]
-pub fn postgres_options(pool: Handle<PostgresPool>) -> String {
-    encode_config(pool.config()).to_string()
-}
-
 /// The metrics of its connections that a user may write to: active connections, errors, failed health checks, acquisitions,
 /// lifetimes.
 #[napi(catch_unwind, ts_return_type = "Handle<MetricSeries>[]")]
 pub fn postgres_series(pool: Handle<PostgresPool>) -> Vec<Handle<MetricSeries>> {
     let series = pool.series().for_user();
     series.map(|one| Handle::new(MetricSeries::new(one))).into()
+}
+
+/// The options in force, without secrets, as JSON.
+#[napi(catch_unwind)]
+pub fn postgres_options(pool: Handle<PostgresPool>) -> String {
+    encode_config(pool.config()).to_string()
 }
 
 /// A lease, after waiting for a connection.

@@ -41,7 +41,7 @@ pub struct ConnectionSeries {
 impl ConnectionSeries {
     /// The series of a pool called `name`, and those in which it shows its usage. Without `monitoring` they count, and are not shown.
     pub(super) fn new(name: &str, config: &Config) -> (Self, UsageSeries) {
-        let registry = config.monitoring.then(Registry::global);
+        let registry = config.manager.is_monitoring.then(Registry::global);
         let own = [("pool", name)];
         // The registry fails only for a name that another metric has, and none of ours does.
         let counter = |name, help| {
@@ -79,7 +79,7 @@ impl ConnectionSeries {
                 "Times for which connections to PostgreSQL were open.",
                 &LIFETIME_SECONDS,
             ),
-            statements: if config.monitoring {
+            statements: if config.manager.is_monitoring {
                 StatementSeries::of_each(config)
             } else {
                 Vec::new()

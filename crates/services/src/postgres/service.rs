@@ -89,7 +89,7 @@ impl PostgresPool {
         let pool = Pool::with_listener(connector, config.pool, runtime, Some(listener));
         let pool = Arc::new(pool);
         let _ = cell.set(Arc::downgrade(&pool));
-        if config.monitoring {
+        if config.manager.is_monitoring {
             pool.register_usage(&name, SERVICE, usage);
         }
         Self {

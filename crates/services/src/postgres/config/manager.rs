@@ -41,6 +41,8 @@ pub struct ManagerConfig {
     pub health_check_interval: Limit<Duration>,
     /// Whether connections are used again.
     pub is_pooling: bool,
+    /// Whether it measures and logs.
+    pub is_monitoring: bool,
     /// Whether it keeps a log in the database.
     pub has_connection_log: bool,
     /// How long the rows of that are kept.
@@ -56,6 +58,7 @@ impl ManagerConfig {
         Ok(Self {
             health_check_interval: options.ms_limit("healthCheckIntervalMs", interval, 1.0)?,
             is_pooling: options.flag("pooling", true)?,
+            is_monitoring: options.flag("monitoring", true)?,
             has_connection_log: options.flag("connectionLog", false)?,
             connection_log_retention: options.ms_limit(
                 "connectionLogRetentionMs",

@@ -89,8 +89,6 @@ pub struct Config {
     pub pool: PoolConfig,
     /// The time limit of one statement.
     pub query_timeout: Limit<Duration>,
-    /// Whether it is measured.
-    pub monitoring: bool,
     /// What its manager does beside pooling.
     pub manager: ManagerConfig,
 }
@@ -143,7 +141,6 @@ impl Config {
             options: non_empty(&options, "options")?.map(ToOwned::to_owned),
             allows_plain_password: options.flag("allowPlainPassword", false)?,
             query_timeout: options.ms_limit("queryTimeoutMs", QUERY_TIMEOUT, 1.0)?,
-            monitoring: options.flag("monitoring", true)?,
             manager: ManagerConfig::read(&options, profile)?,
             pool,
         };

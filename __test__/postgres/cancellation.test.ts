@@ -2,19 +2,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 
-import { SSHTunnel } from 'moorline';
+import { PostgresConnectionManager, PostgresError, SSHTunnel } from 'moorline';
 
-import type * as Errors from '../../lib/postgres/error';
-import type { PostgresPoolConfig } from '../../lib/postgres/options';
-import type * as Pools from '../../lib/postgres/pool';
 import { eventually } from '../support/eventually';
-import { load } from '../support/native';
 import { Postgres, skipWithoutPostgres } from '../support/postgres';
 import { Sshd, skipWithoutSshd } from '../support/sshd';
-
-const { ConnectionPool } = load<typeof Pools>('postgres/pool');
-const { PostgresError } = load<typeof Errors>('postgres/error');
-type Pool = Pools.ConnectionPool;
 
 /** What a statement that nobody wants any more may keep its server process. */
 const FREED_MS = 1000;
@@ -28,7 +20,7 @@ for (const way of ['directly', 'through a tunnel'] as const) {
     let server: Postgres;
     let sshd: Sshd | undefined;
     let tunnel: SSHTunnel | undefined;
-    let pool: Pool;
+    let manager: PostgresConnectionManager;
 
     before(async () => {
       server = await Postgres.start();
@@ -43,17 +35,13 @@ for (const way of ['directly', 'through a tunnel'] as const) {
       await server?.stop();
     });
 
-    async function withPool(more: Partial<PostgresPoolConfig>, use: () => Promise<void>): Promise<void> {
-      pool = new ConnectionPool({
-        ...server.config,
-        ...(tunnel && { tunnel: tunnel as never }),
-        connectionTimeoutMillis: 10_000,
-        ...more,
-      });
+    async function withManager(max: number, use: () => Promise<void>): Promise<void> {
+      const limits = { connectionTimeoutMillis: 20_000, max };
+      manager = new PostgresConnectionManager({ ...server.config, ...limits, tunnel: tunnel ?? false });
       try {
         await use();
       } finally {
-        await pool.end(1000);
+        await manager.shutdown();
       }
     }
     const working = () =>
@@ -64,11 +52,11 @@ for (const way of ['directly', 'through a tunnel'] as const) {
 
     for (const end of ['its signal', 'its time limit', 'the signal of a client’s']) {
       test(`frees its server process, by ${end}`, () =>
-        withPool({ max: 1 }, async () => {
+        withManager(1, async () => {
           const controller = new AbortController();
           const how = end === 'its time limit' ? { timeoutMs: 300 } : { signal: controller.signal };
-          const client = end.endsWith('client’s') ? await pool.connect() : undefined;
-          const sleeping = (client ?? pool).query({ text: 'SELECT pg_sleep(60)', ...how });
+          const client = end.endsWith('client’s') ? await manager.connect() : undefined;
+          const sleeping = (client ?? manager).query({ text: 'SELECT pg_sleep(60)', ...how });
           const ended = sleeping.then(
             () => assert.fail('it succeeded'),
             (error: unknown) => error,
@@ -82,17 +70,17 @@ for (const way of ['directly', 'through a tunnel'] as const) {
           assert.ok(freedMs < FREED_MS, `after ${freedMs} ms`);
           if (end !== 'its time limit') assert.equal(error, controller.signal.reason);
           else assert.deepEqual(settled(error), ['timeout', 'ETIMEDOUT', 'unknown']);
-          assert.equal((await (client ?? pool).query('SELECT 1 AS one')).rows[0].one, 1);
+          assert.equal((await (client ?? manager).query('SELECT 1 AS one')).rows[0].one, 1);
           client?.release();
         }));
     }
 
     test(`is cancelled ${CANCELS} times at random moments, and the next one of its connection never`, (t) =>
-      withPool({ max: CLIENTS }, async () => {
+      withManager(CLIENTS, async () => {
         const before = cancelledBy(server);
         let [left, answered] = [CANCELS, 0];
         const work = async () => {
-          const client = await pool.connect();
+          const client = await manager.connect();
           const { processID } = client;
           while (left-- > 0) {
             // The next one is sent at once, behind what cannot be cancelled then, or when it is known that this one is given up.

@@ -1,19 +1,14 @@
-// What may happen between a pool and its PostgreSQL, each under fifty calls, directly and through a tunnel: all of them end, the
+// What may happen between a manager and its PostgreSQL, each under fifty calls, directly and through a tunnel: all of them end, the
 // pool comes back by itself, and what it tells of their effects is what the server has.
 import assert from 'node:assert/strict';
 
-import { setLogger, SSHTunnel } from 'moorline';
+import { PostgresConnectionManager, setLogger, SSHTunnel } from 'moorline';
 
-import type * as Pools from '../../../lib/postgres/pool';
 import { eventually } from '../../support/eventually';
 import { FaultProxy } from '../../support/fault-proxy';
-import { load } from '../../support/native';
 import { Postgres } from '../../support/postgres';
 import { Sshd } from '../../support/sshd';
-import { CALLS_IN_FLIGHT, LIMITS, MAX_CONNECTIONS, PostgresLoad } from './postgres-load';
-
-const { ConnectionPool } = load<typeof Pools>('postgres/pool');
-type Pool = Pools.ConnectionPool;
+import { CALLS_IN_FLIGHT, type Limits, MAX_CONNECTIONS, PostgresLoad } from './postgres-load';
 
 /** Calls succeed again within this, once the server can be reached. */
 const RECOVERY_MS = 5000;
@@ -26,9 +21,8 @@ export const WAYS: Way[] = ['directly', 'through a tunnel'];
 /** What is there in a round. */
 interface Round {
   server: Postgres;
-  pool: Pool;
   load: PostgresLoad;
-  /** Before the server: of the pool, or of sshd. */
+  /** Before the server. */
   near: FaultProxy;
   /** Through a tunnel: it, and what is between it and its server. */
   tunnelled?: { tunnel: SSHTunnel; sshd: Sshd; link: FaultProxy };
@@ -38,11 +32,16 @@ interface Fault {
   /** What it passes through; the server is reached directly by default. */
   through?: 'near' | 'link';
   ways?: Way[];
+  limits?: Limits;
   /** The calls that fail by it at most. */
   failures?: number;
   /** Ends when calls may be expected to succeed again. */
   strike(round: Round): Promise<void>;
 }
+
+const LIMITS: Limits = { connectionTimeoutMillis: 1500, queryTimeoutMs: 1500 };
+/** Where none of the others is to fail because the machine is busy. */
+const PATIENT: Limits = { connectionTimeoutMillis: 20_000, queryTimeoutMs: 20_000 };
 
 /** Waits until so many more calls have failed. */
 async function untilFailed({ load }: Round, calls: number): Promise<void> {
@@ -76,6 +75,7 @@ export const FAULTS = {
   },
   'pg_terminate_backend ends all sessions': {
     failures: MAX_CONNECTIONS,
+    limits: PATIENT,
     async strike({ server, load }) {
       server.psql(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '${NAME}'`);
       await eventually(() => load.failures().length > 0);
@@ -84,9 +84,13 @@ export const FAULTS = {
   'one connection to the server is reset': {
     through: 'near',
     failures: 1,
+    limits: PATIENT,
     async strike({ near, load }) {
       // One that nobody uses at that moment fails nobody.
-      await eventually(() => (near.resetOne(), load.failures().length > 0));
+      while (load.failures().length === 0) {
+        near.resetOne();
+        await load.untilAllSucceed();
+      }
     },
   },
   'the connections fall into a black hole': {
@@ -138,19 +142,19 @@ export async function runRound(
   const near = await FaultProxy.start(server.port);
   const tunnelled = sshd && way === 'through a tunnel' ? await startTunnel(sshd, fault) : undefined;
   const usesNear = fault.through === 'near' || (fault.through === 'link' && !tunnelled);
-  const pool = new ConnectionPool({
+  const limits = fault.limits ?? LIMITS;
+  const manager = new PostgresConnectionManager({
     ...server.config,
-    ...LIMITS,
-    ...(tunnelled && { tunnel: tunnelled.tunnel as never }),
+    ...limits,
+    tunnel: tunnelled?.tunnel ?? false,
     port: usesNear ? near.port : server.port,
     max: MAX_CONNECTIONS,
     recycleTimeoutMs: 1000,
     applicationName: NAME,
   });
-  pool.on('error', () => undefined);
-  const load = new PostgresLoad(pool, server);
+  const load = new PostgresLoad(manager, server, limits);
   const counter = new ConnectionCounter(server);
-  const round: Round = { server, pool, load, near, ...(tunnelled && { tunnelled }) };
+  const round: Round = { server, load, near, ...(tunnelled && { tunnelled }) };
   try {
     const began = performance.now();
     await load.start();
@@ -166,7 +170,7 @@ export async function runRound(
     assert.ok(allMs < RECOVERY_MS + startMs, `recovered after ${allMs} ms`);
     const connections = await counter.stop();
     assert.ok(connections <= MAX_CONNECTIONS, `${connections} connections at once`);
-    await pool.end(1000);
+    await manager.shutdown();
     await eventually(
       () => server.psql(`SELECT count(*) FROM pg_stat_activity WHERE application_name = '${NAME}'`) === '0',
     );
@@ -177,7 +181,7 @@ export async function runRound(
   } finally {
     await load.stop();
     await counter.stop();
-    await pool.end(1000);
+    await manager.shutdown();
     await tunnelled?.tunnel.disconnect();
     await tunnelled?.link.close();
     await near.close();
@@ -210,16 +214,20 @@ class ConnectionCounter {
   }
 
   async #count(server: Postgres): Promise<void> {
-    const pool = new ConnectionPool({ ...server.config, max: 1, applicationName: 'the count of connections' });
-    pool.on('error', () => undefined);
+    const manager = new PostgresConnectionManager({
+      ...server.config,
+      tunnel: false,
+      max: 1,
+      applicationName: 'count',
+    });
     while (!this.#isStopped) {
       const text =
         'SELECT count(*)::int AS connections, pg_sleep(0.01) FROM pg_stat_activity WHERE application_name = $1';
-      const counted = await pool.query({ text, values: [NAME], timeoutMs: 1000 }).catch(() => undefined);
+      const counted = await manager.query({ text, values: [NAME], timeoutMs: 1000 }).catch(() => undefined);
       this.#most = Math.max(this.#most, counted?.rows[0].connections ?? 0);
       if (!counted) await new Promise((resolve) => setTimeout(resolve, 10));
     }
-    await pool.end(1000);
+    await manager.shutdown();
   }
 }
 

@@ -1,18 +1,16 @@
-// Statements and transactions over one pool, fifty at a time, each counted at its end and by the server.
+// Statements and transactions by one manager, fifty at a time, each counted at its end and by the server.
 import assert from 'node:assert/strict';
 
-import { MoorlineError } from 'moorline';
+import { MoorlineError, type PostgresConnectionManager } from 'moorline';
 
-import type * as Pools from '../../../lib/postgres/pool';
-import type * as Transactions from '../../../lib/postgres/transaction';
-import { load } from '../../support/native';
 import type { Postgres } from '../../support/postgres';
 import { CallLoad, type CallStep, describeCall } from './call-load';
 
-const { runTransaction } = load<typeof Transactions>('postgres/transaction');
-
 /** The limits of each call. */
-export const LIMITS = { connectionTimeoutMillis: 1500, queryTimeoutMs: 1500 };
+export interface Limits {
+  connectionTimeoutMillis: number;
+  queryTimeoutMs: number;
+}
 /** The connections of the pool at most. */
 export const MAX_CONNECTIONS = 20;
 /** What `queryTimeoutMs` bounds in a transaction, and its `ROLLBACK`. */
@@ -32,21 +30,21 @@ interface TransactionRecord {
   account: number;
   /** How often its function was called. */
   runs: number;
-  /** How many of them ended with an error after which all of it is done again. */
-  repeatable: number;
   isCommitting: boolean;
 }
 
 /** Fifty calls at any time, until it is stopped. */
 export class PostgresLoad extends CallLoad<What> {
-  readonly #pool: Pools.ConnectionPool;
+  readonly #manager: PostgresConnectionManager;
   readonly #server: Postgres;
+  readonly #limits: Limits;
   readonly #transactions = new Map<number, TransactionRecord>();
 
-  constructor(pool: Pools.ConnectionPool, server: Postgres) {
+  constructor(manager: PostgresConnectionManager, server: Postgres, limits: Limits) {
     super();
-    this.#pool = pool;
+    this.#manager = manager;
     this.#server = server;
+    this.#limits = limits;
   }
 
   async start(): Promise<void> {
@@ -64,7 +62,7 @@ export class PostgresLoad extends CallLoad<What> {
   /** What was late, or told of its delivery what the server knows to be wrong. To be asked once nothing is under way. */
   problems(): string[] {
     const seen = this.#counts('SELECT id, count(*) FROM calls GROUP BY id');
-    const { connectionTimeoutMillis, queryTimeoutMs } = LIMITS;
+    const { connectionTimeoutMillis, queryTimeoutMs } = this.#limits;
     return this.ended.flatMap((call) => {
       const statements = call.what === 'transaction' ? STATEMENTS_IN_TRANSACTION : 1;
       const isLate = call.tookMs > this.limitMs(connectionTimeoutMillis + statements * queryTimeoutMs);
@@ -96,8 +94,8 @@ export class PostgresLoad extends CallLoad<What> {
 
   #effectProblems(id: number, error: unknown, seen: number): string[] {
     const transaction = this.#transactions.get(id);
-    const repeated =
-      transaction && transaction.runs > transaction.repeatable + 1 ? [`ran ${transaction.runs} times`] : [];
+    // Each has an account of its own, so that nothing undoes it that could be done again.
+    const repeated = transaction && transaction.runs > 1 ? [`ran ${transaction.runs} times`] : [];
     if (error === undefined) return seen === 1 ? repeated : [...repeated, `had its effect ${seen} times`];
     if (seen > 1) return [`had its effect ${seen} times`];
     // Before its commit, a transaction has none, whatever is known of its statements.
@@ -112,29 +110,26 @@ export class PostgresLoad extends CallLoad<What> {
   }
 
   #insert(id: number): Promise<unknown> {
-    return this.#pool.query('INSERT INTO calls (id) VALUES ($1)', [id]);
+    return this.#manager.query('INSERT INTO calls (id) SELECT $1 FROM pg_sleep(0.02)', [id]);
   }
 
   async #read(id: number): Promise<void> {
-    const { rows } = await this.#pool.query('SELECT $1::int AS id, pg_sleep($2)', [id, (id % 10) / 1000]);
+    const { rows } = await this.#manager.query('SELECT $1::int AS id, pg_sleep($2)', [id, (id % 10) / 100]);
     assert.equal(rows[0].id, id);
   }
 
   async #increment(id: number, account: number): Promise<void> {
-    const record: TransactionRecord = { account, runs: 0, repeatable: 0, isCommitting: false };
+    const record: TransactionRecord = { account, runs: 0, isCommitting: false };
     this.#transactions.set(id, record);
-    const client = await this.#pool.connect();
-    try {
-      const work = async () => {
+    await this.#manager.withTransaction(
+      async (client) => {
         record.runs += 1;
         await client.query('UPDATE ledger SET increments = increments + 1 WHERE account = $1', [account]);
-        await client.query('INSERT INTO calls (id) VALUES ($1)', [id]);
+        await client.query('INSERT INTO calls (id) SELECT $1 FROM pg_sleep(0.02)', [id]);
         record.isCommitting = true;
-      };
-      await runTransaction(client, work, { retry: 3 });
-    } finally {
-      client.release();
-    }
+      },
+      { retry: 3 },
+    );
   }
 }
 

@@ -117,6 +117,8 @@ export class TunnelLoad {
   #names: string[] = [];
   #workers: Promise<void>[] = [];
   #isStopped = false;
+  #begin!: () => void;
+  readonly #begun = new Promise<void>((resolve) => (this.#begin = resolve));
 
   /** `tunnel` leads to the echo by its local port. */
   constructor(tunnel: SSHTunnel, targets: Targets, { deadlineMs = DEADLINE_MS, opensChannels = true }: LoadOptions) {
@@ -149,7 +151,8 @@ export class TunnelLoad {
     this.#names = [...steps, ...sockets].map(([what]) => what);
     this.#workers = [...steps, ...sockets].map(([what, step], index) => this.#work(index, what, step));
     for (let call = 0; call < DIRECT_CALLS; call++) this.#workers.push(this.#measureLateness());
-    await this.untilAllSucceed();
+    await eventually(() => this.#succeeded.every((began) => began > 0), 60_000);
+    this.#begin();
   }
 
   /** Waits until each of them has succeeded with a call that was begun after this; how long that took, and the first one. */
@@ -159,13 +162,14 @@ export class TunnelLoad {
     const firstMs = performance.now() - from;
     await eventually(() => {
       const behind = this.#succeeded.flatMap((began, index) => (began < from ? [this.#names[index]] : []));
-      if (behind.length > 0) throw new Error(`no success of ${behind.join()}: ${this.#describeLast()}`);
+      if (behind.length > 0) throw new Error(`no success of ${behind.join()}: ${this.describeFailures()}`);
       return true;
     }, limitMs);
     return { firstMs, allMs: performance.now() - from };
   }
 
-  #describeLast(): string {
+  /** What the last calls that failed have come to. */
+  describeFailures(): string {
     return this.failures()
       .slice(-3)
       .map(({ what, tookMs, error }) => `${what} after ${tookMs} ms: ${describe(error)}`)
@@ -179,6 +183,7 @@ export class TunnelLoad {
 
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#begin();
     await Promise.all(this.#workers);
     await Promise.all([...this.#sockets, this.#http, this.#direct].map((connection) => connection.disconnect()));
     await this.#pool.drain();
@@ -210,6 +215,8 @@ export class TunnelLoad {
       this.ended.push({ what, id, began, tookMs: performance.now() - began, error });
       if (error === undefined) this.#succeeded[index] = began;
       else await sleep(PAUSE_MS);
+      // While sshd exchanges keys without a pause, it confirms no channel: nobody goes on before all have theirs.
+      if (error === undefined) await this.#begun;
     }
   }
 

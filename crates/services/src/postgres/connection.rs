@@ -30,7 +30,7 @@ use super::{
     error::{ServerMessage, lost},
     negotiation::Way,
     result::{ResultText, ValueTypes},
-    session_state::{SessionState, sets_locally},
+    session_state::SessionState,
     statement::{Answer, Collector, Statement},
 };
 
@@ -217,9 +217,8 @@ impl Connection {
         reply: impl FnOnce(Answer) + Send + 'static,
     ) -> Outcome<Ticket> {
         let bytes = statement.encode()?;
-        self.state.on_statement(statement.text);
-        let state = (!sets_locally(statement.text)).then(|| Arc::clone(&self.state));
-        let response: Box<dyn Response> = Box::new(Collector::new(types, state, reply));
+        let trace = self.state.on_statement(statement.text);
+        let response: Box<dyn Response> = Box::new(Collector::new(types, trace, reply));
         Ok(Ticket(self.link.submit(Request { bytes, response })))
     }
 

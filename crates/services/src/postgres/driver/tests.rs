@@ -19,6 +19,7 @@ use tokio::{
 
 use super::super::{
     result::ValueTypes,
+    session_state::SessionState,
     statement::{Answer, Collector},
 };
 use super::{
@@ -344,13 +345,14 @@ proptest! {
             let names: Vec<_> = "abcde".chars().take(requests).collect();
             for name in &names {
                 let (name, ends) = (*name, Arc::clone(&ends));
+                let trace = Arc::<SessionState>::default().on_statement("");
                 let reply = move |(outcome, _): Answer| {
                     let end = outcome.map(|_| TransactionStatus::Idle);
                     lock(&ends).push((name, end));
                 };
                 link.submit(Request {
                     bytes: b"q"[..].into(),
-                    response: Box::new(Collector::new(ValueTypes::Known, None, reply)),
+                    response: Box::new(Collector::new(ValueTypes::Known, trace, reply)),
                 });
             }
             let driven = tokio::spawn(driver);

@@ -40,6 +40,8 @@ export class CallLoad<What extends string = string> {
   #workers: Promise<void>[] = [];
   #isStopped = false;
   #silent: RunningServer | undefined;
+  #begin!: () => void;
+  readonly #begun = new Promise<void>((resolve) => (this.#begin = resolve));
 
   /** Begins to repeat each of `steps`; done once each has succeeded. */
   protected async repeat(steps: CallStep<What>[]): Promise<void> {
@@ -48,7 +50,8 @@ export class CallLoad<What extends string = string> {
     this.#names = steps.map(([what]) => what);
     this.#workers = steps.map(([what, step], index) => this.#work(index, what, step));
     for (let call = 0; call < SILENT_CALLS; call++) this.#workers.push(this.#measureLateness(this.#silent.url));
-    await this.untilAllSucceed();
+    await eventually(() => this.#succeeded.every((began) => began > 0), 60_000);
+    this.#begin();
   }
 
   /** Waits until each of them has succeeded with a call that was begun after this; how long that took, and the first one. */
@@ -58,13 +61,15 @@ export class CallLoad<What extends string = string> {
     const firstMs = performance.now() - from;
     await eventually(() => {
       const behind = this.#succeeded.flatMap((began, index) => (began < from ? [this.#names[index]] : []));
-      if (behind.length > 0) throw new Error(`no success of ${behind.join()}: ${this.#describeLast()}`);
+      if (behind.length > 0) throw new Error(`no success of ${behind.join()}: ${this.describeFailures()}`);
       return true;
     }, limitMs);
     return { firstMs, allMs: performance.now() - from };
   }
 
-  #describeLast(): string {
+  /** What the last calls that failed have come to. */
+  /** What the last calls that failed have come to. */
+  describeFailures(): string {
     return this.failures()
       .slice(-3)
       .map(({ what, tookMs, error }) => `${what} after ${tookMs} ms: ${describeCall(error)}`)
@@ -79,6 +84,7 @@ export class CallLoad<What extends string = string> {
   /** Lets the calls that are under way end, and makes no more. */
   async stop(): Promise<void> {
     this.#isStopped = true;
+    this.#begin();
     await Promise.all(this.#workers);
     await this.#silent?.close();
     this.#silent = undefined;
@@ -102,6 +108,8 @@ export class CallLoad<What extends string = string> {
       this.ended.push({ what, id, began, tookMs: performance.now() - began, error });
       if (error === undefined) this.#succeeded[index] = began;
       else await sleep(PAUSE_MS);
+      // While sshd exchanges keys without a pause, it confirms no channel: nobody goes on before all have theirs.
+      if (error === undefined) await this.#begun;
     }
   }
 

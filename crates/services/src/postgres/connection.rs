@@ -33,7 +33,7 @@ use super::{
     result::{ResultText, ValueTypes},
     service::OwnedStatement,
     session_sharing::{SessionSharing, refuse_session_state},
-    session_state::{SessionState, sets_locally},
+    session_state::SessionState,
     statement::{Answer, Collector, Statement},
 };
 
@@ -302,9 +302,8 @@ impl Connection {
             refuse_session_state(statement.text, !in_none)?;
         }
         let bytes = statement.encode()?;
-        self.state.on_statement(statement.text);
-        let state = (!sets_locally(statement.text)).then(|| Arc::clone(&self.state));
-        let response: Box<dyn Response> = Box::new(Collector::new(types, state, reply));
+        let trace = self.state.on_statement(statement.text);
+        let response: Box<dyn Response> = Box::new(Collector::new(types, trace, reply));
         Ok(Ticket(self.link.submit(Request { bytes, response })))
     }
 

@@ -1,7 +1,5 @@
 //! Statements as they are sent, and what collects their answers.
 
-use std::sync::Arc;
-
 use bytes::{Bytes, BytesMut};
 use moorline_core::error::{Delivery, Failure, Kind, Outcome};
 use postgres_protocol::{
@@ -22,7 +20,7 @@ use super::{
     error::protocol_failure,
     frame::Fields,
     result::{Field, ResultText, ResultWriter, ValueTypes},
-    session_state::SessionState,
+    session_state::StatementTrace,
 };
 
 /// The number of values that a statement takes at most: it is counted in two bytes.
@@ -119,8 +117,7 @@ pub type Answer = (Outcome<Vec<ResultText>>, Option<TransactionStatus>);
 /// Collects the results of a request.
 pub(super) struct Collector<F> {
     types: ValueTypes,
-    /// Takes note of what the statements change; none where that ends with the transaction.
-    state: Option<Arc<SessionState>>,
+    trace: StatementTrace,
     writer: Option<ResultWriter>,
     results: Vec<ResultText>,
     failure: Option<Failure>,
@@ -128,10 +125,10 @@ pub(super) struct Collector<F> {
 }
 
 impl<F: FnOnce(Answer) + Send> Collector<F> {
-    pub(super) const fn new(types: ValueTypes, state: Option<Arc<SessionState>>, reply: F) -> Self {
+    pub(super) const fn new(types: ValueTypes, trace: StatementTrace, reply: F) -> Self {
         Self {
             types,
-            state,
+            trace,
             writer: None,
             results: Vec::new(),
             failure: None,
@@ -140,9 +137,7 @@ impl<F: FnOnce(Answer) + Send> Collector<F> {
     }
 
     fn complete(&mut self, tag: &str) {
-        if let Some(state) = &self.state {
-            state.on_tag(tag);
-        }
+        self.trace.on_tag(tag);
         let writer = self.writer.take();
         let writer = writer.unwrap_or_else(|| ResultWriter::new(&[], self.types));
         self.results.push(writer.finish(tag));

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::{
     result::ValueTypes,
+    session_state::SessionState,
     statement::{Answer, Collector},
 };
 use super::{
@@ -376,13 +377,14 @@ proptest! {
             let names: Vec<_> = "abcde".chars().take(requests).collect();
             for name in &names {
                 let (name, ends) = (*name, Arc::clone(&ends));
+                let trace = Arc::<SessionState>::default().on_statement("");
                 let reply = move |(outcome, _): Answer| {
                     let end = outcome.map(|_| TransactionStatus::Idle);
                     lock(&ends).push((name, end));
                 };
                 link.submit(Request {
                     bytes: b"q"[..].into(),
-                    response: Box::new(Collector::new(ValueTypes::Known, None, reply)),
+                    response: Box::new(Collector::new(ValueTypes::Known, trace, reply)),
                 });
             }
             let driven = tokio::spawn(driver);

@@ -8,7 +8,7 @@ import type { Socket } from 'node:net';
 
 import { MoorlineError, PostgresConnectionManager, setLogger } from 'moorline';
 
-import { int16, int32, LOGIN, message, READY, result, ScriptedPostgres, serverError } from '../support/postgres-script';
+import { int16, int32, LOGIN, message, READY, result, ScriptedPostgres, serverError } from './postgres-script';
 import { pick, seededRandom } from './random';
 
 const [seed = 1, durationMs = 5000] = process.argv.slice(2, 4).map(Number);

@@ -15,7 +15,7 @@ import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
 import { missing } from '../support/missing';
 import { Postgres, skipWithoutPostgres } from '../support/postgres';
-import { ScriptedPostgres } from '../support/postgres-script';
+import { ScriptedPostgres } from '../hostile/postgres-script';
 
 /** How much later than its limit a call may end: more where the machine is shared. */
 const SLACK_MS = process.env['CI'] ? 2000 : 1000;

@@ -4,7 +4,7 @@ import { PostgresConnectionManager, PostgresError } from 'moorline';
 
 import { setLink } from '../alone/soak/tunnel-link';
 import { eventually } from '../support/eventually';
-import { ScriptedPostgres } from '../support/postgres-script';
+import { ScriptedPostgres } from '../hostile/postgres-script';
 
 const LIMIT_MS = 4000;
 

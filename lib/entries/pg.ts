@@ -21,7 +21,7 @@ export type {
   QueryResultBase,
   QueryResultRow,
 } from '../pg/query';
-export { TypeOverrides, types } from '../pg/types';
+export { TypeOverrides, types } from '../pg/type-overrides';
 
 // The default import of Node.js is the whole module. Compilers and bundlers take this property instead, where a module
 // was made of an ES module; no typing names it, as what they derive is the whole module, too.

@@ -68,7 +68,6 @@ export class CallLoad<What extends string = string> {
   }
 
   /** What the last calls that failed have come to. */
-  /** What the last calls that failed have come to. */
   describeFailures(): string {
     return this.failures()
       .slice(-3)

@@ -208,9 +208,12 @@ impl<C: Connect> PoolInner<C> {
     /// Opens a connection, as one of the few that are opened at once.
     async fn dial(&self, waits_since: Instant) -> Outcome<C::Connection> {
         let wait = self.config.acquire_timeout();
-        let left = |time: Duration| match self.config.wait_bounds_connect {
-            true => time.saturating_sub(waits_since.elapsed()),
-            false => time,
+        let left = |time: Duration| {
+            if self.config.wait_bounds_connect {
+                time.saturating_sub(waits_since.elapsed())
+            } else {
+                time
+            }
         };
         let permit_wait = wait
             .time

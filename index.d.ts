@@ -3100,6 +3100,733 @@ export declare class NixtlaClient extends Emitter<NixtlaFacts> {
 export declare function getNixtlaClient(config?: NixtlaClientConfig): NixtlaClient;
 /** Removes the shared client; the next `getNixtlaClient` creates another. */
 export declare function resetNixtlaClient(): void;
+/** The format of a column's values. */
+export type TypeFormat = 'text' | 'binary';
+/** Reads the text of a value, or its bytes in the binary format; NULL is null without it. */
+export type TypeParser<T = any, Value = string> = (value: Value) => T;
+/** What has a parser for each type, as `types` of `pg` has. */
+export interface TypeParsers {
+  /** The parser of a type, by its number. */
+  getTypeParser(oid: number, format?: TypeFormat): TypeParser<any, any>;
+}
+/** Parsers by the number of their type, with the interface that `types` of `pg` has. */
+export declare class TypeRegistry implements TypeParsers {
+  #private;
+  /** The numbers of types by their names. */
+  readonly builtins: {
+    readonly BOOL: 16;
+    readonly BYTEA: 17;
+    readonly CHAR: 18;
+    readonly INT8: 20;
+    readonly INT2: 21;
+    readonly INT4: 23;
+    readonly REGPROC: 24;
+    readonly TEXT: 25;
+    readonly OID: 26;
+    readonly TID: 27;
+    readonly XID: 28;
+    readonly CID: 29;
+    readonly JSON: 114;
+    readonly XML: 142;
+    readonly PG_NODE_TREE: 194;
+    readonly SMGR: 210;
+    readonly PATH: 602;
+    readonly POLYGON: 604;
+    readonly CIDR: 650;
+    readonly FLOAT4: 700;
+    readonly FLOAT8: 701;
+    readonly ABSTIME: 702;
+    readonly RELTIME: 703;
+    readonly TINTERVAL: 704;
+    readonly CIRCLE: 718;
+    readonly MACADDR8: 774;
+    readonly MONEY: 790;
+    readonly MACADDR: 829;
+    readonly INET: 869;
+    readonly ACLITEM: 1033;
+    readonly BPCHAR: 1042;
+    readonly VARCHAR: 1043;
+    readonly DATE: 1082;
+    readonly TIME: 1083;
+    readonly TIMESTAMP: 1114;
+    readonly TIMESTAMPTZ: 1184;
+    readonly INTERVAL: 1186;
+    readonly TIMETZ: 1266;
+    readonly BIT: 1560;
+    readonly VARBIT: 1562;
+    readonly NUMERIC: 1700;
+    readonly REFCURSOR: 1790;
+    readonly REGPROCEDURE: 2202;
+    readonly REGOPER: 2203;
+    readonly REGOPERATOR: 2204;
+    readonly REGCLASS: 2205;
+    readonly REGTYPE: 2206;
+    readonly UUID: 2950;
+    readonly TXID_SNAPSHOT: 2970;
+    readonly PG_LSN: 3220;
+    readonly PG_NDISTINCT: 3361;
+    readonly PG_DEPENDENCIES: 3402;
+    readonly TSVECTOR: 3614;
+    readonly TSQUERY: 3615;
+    readonly GTSVECTOR: 3642;
+    readonly REGCONFIG: 3734;
+    readonly REGDICTIONARY: 3769;
+    readonly JSONB: 3802;
+    readonly REGNAMESPACE: 4089;
+    readonly REGROLE: 4096;
+  };
+  /** Reads texts of arrays. */
+  readonly arrayParser: {
+    create<T = string>(
+      text: string,
+      parse?: (element: string) => T,
+    ): {
+      parse(): unknown[];
+    };
+  };
+  /** What it has no parser for, `base` has; without it the text is the value. */
+  constructor(parsers?: Iterable<readonly [number, TypeParser]>, base?: TypeParsers);
+  /** Sets the parser of a type for values in the text format, which all are but those of binary cursors. */
+  setTypeParser(oid: number, parser: TypeParser): void;
+  /** Sets the parser of a type for values in the text format. */
+  setTypeParser(oid: number, format: 'text', parser: TypeParser): void;
+  /** Sets the parser of a type for values in the binary format. */
+  setTypeParser(oid: number, format: 'binary', parser: TypeParser<any, Buffer>): void;
+  /** The parser of a type; of one without it, what gives the text, or the bytes. */
+  getTypeParser(oid: number, format?: TypeFormat): TypeParser<any, any>;
+}
+/** A column of a result, as the server describes it. */
+export interface FieldDef {
+  /** The name. */
+  readonly name: string;
+  /** The number of the table that it is of; 0 for none. */
+  readonly tableID: number;
+  /** The number of the column in it; 0 for none. */
+  readonly columnID: number;
+  /** The number of its type. */
+  readonly dataTypeID: number;
+  /** The size of the type in bytes; negative for one that varies. */
+  readonly dataTypeSize: number;
+  /** The modifier of the type, such as the length of a varchar; -1 for none. */
+  readonly dataTypeModifier: number;
+  /** The format of the values. */
+  readonly format: 'text' | 'binary';
+}
+/** The result of one statement. `R` is the type of its rows; it is not checked at run time. */
+export interface QueryResult<R = any> {
+  /** The first word of what the server says the statement was, such as `SELECT`; null for an empty text. */
+  command: string | null;
+  /** The number of rows that it returned or changed; null for one that does neither. */
+  rowCount: number | null;
+  /** The number of the row that an INSERT made, of servers before PostgreSQL 12; else 0 for an INSERT, and null. */
+  oid: number | null;
+  /** The rows, empty for a statement that returns none. */
+  rows: R[];
+  /** The columns. */
+  fields: FieldDef[];
+}
+/** Whether a row is an object by its columns' names, of which the last counts where they repeat, or an array. */
+export type RowMode = 'object' | 'array';
+/** The values that `pg` gives. Setting a parser here changes all results that are read by it. */
+declare const types: TypeRegistry;
+/** The same, but for dates and timestamps as text, and int8 as bigint. */
+export declare const plainTypes: TypeRegistry;
+/** What reads results: a ready-made set by its name, or one of your own. */
+export type TypesOption = 'pg' | 'plain' | TypeParsers;
+/** A statement with its options. */
+export interface QueryConfig {
+  /** The text; without `values` it may be several statements. */
+  text: string;
+  /** The values of `$1`, `$2`, … */
+  values?: readonly unknown[] | undefined;
+  /** `'array'` gives rows as arrays. Default: `'object'`. */
+  rowMode?: RowMode | undefined;
+  /** How values of the result are read, in place of the pool's. */
+  types?: TypesOption | undefined;
+  /** A signal that cancels the statement, also on the server. */
+  signal?: AbortSignal | undefined;
+  /** The time limit in milliseconds, in place of `queryTimeoutMs`. */
+  timeoutMs?: number | undefined;
+}
+/** How much a transaction sees of others. */
+export type IsolationLevel = 'read committed' | 'repeatable read' | 'serializable';
+/** Options of `withTransaction`. */
+export interface TransactionOptions {
+  /** The isolation level. Default: that of the server, which is `read committed` as it comes. */
+  isolation?: IsolationLevel | undefined;
+  /** Whether writes are refused. Default: that of the server. */
+  readOnly?: boolean | undefined;
+  /** For `serializable` and `readOnly`: waits at its beginning for a moment from which it cannot fail. */
+  deferrable?: boolean | undefined;
+  /**
+   * How often the function is called again after a serialization failure (`40001`) or a deadlock (`40P01`), which undid everything.
+   * Default: 0.
+   */
+  retry?: number | undefined;
+}
+/** The state of a client's transaction: in none, in one, in one that failed and has to be rolled back. */
+export type TransactionStatus = 'I' | 'T' | 'E';
+/**
+ * A connection that is borrowed from a pool, until it is released. The pool removes what its borrower leaves on it before anybody else
+ * gets it: an open transaction, settings, `LISTEN`, advisory locks, temporary tables.
+ */
+export declare class PostgresClient extends EventEmitter {
+  #private;
+  /** The number of the server process. */
+  readonly processID: number;
+  /** The number of the connection in its pool, by which events name it. */
+  readonly connectionId: number;
+  /** The state of the transaction after the last answer; undefined after the release. */
+  get transactionStatus(): TransactionStatus | undefined;
+  /**
+   * Runs a statement, or several in one text without values. Statements are sent as they are called, without waiting for the results of
+   * those before, and run in that order.
+   *
+   * @throws PostgresError
+   */
+  query<Row = any>(query: string | QueryConfig, values?: readonly unknown[]): Promise<QueryResult<Row>>;
+  /**
+   * Runs `work` in a transaction, which is committed when it returns and rolled back when it throws; in a transaction that this began, in
+   * a savepoint of it.
+   */
+  withTransaction<T>(work: (client: this) => T | PromiseLike<T>, options?: TransactionOptions): Promise<T>;
+  /** Gives the connection back; with an argument it is closed. Called again, it does nothing. */
+  release(destroy?: boolean | Error): void;
+  /** The same as `release`. */
+  [Symbol.dispose](): void;
+}
+/** The outcome of a health check. */
+export interface PostgresHealthCheck {
+  /** Whether the database answers. */
+  healthy: boolean;
+  /** Whether the tunnel is connected; absent without one. */
+  tunnel?: boolean;
+  /** Whether the database answers; false where the tunnel is not connected. */
+  database: boolean;
+  /** Why it is not healthy. */
+  error?: Error;
+}
+/** The arguments of the events of a {@link PostgresConnectionManager}: its own, and any that its users emit on it. */
+export interface PostgresEvents {
+  healthCheck: [health: PostgresHealthCheck];
+  healthCheckFailed: [error: Error];
+  fallback_activated: [
+    event: MoorlineEvent & {
+      error: Error;
+    },
+  ];
+  fallback_restored: [
+    event: MoorlineEvent & {
+      downMs: number;
+    },
+  ];
+  create: [
+    event: MoorlineEvent & {
+      connectionId: number;
+      durationMs: number;
+    },
+  ];
+  destroy: [
+    event: MoorlineEvent & {
+      connectionId: number;
+    },
+  ];
+  acquire: [
+    event: MoorlineEvent & {
+      connectionId: number;
+      processID: number;
+    },
+  ];
+  release: [
+    event: MoorlineEvent & {
+      connectionId: number;
+      processID: number;
+    },
+  ];
+  timeout: [
+    event: MoorlineEvent & {
+      afterMs: number;
+    },
+  ];
+  leak: [
+    event: MoorlineEvent & {
+      connectionId: number;
+      heldMs: number;
+      stack: string;
+    },
+  ];
+  health: [event: MoorlineEvent & PostgresHealthCheck];
+  drain: [event: MoorlineEvent];
+  close: [event: MoorlineEvent];
+  error: [error: MoorlineError];
+  [name: string | symbol]: any[];
+}
+/** Values of labels by their names. A label that is not given is empty. */
+export type MetricLabels = Readonly<Record<string, string | number>>;
+/** One series of a {@link Counter}. */
+export interface CounterSeries {
+  /** Adds 1, or a number that is not negative. */
+  inc(value?: number): void;
+}
+/** One series of a {@link Gauge}. */
+export interface GaugeSeries {
+  /** Adds 1, or a number. */
+  inc(value?: number): void;
+  /** Subtracts 1, or a number. */
+  dec(value?: number): void;
+  /** Replaces the value. */
+  set(value: number): void;
+  /** Returns a function that sets the value to the seconds since, and returns them. */
+  startTimer(): () => number;
+}
+/** One series of a {@link Histogram}. */
+export interface HistogramSeries {
+  /** Counts a value. */
+  observe(value: number): void;
+  /** Returns a function that counts the seconds since, and returns them. */
+  startTimer(): () => number;
+}
+/** A number that only grows, by the values of its labels. */
+export interface Counter extends CounterSeries {
+  inc(value?: number): void;
+  inc(labels: MetricLabels, value?: number): void;
+  /** Returns the series with these values: by name, or in the order of the labels. */
+  labels(labels: MetricLabels): CounterSeries;
+  labels(...values: (string | number)[]): CounterSeries;
+}
+/** A number that goes up and down, by the values of its labels. */
+export interface Gauge extends GaugeSeries {
+  inc(value?: number): void;
+  inc(labels: MetricLabels, value?: number): void;
+  dec(value?: number): void;
+  dec(labels: MetricLabels, value?: number): void;
+  set(value: number): void;
+  set(labels: MetricLabels, value: number): void;
+  /** Returns a function that sets the value to the seconds since, and returns them; labels may be added then. */
+  startTimer(labels?: MetricLabels): (labels?: MetricLabels) => number;
+  /** Returns the series with these values: by name, or in the order of the labels. */
+  labels(labels: MetricLabels): GaugeSeries;
+  labels(...values: (string | number)[]): GaugeSeries;
+}
+/** Counts of values by range, and their sum, by the values of its labels. */
+export interface Histogram extends HistogramSeries {
+  observe(value: number): void;
+  observe(labels: MetricLabels, value: number): void;
+  /** Returns a function that counts the seconds since, and returns them; labels may be added then. */
+  startTimer(labels?: MetricLabels): (labels?: MetricLabels) => number;
+  /** Returns the series with these values: by name, or in the order of the labels. */
+  labels(labels: MetricLabels): HistogramSeries;
+  labels(...values: (string | number)[]): HistogramSeries;
+}
+/**
+ * Returns the counter of this name in the metrics of the process, which {@link metricsText} shows, with `_total` at the end of
+ * its name. Called again with the same labels, it counts in the same series.
+ *
+ * @throws TypeError for a name that Prometheus does not allow, that begins with `moorline_`, or that is another metric's.
+ *
+ * @example
+ * ```ts
+ * import { counter, metricsText } from 'moorline';
+ *
+ * const orders = counter('orders', 'Orders that were taken.', ['country']);
+ * orders.inc({ country: 'NO' });
+ * orders.labels('SE').inc(2);
+ * console.log(metricsText().includes('orders_total{country="SE"} 2')); // true
+ * ```
+ */
+export declare function counter(name: string, help: string, labels?: readonly string[]): Counter;
+/**
+ * Returns the gauge of this name in the metrics of the process, which {@link metricsText} shows until the process ends.
+ *
+ * @throws TypeError as `counter`.
+ *
+ * @example
+ * ```ts
+ * import { gauge } from 'moorline';
+ *
+ * const waiting = gauge('orders_waiting', 'Orders that wait for their parcel.');
+ * waiting.set(3);
+ * waiting.dec();
+ * ```
+ */
+export declare function gauge(name: string, help: string, labels?: readonly string[]): Gauge;
+/**
+ * Returns the histogram of this name in the metrics of the process, which {@link metricsText} shows. `buckets` are the upper bounds
+ * of its ranges, ascending. Default: 0.005 to 10, for seconds.
+ *
+ * @throws TypeError as `counter`, and for buckets that do not ascend.
+ *
+ * @example
+ * ```ts
+ * import { histogram } from 'moorline';
+ *
+ * const seconds = histogram('parcel_seconds', 'Time to pack a parcel.', ['size']);
+ * const end = seconds.startTimer({ size: 'small' });
+ * console.log(end() < 10); // true
+ * ```
+ */
+export declare function histogram(
+  name: string,
+  help: string,
+  labels?: readonly string[],
+  buckets?: readonly number[],
+): Histogram;
+/** The metrics of a {@link PostgresConnectionManager}; {@link metricsText} shows them with its name as their label `pool`. */
+export interface PostgresMetrics {
+  /** `moorline_postgres_connections_active`: borrowed connections. */
+  readonly activeConnections: Gauge;
+  /** `moorline_postgres_connection_errors_total`: connections that could not be had, or were lost. */
+  readonly connectionErrors: Counter;
+  /** `moorline_postgres_health_check_failures_total`: health checks that failed. */
+  readonly healthCheckFailures: Counter;
+  /** `moorline_postgres_connection_acquisition_seconds`: times until borrowers had a connection. */
+  readonly connectionAcquisitionTime: Histogram;
+  /** `moorline_postgres_connection_lifetime_seconds`: times for which connections were open. */
+  readonly connectionLifetime: Histogram;
+}
+/** The sizes and times of a Postgres pool and its tunnel, in milliseconds. */
+export interface PostgresProfiles {
+  readonly development: {
+    readonly maxConnections: 20;
+    readonly idleTimeout: 30000;
+    readonly connectionTimeout: 2000;
+    readonly healthCheckInterval: 60000;
+    readonly sshTunnel: {
+      readonly maxPoolSize: 10;
+      readonly maxRetries: 3;
+      readonly retryDelay: 1000;
+    };
+  };
+  readonly production: {
+    readonly maxConnections: 100;
+    readonly idleTimeout: 30000;
+    readonly connectionTimeout: 3000;
+    readonly healthCheckInterval: 30000;
+    readonly sshTunnel: {
+      readonly maxPoolSize: 20;
+      readonly maxRetries: 5;
+      readonly retryDelay: 2000;
+    };
+  };
+}
+/**
+ * The two profiles: the defaults of an {@link SSHTunnel} are those of its `sshTunnel` in the profile of the deployment, or in the one
+ * that its option `profile` names.
+ */
+export declare const postgresProfiles: PostgresProfiles;
+/**
+ * Options of a {@link PostgresConnectionManager}, and of its fallback. Times are in milliseconds; `Infinity` turns a limit off.
+ *
+ * One that is not given is taken from `connectionString`, else from an environment variable, else from the profile.
+ */
+export interface PostgresPoolConfig {
+  /** A string such as `postgres://user:password@host:5432/database?sslmode=require`, or `host=… dbname=…`. */
+  connectionString?: string | undefined;
+  /** The host of the server, or the directory of its Unix socket. Default: `localhost`; through a tunnel, its `remoteHost`. */
+  host?: string | undefined;
+  /** The port of the server. Default: 5432; through a tunnel, its `remotePort`. */
+  port?: number | undefined;
+  /** The user. */
+  user?: string | undefined;
+  /** The password. */
+  password?: string | undefined;
+  /** The database. Default: that of the user's name. */
+  database?: string | undefined;
+  /** The name under which the server shows the connections. Default: `moorline`. */
+  applicationName?: string | undefined;
+  /** Whether the password may be sent in plain text, or as an MD5 hash, without TLS. Default: false. */
+  allowPlainPassword?: boolean | undefined;
+  /** The tunnel to the server; `false`: none. Default: the shared tunnel of {@link SSHTunnel.getInstance}. */
+  tunnel?: SSHTunnel | false | undefined;
+  /** The maximum number of connections. Default: that of the profile, else 20. */
+  max?: number | undefined;
+  /** The minimum number of connections that are kept open. Default: 0. */
+  min?: number | undefined;
+  /** The maximum number of free connections. Default: `max`. */
+  maxIdle?: number | undefined;
+  /** The maximum number of connections that are opened at once. Default: 4. */
+  maxConnecting?: number | undefined;
+  /** The maximum number of calls that wait for a connection; further ones are rejected with kind `overloaded`. Default: 10 000. */
+  maxWaiters?: number | undefined;
+  /** The time that a free connection is kept. Default: 30 000. */
+  idleTimeoutMillis?: number | undefined;
+  /** The time limit for waiting for a connection, and for connecting. Default: that of the profile, else 2000. */
+  connectionTimeoutMillis?: number | undefined;
+  /** The maximum age of a connection, ±25 %; a borrowed connection is not closed for its age. Default: 1 800 000. */
+  maxLifetimeMs?: number | undefined;
+  /** The time after which a borrowed connection is reported. Default: 30 000, in production `Infinity`. */
+  leakAfterMs?: number | undefined;
+  /** The time limit for removing what a borrower has left on a connection; then it is replaced. Default: 5000. */
+  recycleTimeoutMs?: number | undefined;
+  /** The time limit of a statement. Default: 30 000. */
+  queryTimeoutMs?: number | undefined;
+  /** The interval of the health checks; `Infinity`: none. Default: that of the profile, else 60 000. */
+  healthCheckIntervalMs?: number | undefined;
+  /** `false` opens a connection for each borrower, and closes it when it is released. Default: true. */
+  pooling?: boolean | undefined;
+  /** `false` turns metrics, the records in the log and the connection log off. Default: true. */
+  monitoring?: boolean | undefined;
+  /** Whether what happens to connections is written to the table `connection_logs`. Default: false. */
+  connectionLog?: boolean | undefined;
+  /** The time for which rows of `connection_logs` are kept. Default: 2 592 000 000, which are 30 days. */
+  connectionLogRetentionMs?: number | undefined;
+  /** How values of results are read. Default: as `pg` reads them. */
+  types?: TypesOption | undefined;
+  /** The profile of {@link postgresProfiles} whose numbers are the defaults; `false`: none. Default: by the deployment. */
+  profile?: 'development' | 'production' | false | undefined;
+}
+/** The options of a manager in force. A secret is not among them. */
+export interface ResolvedPostgresPoolConfig {
+  host: string;
+  port: string;
+  user: string;
+  database: string;
+  applicationName: string;
+  sslmode: string;
+  max: number;
+  min: number;
+  maxIdle: number;
+  maxConnecting: number;
+  maxWaiters: number;
+  idleTimeoutMillis: number;
+  connectionTimeoutMillis: number;
+  maxLifetimeMs: number;
+  leakAfterMs: number;
+  recycleTimeoutMs: number;
+  queryTimeoutMs: number;
+  healthCheckIntervalMs: number;
+  pooling: boolean;
+  monitoring: boolean;
+  connectionLog: boolean;
+  connectionLogRetentionMs: number;
+}
+/** Settings of a connection, from when it is handed out until it is released. Names are sent as quoted identifiers. */
+export interface PostgresConnectOptions extends CallOptions {
+  /** The role whose rights count: `SET ROLE`. */
+  role?: string | undefined;
+  /** Whether transactions are read-only unless they say otherwise. */
+  readOnly?: boolean | undefined;
+  /** The time limit that the server sets to each statement, in milliseconds; `Infinity`: none. */
+  statementTimeoutMs?: number | undefined;
+  /** The schema, or the schemas in their order, in which names without a schema are looked up. */
+  searchPath?: string | readonly string[] | undefined;
+  /** The time limit for waiting, connecting and setting, in milliseconds. Default: `connectionTimeoutMillis`. */
+  timeoutMs?: number | undefined;
+}
+/** The pool of a {@link PostgresConnectionManager}, for its subclasses. */
+export interface PostgresPool extends EventEmitter {
+  /** Borrows a connection. */
+  connect(settings?: PostgresConnectOptions): Promise<PostgresClient>;
+  /** Runs a statement on a connection that is borrowed for it. */
+  query<Row = any>(query: string | QueryConfig, values?: readonly unknown[]): Promise<QueryResult<Row>>;
+  /** Ends the pool: borrowers may finish, for `timeoutMs` at most. True when none had to be cut off. */
+  end(timeoutMs?: number): Promise<boolean>;
+  /** All connections. */
+  readonly totalCount: number;
+  /** Free connections. */
+  readonly idleCount: number;
+  /** Calls that wait for one. */
+  readonly waitingCount: number;
+}
+/** Options of a {@link PostgresConnectionManager}. */
+export interface PostgresManagerConfig extends PostgresPoolConfig {
+  /** What is used while the tunnel or all hosts are down: another manager, or the options of one. Default: none. */
+  fallback?: PostgresConnectionManager | PostgresManagerConfig | undefined;
+}
+/** The numbers of connections of a {@link PostgresConnectionManager}. */
+export interface PostgresStats {
+  /** Connections that are open or being opened. */
+  total: number;
+  /** Connections that are borrowed. */
+  inUse: number;
+  /** Connections that are free. */
+  available: number;
+  /** Callers that wait for a connection. */
+  waiting: number;
+}
+/**
+ * A pool of connections to PostgreSQL, direct or through an {@link SSHTunnel}, which heals by itself.
+ *
+ * `query` runs a statement, `withClient` lends a connection to a function, `withTransaction` does so in a transaction; `connect`
+ * lends one until its `release`. Nothing that a borrower leaves on a connection is found by the next one. An idle manager does not
+ * keep the process alive.
+ *
+ * Emits `healthCheck` after each check, `healthCheckFailed` with the error when recovery failed, too, `fallback_activated` and
+ * `fallback_restored`; `create`, `destroy`, `acquire`, `release`, `timeout`, `leak`, `drain`, `health` and `close`; and `error` with the
+ * error itself, which is not thrown without a listener. Any other event may be emitted on it.
+ *
+ * @example
+ * ```ts
+ * import { PostgresConnectionManager } from 'moorline';
+ *
+ * const manager = new PostgresConnectionManager({ connectionString: 'postgres://app:secret@localhost/orders', tunnel: false });
+ * const { rows } = await manager.query('SELECT $1::int + 1 AS n', [41]);
+ * console.log(rows); // [ { n: 42 } ]
+ * await manager.shutdown();
+ * ```
+ */
+export declare class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
+  #private;
+  /** The metrics of its connections, to which you may write, too. `monitoring: false` shows none of them. */
+  readonly metrics: PostgresMetrics;
+  /** The pool. */
+  protected readonly pool: PostgresPool;
+  /**
+   * Opens nothing yet.
+   *
+   * @param config options, or a connection string.
+   * @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range; `SSHTunnel not initialized. …`
+   * where no `tunnel` is given and there is no shared one.
+   */
+  constructor(config?: PostgresManagerConfig | string);
+  /**
+   * Borrows a connection until its `release`: a free one, a new one while fewer than `max` are open, else the next that is released.
+   *
+   * @throws PostgresError of kind `pool-timeout` when there is none in time, `connect`, `timeout` or `auth` when there was no
+   * connection, `closed` after `shutdown`.
+   */
+  connect(settings?: PostgresConnectOptions): Promise<PostgresClient>;
+  /**
+   * Runs a statement, or several in one text without values, on a connection that is borrowed for it.
+   *
+   * @throws PostgresError
+   */
+  query<Row = any>(query: string | QueryConfig, values?: readonly unknown[]): Promise<QueryResult<Row>>;
+  /** Borrows a connection, calls `work` with it, releases it in any case, and returns the result of `work`. */
+  withClient<T>(work: (client: PostgresClient) => T | PromiseLike<T>, settings?: PostgresConnectOptions): Promise<T>;
+  /**
+   * Calls `work` in a transaction, commits it, and returns the result of `work`. When `work` throws, it is rolled back.
+   * `client.withTransaction` of the client that `work` gets is a savepoint in it.
+   *
+   * With `retry`, `work` is called again after a serialization failure or a deadlock. A commit whose answer is lost rejects with
+   * `delivery: 'unknown'`, and is not repeated.
+   *
+   * @throws PostgresError
+   */
+  withTransaction<T>(work: (client: PostgresClient) => T | PromiseLike<T>, options?: TransactionOptions): Promise<T>;
+  /**
+   * Connects the tunnel if it is not connected, and asks the database with `SELECT 1`; joins a check that is under way. Never rejects.
+   * It makes a manager a check of {@link HealthMonitor}.
+   */
+  healthCheck(): Promise<PostgresHealthCheck>;
+  /**
+   * Creates the table `connection_logs` and the function `log_connection_event`, where they are not there. With `connectionLog: true`
+   * what happens to connections is written to the table.
+   *
+   * @throws PostgresError for a role that may not create them.
+   */
+  installConnectionLog(): Promise<void>;
+  /** Returns the numbers of connections. */
+  stats(): PostgresStats;
+  /** Returns the options in force, without secrets. */
+  options(): ResolvedPostgresPoolConfig;
+  /**
+   * Ends the manager: new and waiting callers are refused with kind `closed`, and what runs may end. What still runs after `timeoutMs` is
+   * cancelled on the server, and its connection is cut. The tunnel stays connected. It can be called again.
+   *
+   * @param timeoutMs Default: 5000.
+   */
+  shutdown(timeoutMs?: number): Promise<void>;
+  /** The same as `shutdown`. */
+  [Symbol.asyncDispose](): Promise<void>;
+  /**
+   * The tunnel.
+   *
+   * @throws TypeError where there is none, as `tunnel` is `false`.
+   */
+  protected get tunnel(): SSHTunnel;
+  /** Waits until no connection is borrowed. */
+  protected waitForQueries(signal?: AbortSignal): Promise<void>;
+  /** Cancels on the server what still runs, and cuts all connections. Nothing can be borrowed after it. */
+  protected forceCleanup(): Promise<void>;
+}
+/**
+ * A failure of an operation on PostgreSQL. `code` is the SQLSTATE of an error of the server, whose fields have the names that `pg`
+ * gives them; the text that `pg` calls `detail` is `serverDetail`.
+ */
+export declare class PostgresError extends MoorlineError {
+  /** `ERROR`, `FATAL` or `PANIC`. */
+  readonly severity?: string;
+  /** What the server says in more words. */
+  readonly serverDetail?: string;
+  /** What the server suggests. */
+  readonly hint?: string;
+  /** The position in the text, in characters from 1. */
+  readonly position?: string;
+  /** The position in `internalQuery`. */
+  readonly internalPosition?: string;
+  /** The statement that the server generated itself. */
+  readonly internalQuery?: string;
+  /** The context, such as the call stack of functions. */
+  readonly where?: string;
+  readonly schema?: string;
+  readonly table?: string;
+  readonly column?: string;
+  readonly dataType?: string;
+  readonly constraint?: string;
+  /** The place in the source of the server. */
+  readonly file?: string;
+  readonly line?: string;
+  readonly routine?: string;
+  constructor(message: string, fields: ErrorFields, options?: ErrorOptions);
+}
+/** The names of the events in the log records of a {@link PostgresConnectionManager}. */
+export type PostgresLogEvent = 'connection_acquired' | 'connection_released' | 'health_check' | 'connection_error';
+/** The facts of a {@link PostgresLogRecord}. */
+export interface PostgresLogData {
+  /** The number of the server process. */
+  connectionId?: string;
+  /** The number of connections of the pool. */
+  poolSize?: number;
+  /** The message of the error. */
+  error?: string;
+}
+/** A log record of a {@link PostgresConnectionManager}, as the logger of {@link setLogger} receives it. */
+export interface PostgresLogRecord {
+  /** The time, as ISO 8601. */
+  timestamp: string;
+  /** An id that the records of one borrower share. */
+  correlationId: string;
+  /** The level. */
+  level: LogLevel;
+  /** The name of the event. */
+  event: PostgresLogEvent;
+  /** The facts of the event. */
+  data: PostgresLogData;
+}
+/** An interval: the parts that are not 0. Those of a time are all negative where it is. */
+export declare class PostgresInterval {
+  #private;
+  /** Years. */
+  years?: number;
+  /** Months. */
+  months?: number;
+  /** Days. */
+  days?: number;
+  /** Hours. */
+  hours?: number;
+  /** Minutes. */
+  minutes?: number;
+  /** Seconds. */
+  seconds?: number;
+  /** Milliseconds, with microseconds as their fraction. */
+  milliseconds?: number;
+  /** The interval of a text in style `postgres`; of any other an empty one. */
+  constructor(text?: string);
+  /** The text by which PostgreSQL gets it as a parameter. */
+  toPostgres(): string;
+  /** It in the format of ISO 8601. */
+  toISO(): string;
+  /** The same as {@link toISO}. */
+  toISOString(): string;
+}
+/** A value as it is sent: NULL, in the text format, or in the binary format. */
+export type PreparedValue = null | string | Uint8Array;
+/** What gives the value that is sent for it. It gets what encodes a value as text, bytes or null. */
+export interface ToPostgres {
+  /** The value in its place. */
+  toPostgres(prepareValue: (value: unknown) => PreparedValue): unknown;
+}
 /** Options of retries: how many, and after which delays. */
 export interface RetryOptions {
   /** The maximum number of attempts after the first. Default: 2. */
@@ -3248,36 +3975,6 @@ export declare class Policy extends Emitter<PolicyFacts> {
   /** Returns the options in force, with every default. A part that is off is `false`. */
   options(): Record<string, unknown>;
 }
-/** The sizes and times of a Postgres pool and its tunnel, in milliseconds. */
-export interface PostgresProfiles {
-  readonly development: {
-    readonly maxConnections: 20;
-    readonly idleTimeout: 30000;
-    readonly connectionTimeout: 2000;
-    readonly healthCheckInterval: 60000;
-    readonly sshTunnel: {
-      readonly maxPoolSize: 10;
-      readonly maxRetries: 3;
-      readonly retryDelay: 1000;
-    };
-  };
-  readonly production: {
-    readonly maxConnections: 100;
-    readonly idleTimeout: 30000;
-    readonly connectionTimeout: 3000;
-    readonly healthCheckInterval: 30000;
-    readonly sshTunnel: {
-      readonly maxPoolSize: 20;
-      readonly maxRetries: 5;
-      readonly retryDelay: 2000;
-    };
-  };
-}
-/**
- * The two profiles: the defaults of an {@link SSHTunnel} are those of its `sshTunnel` in the profile of the deployment, or in the one
- * that its option `profile` names.
- */
-export declare const postgresProfiles: PostgresProfiles;
 /** Headers in the form of Node.js, Express or Fetch. Names are not case-sensitive. */
 export type WebhookHeaders =
   | Iterable<readonly [string, string]>
@@ -3688,116 +4385,6 @@ export declare function getWebhookVerifier(
 ): WebhookVerifier;
 /** Removes all shared verifiers. */
 export declare function resetWebhookVerifiers(): void;
-/** Values of labels by their names. A label that is not given is empty. */
-export type MetricLabels = Readonly<Record<string, string | number>>;
-/** One series of a {@link Counter}. */
-export interface CounterSeries {
-  /** Adds 1, or a number that is not negative. */
-  inc(value?: number): void;
-}
-/** One series of a {@link Gauge}. */
-export interface GaugeSeries {
-  /** Adds 1, or a number. */
-  inc(value?: number): void;
-  /** Subtracts 1, or a number. */
-  dec(value?: number): void;
-  /** Replaces the value. */
-  set(value: number): void;
-  /** Returns a function that sets the value to the seconds since, and returns them. */
-  startTimer(): () => number;
-}
-/** One series of a {@link Histogram}. */
-export interface HistogramSeries {
-  /** Counts a value. */
-  observe(value: number): void;
-  /** Returns a function that counts the seconds since, and returns them. */
-  startTimer(): () => number;
-}
-/** A number that only grows, by the values of its labels. */
-export interface Counter extends CounterSeries {
-  inc(value?: number): void;
-  inc(labels: MetricLabels, value?: number): void;
-  /** Returns the series with these values: by name, or in the order of the labels. */
-  labels(labels: MetricLabels): CounterSeries;
-  labels(...values: (string | number)[]): CounterSeries;
-}
-/** A number that goes up and down, by the values of its labels. */
-export interface Gauge extends GaugeSeries {
-  inc(value?: number): void;
-  inc(labels: MetricLabels, value?: number): void;
-  dec(value?: number): void;
-  dec(labels: MetricLabels, value?: number): void;
-  set(value: number): void;
-  set(labels: MetricLabels, value: number): void;
-  /** Returns a function that sets the value to the seconds since, and returns them; labels may be added then. */
-  startTimer(labels?: MetricLabels): (labels?: MetricLabels) => number;
-  /** Returns the series with these values: by name, or in the order of the labels. */
-  labels(labels: MetricLabels): GaugeSeries;
-  labels(...values: (string | number)[]): GaugeSeries;
-}
-/** Counts of values by range, and their sum, by the values of its labels. */
-export interface Histogram extends HistogramSeries {
-  observe(value: number): void;
-  observe(labels: MetricLabels, value: number): void;
-  /** Returns a function that counts the seconds since, and returns them; labels may be added then. */
-  startTimer(labels?: MetricLabels): (labels?: MetricLabels) => number;
-  /** Returns the series with these values: by name, or in the order of the labels. */
-  labels(labels: MetricLabels): HistogramSeries;
-  labels(...values: (string | number)[]): HistogramSeries;
-}
-/**
- * Returns the counter of this name in the metrics of the process, which {@link metricsText} shows, with `_total` at the end of
- * its name. Called again with the same labels, it counts in the same series.
- *
- * @throws TypeError for a name that Prometheus does not allow, that begins with `moorline_`, or that is another metric's.
- *
- * @example
- * ```ts
- * import { counter, metricsText } from 'moorline';
- *
- * const orders = counter('orders', 'Orders that were taken.', ['country']);
- * orders.inc({ country: 'NO' });
- * orders.labels('SE').inc(2);
- * console.log(metricsText().includes('orders_total{country="SE"} 2')); // true
- * ```
- */
-export declare function counter(name: string, help: string, labels?: readonly string[]): Counter;
-/**
- * Returns the gauge of this name in the metrics of the process, which {@link metricsText} shows until the process ends.
- *
- * @throws TypeError as `counter`.
- *
- * @example
- * ```ts
- * import { gauge } from 'moorline';
- *
- * const waiting = gauge('orders_waiting', 'Orders that wait for their parcel.');
- * waiting.set(3);
- * waiting.dec();
- * ```
- */
-export declare function gauge(name: string, help: string, labels?: readonly string[]): Gauge;
-/**
- * Returns the histogram of this name in the metrics of the process, which {@link metricsText} shows. `buckets` are the upper bounds
- * of its ranges, ascending. Default: 0.005 to 10, for seconds.
- *
- * @throws TypeError as `counter`, and for buckets that do not ascend.
- *
- * @example
- * ```ts
- * import { histogram } from 'moorline';
- *
- * const seconds = histogram('parcel_seconds', 'Time to pack a parcel.', ['size']);
- * const end = seconds.startTimer({ size: 'small' });
- * console.log(end() < 10); // true
- * ```
- */
-export declare function histogram(
-  name: string,
-  help: string,
-  labels?: readonly string[],
-  buckets?: readonly number[],
-): Histogram;
 /**
  * Returns the metrics of this process as Prometheus text (format 0.0.4), the response of a `/metrics` route: requests,
  * attempts, messages and states of connections with `monitoring`, connections of pools, health checks, policies and circuit
@@ -3814,5 +4401,7 @@ export declare function histogram(
  * ```
  */
 export declare function metricsText(): string;
+
+export { types as pgTypes };
 
 export {};

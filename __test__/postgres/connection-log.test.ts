@@ -2,18 +2,21 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 
-import { type LogRecord, setLogger } from 'moorline';
+import { type LogRecord, metricsText, setLogger } from 'moorline';
 
 import type * as Logs from '../../lib/postgres/connection-log';
 import type * as Records from '../../lib/postgres/connection-record';
+import type * as Metrics from '../../lib/postgres/metrics';
 import type { PostgresPoolConfig } from '../../lib/postgres/options';
 import type * as Pools from '../../lib/postgres/pool';
 import { eventually } from '../support/eventually';
+import { valueOf } from '../support/exposition';
 import { load } from '../support/native';
 import { Postgres, skipWithoutPostgres } from '../support/postgres';
 
 const { ConnectionPool } = load<typeof Pools>('postgres/pool');
 const { ConnectionLog, installConnectionLog, LOG_POOL } = load<typeof Logs>('postgres/connection-log');
+const { poolMetrics } = load<typeof Metrics>('postgres/metrics');
 const { ConnectionRecorder } = load<typeof Records>('postgres/connection-record');
 
 /** The specification's record. */
@@ -39,9 +42,10 @@ describe('the connection log', { skip: skipWithoutPostgres(), timeout: 60_000 },
   /** A pool on a database of its own whose connections are logged there. */
   const openLogged = async (database: string, { isInstalled = true, retentionMs = 60_000 } = {}) => {
     server.psql(`CREATE DATABASE ${database}`);
-    const pool = open(database);
+    const pool = open(database, { max: 1, connectionLog: true });
     if (isInstalled) await installConnectionLog(pool);
-    const log = new ConnectionLog(open(database, LOG_POOL), { name: pool.name, retentionMs });
+    const dropped = poolMetrics(pool.handle).logDropped;
+    const log = new ConnectionLog(open(database, LOG_POOL), { name: pool.name, retentionMs, dropped });
     ends.unshift(() => log.close(1000));
     return { pool, log, recorder: new ConnectionRecorder(pool, log) };
   };
@@ -50,14 +54,15 @@ describe('the connection log', { skip: skipWithoutPostgres(), timeout: 60_000 },
   const told = (event: string) => records.filter((record) => record.event === event);
 
   before(async () => {
+    setLogger({});
     server = await Postgres.start({ settings: { max_connections: '60' } });
   });
-  after(() => server.stop());
+  after(() => server?.stop());
   afterEach(async () => {
     for (const end of ends) await end();
     ends = [];
     records = [];
-    setLogger(undefined);
+    setLogger({});
   });
   const listen = () => {
     const keep = (record: LogRecord) => void records.push(record);
@@ -94,7 +99,7 @@ describe('the connection log', { skip: skipWithoutPostgres(), timeout: 60_000 },
     recorder.onHealthCheck({ healthy: true });
     recorder.onHealthCheck({ healthy: false, error: new Error('no answer') });
     recorder.onConnectionError(new Error('no connection'));
-    const typed: LogFormat[] = records as Records.ConnectionLogRecord[];
+    const typed: LogFormat[] = records as Records.PostgresLogRecord[];
     const connectionId = String(client.processID);
     assert.deepEqual(
       typed.map(({ event, level, data }) => [event, level, data]),
@@ -208,6 +213,8 @@ describe('the connection log', { skip: skipWithoutPostgres(), timeout: 60_000 },
     await eventually(() => server.psql("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") === '1');
     (await pool.connect()).release();
     assert.equal(log.dropped, 2002);
+    const labels = { pool: pool.name };
+    assert.equal(valueOf(metricsText(), 'moorline_postgres_connection_log_dropped_total', labels), 2002);
     await client.query('COMMIT');
     client.release();
     await log.flush(10_000);

@@ -61,11 +61,13 @@ describe('the fallback of PostgresConnectionManager', { skip: skipWithoutPostgre
   test('a health check that fails goes over to it, before anybody asks', async () => {
     const fallback = open(second.config);
     const manager = open({ ...first.config, healthCheckIntervalMs: 50, fallback });
+    const activated = once(manager, 'fallback_activated');
     await first.end();
-    await once(manager, 'fallback_activated');
+    await activated;
     assert.equal(await where(manager), 'second');
+    const restored = once(manager, 'fallback_restored');
     await first.listen();
-    await once(manager, 'fallback_restored');
+    await restored;
     assert.equal(await where(manager), 'first');
     // It is its owner's.
     await manager.shutdown();
@@ -83,8 +85,9 @@ describe('the fallback of PostgresConnectionManager', { skip: skipWithoutPostgre
     assert.equal(second.psql('SELECT count(*) FROM effects'), '0');
     const client = await eventually(() => manager.connect());
     await client.query('BEGIN; INSERT INTO effects VALUES (3)');
+    const restored = once(manager, 'fallback_restored');
     await first.listen();
-    await once(manager, 'fallback_restored');
+    await restored;
     await client.query('INSERT INTO effects VALUES (4); COMMIT');
     client.release();
     assert.equal(second.psql('SELECT count(*) FROM effects'), '2');

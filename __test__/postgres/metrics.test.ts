@@ -15,7 +15,7 @@ import { load } from '../support/native';
 import { Postgres, skipWithoutPostgres } from '../support/postgres';
 
 const { ConnectionPool } = load<typeof Pools>('postgres/pool');
-const { connectionMetrics } = load<typeof Metrics>('postgres/metrics');
+const { poolMetrics } = load<typeof Metrics>('postgres/metrics');
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -70,7 +70,7 @@ describe('metrics of connections to PostgreSQL', { skip: skipWithoutPostgres(), 
 
   test('a gauge ends with its pool, and counters remain', async () => {
     const pool = open('ended');
-    const metrics = connectionMetrics(pool.handle);
+    const { metrics } = poolMetrics(pool.handle);
     (await pool.connect()).release();
     assert.equal(figure(pool, `${OWN}_connections_active`), 0);
     await pool.end(1000);
@@ -84,7 +84,7 @@ describe('metrics of connections to PostgreSQL', { skip: skipWithoutPostgres(), 
   test('a pool that was collected is shown no more', async () => {
     const name = await (async () => {
       const pool = open('collected');
-      const metrics = connectionMetrics(pool.handle);
+      const { metrics } = poolMetrics(pool.handle);
       await pool.query('SELECT 1');
       metrics.healthCheckFailures.inc();
       assert.equal(figure(pool, `${OWN}_connections_active`), 0);
@@ -121,7 +121,7 @@ describe('metrics of connections to PostgreSQL', { skip: skipWithoutPostgres(), 
 
   test('the five have the methods of prom-client', async () => {
     const pool = open('methods');
-    const metrics = connectionMetrics(pool.handle);
+    const { metrics } = poolMetrics(pool.handle);
     metrics.healthCheckFailures.inc();
     metrics.healthCheckFailures.labels().inc(2);
     assert.equal(figure(pool, `${OWN}_health_check_failures_total`), 3);
@@ -175,7 +175,7 @@ describe('metrics of connections to PostgreSQL', { skip: skipWithoutPostgres(), 
 
   test('without monitoring nothing is shown', async () => {
     const pool = open('silent', { monitoring: false } as Partial<PostgresPoolConfig>);
-    const metrics = connectionMetrics(pool.handle);
+    const { metrics } = poolMetrics(pool.handle);
     await pool.query('SELECT 1');
     metrics.healthCheckFailures.inc();
     metrics.activeConnections.set(1);

@@ -70,6 +70,9 @@ describe('TLS with PostgreSQL', { skip: skipWithoutPostgres() }, () => {
   const directory = mkdtempSync(join(tmpdir(), 'moorline-postgres-tls-'));
   const good = authority.issue(['IP:127.0.0.1']);
   let postgres: Postgres;
+  let sshd: Sshd | undefined;
+  /** The ways to the server: directly, and through a tunnel where there is an sshd. */
+  const ways: (SSHTunnel | undefined)[] = [undefined];
 
   /** Writes a file at once, as who renews certificates does. */
   const write = (name: string, text: string): string => {
@@ -120,15 +123,20 @@ describe('TLS with PostgreSQL', { skip: skipWithoutPostgres() }, () => {
     postgres.file('data/server.key', good.key);
     postgres.file('data/ca.crt', authority.cert);
     postgres.psql("ALTER SYSTEM SET ssl_ca_file = 'ca.crt'");
+    if (skipWithoutSshd() !== false) return;
+    sshd = await Sshd.start();
+    ways.push(new SSHTunnel({ ...sshd.config }));
   });
 
   after(async () => {
+    for (const tunnel of ways) await tunnel?.disconnect();
+    await sshd?.stop();
     await postgres?.stop();
     for (const one of [authority, other]) one.remove();
     rmSync(directory, { recursive: true, force: true });
   });
 
-  /** Compares all modes, with these authorities and these certificates of ours. */
+  /** Compares all modes on all ways, with these authorities and these certificates of ours. */
   async function compare(
     user: string,
     roots: (string | undefined)[],
@@ -146,7 +154,9 @@ describe('TLS with PostgreSQL', { skip: skipWithoutPostgres() }, () => {
         .join(' '),
     );
     for (const string of strings) {
-      assert.equal(await connectBy(string), connectByPsql(string), string);
+      const expected = connectByPsql(string);
+      for (const way of ways)
+        assert.equal(await connectBy(string, way), expected, `${string}${way ? ' (tunnel)' : ''}`);
     }
   }
 
@@ -185,28 +195,20 @@ describe('TLS with PostgreSQL', { skip: skipWithoutPostgres() }, () => {
     }
   });
 
-  test('through a tunnel the same is accepted, and statements are cancelled', { skip: skipWithoutSshd() }, async () => {
-    await present(good);
-    const sshd = await Sshd.start();
-    const tunnel = new SSHTunnel({ ...sshd.config });
-    try {
-      for (const mode of MODES.slice(1)) {
-        for (const root of [authority.file, other.file]) {
-          const string = `${base()} sslmode=${mode} sslrootcert=${root}`;
-          assert.equal(await connectBy(string, tunnel), connectByPsql(string), string);
-        }
-      }
+  test(
+    'through a tunnel a login is bound to TLS, and statements are cancelled',
+    { skip: skipWithoutSshd() },
+    async () => {
+      await present(good);
+      const tunnel = ways[1];
       assert.equal(await connectBy(`${base()} sslmode=require channel_binding=require`, tunnel), 'TLS');
       const connectionString = `${base()} sslmode=verify-full sslrootcert=${authority.file}`;
       const pool = open(withTunnel({ connectionString, connectionTimeoutMillis: 10_000, tunnel }));
       await assert.rejects(query(pool, 'SELECT pg_sleep(61)', 500));
       await eventually(() => postgres.psql(sleeping(61)) === '0', 5_000);
       await native.postgresDrain(pool, 1_000);
-    } finally {
-      await tunnel.disconnect();
-      await sshd.stop();
-    }
-  });
+    },
+  );
 
   test('a login is bound to TLS where that is required', async () => {
     await present(good);
@@ -281,15 +283,18 @@ describe('TLS with PostgreSQL', { skip: skipWithoutPostgres() }, () => {
     const ca = write('trusted.crt', authority.cert);
     const { cert, key } = writePair('renewed', authority.issue(['DNS:ours'], 'clientAuth'));
     const options = { ...postgres.config, user: 'certified', password: 'pw', ssl: { ca, cert, key } };
-    const pool = open({ ...options, max: 4, connectionTimeoutMillis: 10_000 });
+    const pools = ways.map((tunnel) =>
+      open(withTunnel({ ...options, max: 4, connectionTimeoutMillis: 10_000, ...(tunnel && { tunnel }) })),
+    );
     const serial = 'SELECT client_serial::text FROM pg_stat_ssl WHERE pid = pg_backend_pid()';
-    const seen = new Set<string>();
+    const seen = pools.map(() => new Set<string>());
     const running = { now: true };
-    const load = Array.from({ length: 4 }, async () => {
+    const load = Array.from({ length: 4 * pools.length }, async (_, worker) => {
+      const [pool, serials] = [pools[worker % pools.length]!, seen[worker % pools.length]!];
       while (running.now) {
-        const lease = await native.postgresAcquire(pool);
+        const lease = await native.postgresAcquire(pool, undefined, undefined);
         const result = await native.postgresQuery(pool, lease, [serial, undefined, true], 5_000);
-        seen.add((JSON.parse(String(result).split('\n')[1]!) as { values: string[] }).values[0]!);
+        serials.add((JSON.parse(String(result).split('\n')[1]!) as { values: string[] }).values[0]!);
         // Each connection is a new one.
         native.postgresRelease(pool, lease, false);
       }
@@ -299,17 +304,17 @@ describe('TLS with PostgreSQL', { skip: skipWithoutPostgres() }, () => {
       write('trusted.crt', both);
       const renewed = other.issue(['DNS:ours'], 'clientAuth');
       // The files are looked at once in a second; a server's reload comes when its clients know the new authority.
-      await eventually(() => seen.size === 1);
+      await eventually(() => seen.every(({ size }) => size === 1), 10_000);
       const looked = performance.now();
       await eventually(() => performance.now() - looked > 1_500, 5_000);
       await present(other.issue(['IP:127.0.0.1']), both);
       writePair('renewed', renewed);
       const expected = BigInt(`0x${new X509Certificate(renewed.cert).serialNumber}`).toString();
-      await eventually(() => seen.has(expected), 10_000);
+      await eventually(() => seen.every((serials) => serials.has(expected)), 10_000);
     } finally {
       running.now = false;
       const settled = await Promise.allSettled(load);
-      await native.postgresDrain(pool, 1_000);
+      for (const pool of pools) await native.postgresDrain(pool, 1_000);
       assert.deepEqual(
         settled.filter(({ status }) => status === 'rejected'),
         [],

@@ -14,8 +14,9 @@ const PACKAGE = 'postgresql';
 const server = debianBinary('postgres', PACKAGE);
 const initdb = debianBinary('initdb', PACKAGE);
 const psql = debianBinary('psql', PACKAGE);
+const basebackup = debianBinary('pg_basebackup', PACKAGE);
 
-/** The server refuses to run as root, and is nobody then. */
+/** PostgreSQL and PgBouncer refuse to run as root, and are nobody then. */
 const NOBODY = 65_534;
 const isRoot = userInfo().uid === 0;
 const USER = 'postgres';
@@ -23,13 +24,13 @@ const PASSWORD = 'secret of the tests';
 
 /** The option `skip` of tests that need PostgreSQL: false when there is one that can run here. */
 export function skipWithoutPostgres(): string | false {
-  const reason = skipWithout(server, initdb, psql);
+  const reason = skipWithout(server, initdb, psql, basebackup);
   if (reason !== false || !isRoot || spawnSync('setpriv', ['--version']).status === 0) return reason;
   return missing('PostgreSQL: as root it needs setpriv, of util-linux');
 }
 
-/** What starts one of PostgreSQL's programs as a user whom it accepts. */
-function commandOf(binary: Binary | { missing: string }, args: string[]): [string, string[], NodeJS.ProcessEnv] {
+/** What starts a program as a user whom it accepts. */
+export function commandOf(binary: Binary | { missing: string }, args: string[]): [string, string[], NodeJS.ProcessEnv] {
   if (!('path' in binary)) throw new Error(binary.missing);
   // Neither the language nor the settings of who runs the tests.
   const env: NodeJS.ProcessEnv = { LC_ALL: 'C', TZ: 'UTC', PATH: process.env['PATH'] };
@@ -38,10 +39,19 @@ function commandOf(binary: Binary | { missing: string }, args: string[]): [strin
   return ['setpriv', [`--reuid=${NOBODY}`, `--regid=${NOBODY}`, '--clear-groups', binary.path, ...args], env];
 }
 
-function makeDirectory(name: string): string {
+/** A directory of that user's. */
+export function makeDirectory(name: string): string {
   const directory = mkdtempSync(join(tmpdir(), `moorline-${name}-`));
   if (isRoot) chownSync(directory, NOBODY, NOBODY);
   return directory;
+}
+
+/** Writes a file that only that user can read. */
+export function writeOwn(path: string, text: string): string {
+  writeFileSync(path, text);
+  chmodSync(path, 0o600);
+  if (isRoot) chownSync(path, NOBODY, NOBODY);
+  return path;
 }
 
 let template: string | undefined;
@@ -61,10 +71,13 @@ function templateDirectory(): string {
   return template;
 }
 
+/** Settings by their names in `postgresql.conf`. */
+type Settings = Record<string, string | number>;
+
 /** What a server is to be like. */
 interface ServerOptions {
-  /** Further settings, by their names in `postgresql.conf`. */
-  settings?: Record<string, string | number>;
+  /** Further settings. */
+  settings?: Settings;
   /** The lines of `pg_hba.conf`, in place of those that ask for a password over TCP. */
   hba?: string[];
 }
@@ -73,15 +86,30 @@ interface ServerOptions {
 export class Postgres {
   /** Holds its data in `data`, and its socket. */
   readonly directory = makeDirectory('postgres');
-  readonly #settings: Record<string, string | number>;
+  readonly #settings: Settings;
   #child: ChildProcess | undefined;
   #log = '';
 
   static async start({ settings = {}, hba }: ServerOptions = {}): Promise<Postgres> {
-    const postgres = new Postgres(await freePort(), settings);
-    try {
+    return Postgres.#startOn(settings, (postgres) => {
       execFileSync('cp', ['-a', templateDirectory(), postgres.data]);
       if (hba) postgres.file('data/pg_hba.conf', `${hba.join('\n')}\n`);
+    });
+  }
+
+  /** Starts a standby of `primary`, which follows it until it is promoted. */
+  static async startStandby(primary: Postgres): Promise<Postgres> {
+    return Postgres.#startOn(primary.#settings, ({ directory, data }) => {
+      const source = ['-h', primary.directory, '-p', String(primary.port), '-U', USER];
+      const [command, args, env] = commandOf(basebackup, [...source, '-D', data, '-R', '-c', 'fast', '--no-sync']);
+      execFileSync(command, args, { env, cwd: directory, stdio: 'pipe' });
+    });
+  }
+
+  static async #startOn(settings: Settings, fill: (postgres: Postgres) => void): Promise<Postgres> {
+    const postgres = new Postgres(await freePort(), settings);
+    try {
+      fill(postgres);
       await postgres.listen();
     } catch (error) {
       await postgres.stop();
@@ -92,7 +120,7 @@ export class Postgres {
 
   private constructor(
     readonly port: number,
-    settings: Record<string, string | number>,
+    settings: Settings,
   ) {
     this.#settings = settings;
   }
@@ -113,11 +141,7 @@ export class Postgres {
 
   /** Writes a file in its directory, as its own. */
   file(name: string, text: string): string {
-    const path = join(this.directory, name);
-    writeFileSync(path, text);
-    chmodSync(path, 0o600);
-    if (isRoot) chownSync(path, NOBODY, NOBODY);
-    return path;
+    return writeOwn(join(this.directory, name), text);
   }
 
   /** Starts it, again where it was stopped, on the same port and data. */

@@ -3,8 +3,9 @@ import { inspect } from 'node:util';
 
 import { type Handle, native, type PostgresPool } from '../runtime/native';
 import { releasedError } from './error';
-import { type QueryConfig, runQuery } from './query';
+import { encodeStatement, type QueryConfig, runQuery } from './query';
 import type { QueryResult } from './result';
+import { type SessionSettings, TransactionSettings } from './session-settings';
 import { runTransaction, type TransactionOptions } from './transaction';
 import type { TypesOption } from './types/sets';
 
@@ -15,6 +16,7 @@ export type TransactionStatus = 'I' | 'T' | 'E';
 export interface ClientOwner {
   readonly handle: Handle<PostgresPool>;
   readonly types: TypesOption | undefined;
+  readonly sharesSessions: boolean;
   onRelease(client: PostgresClient, lease: number, destroyed: boolean): void;
 }
 
@@ -29,19 +31,27 @@ export class PostgresClient extends EventEmitter {
   readonly connectionId: number;
   readonly #owner: ClientOwner;
   #lease: number | undefined;
+  #settings: TransactionSettings | undefined;
 
   /** @internal */
-  constructor(owner: ClientOwner, lease: number) {
+  constructor(owner: ClientOwner, lease: number, settings?: SessionSettings) {
     super();
     this.#owner = owner;
-    this.#lease = lease;
     this.connectionId = slotOf(lease);
+    this.lend(lease, settings);
     this.processID = native.postgresProcessId(owner.handle, lease) as number;
   }
 
-  /** @internal It is lent again. */
-  lend(lease: number): void {
+  /** @internal It is lent, with these settings. */
+  lend(lease: number, settings?: SessionSettings): void {
     this.#lease = lease;
+    this.#settings = settings && new TransactionSettings(settings);
+  }
+
+  /** @internal Takes what was done so far for the state that each borrower finds, to which these statements lead. */
+  setUp(statements: readonly QueryConfig[]): void {
+    const encoded = statements.map(encodeStatement);
+    if (this.#lease !== undefined) native.postgresSetUp(this.#owner.handle, this.#lease, encoded);
   }
 
   /** The state of the transaction after the last answer; undefined after the release. */
@@ -61,7 +71,11 @@ export class PostgresClient extends EventEmitter {
     const lease = this.#lease;
     if (lease === undefined) return Promise.reject(releasedError());
     const { handle, types } = this.#owner;
-    return runQuery<Row>(handle, lease, types, query, values);
+    const run = () => runQuery<Row>(handle, lease, types, query, values);
+    const settings = this.#settings;
+    if (!settings || !this.#owner.sharesSessions) return run();
+    const begin = (config: QueryConfig) => runQuery<Row>(handle, lease, types, config, undefined);
+    return settings.run(query, run, begin, () => this.transactionStatus === 'I');
   }
 
   /**

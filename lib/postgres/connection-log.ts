@@ -2,8 +2,9 @@ import { messageOf } from '../runtime/error-message';
 import { log } from '../runtime/logger';
 import { clearTimeout, performance } from '../runtime/node';
 import { startTimer, withTimeout } from '../runtime/timers';
-import type { ConnectionEventName, ConnectionFacts, RecordSink } from './connection-record';
+import type { PostgresLogEvent, PostgresLogData, RecordSink } from './connection-record';
 import { PostgresError } from './error';
+import type { CounterSeries } from '../metrics/metric';
 import type { ConnectionPool } from './pool';
 import type { QueryConfig } from './query';
 import type { QueryResult } from './result';
@@ -22,6 +23,9 @@ export const LOG_POOL = {
   maxConnecting: 1,
   leakAfterMs: Infinity,
   queryTimeoutMs: 10_000,
+  pooling: true,
+  monitoring: false,
+  connectionLog: false,
 } as const;
 
 /** Options of a {@link ConnectionLog}. */
@@ -30,6 +34,8 @@ export interface ConnectionLogOptions {
   name: string;
   /** The time for which rows are kept, in milliseconds; `Infinity`: for ever. */
   retentionMs: number;
+  /** Counts the events that are missing in it. */
+  dropped: CounterSeries;
 }
 
 /** An event that is not written yet. */
@@ -37,7 +43,7 @@ interface Row {
   /** By the clock of `performance.now`. */
   readonly at: number;
   readonly connectionId: string;
-  readonly event: ConnectionEventName;
+  readonly event: PostgresLogEvent;
   readonly error: string | null;
   readonly metadata: string;
 }
@@ -130,9 +136,9 @@ export class ConnectionLog implements RecordSink {
     return this.#dropped;
   }
 
-  add(event: ConnectionEventName, correlationId: string, { connectionId, poolSize, error }: ConnectionFacts): void {
+  add(event: PostgresLogEvent, correlationId: string, { connectionId, poolSize, error }: PostgresLogData): void {
     if (this.#isClosed || this.#rows.length >= MAX_ROWS) {
-      this.#dropped += 1;
+      this.#drop(1);
       return;
     }
     this.#rows.push({
@@ -149,8 +155,10 @@ export class ConnectionLog implements RecordSink {
   /** Writes what waits now, for `timeoutMs` at most. */
   async flush(timeoutMs: number): Promise<void> {
     const writeAll = async (signal: AbortSignal): Promise<void> => {
-      await this.#writing;
-      while (this.#rows.length > 0 && !signal.aborted && (await this.#write(signal)));
+      while (this.#rows.length > 0 && !signal.aborted) {
+        if (this.#writing) await this.#writing;
+        else if (!(await this.#write(signal))) return;
+      }
     };
     const timeout = new Error('The connection log could not be written in time');
     await withTimeout(timeoutMs, [], writeAll, () => timeout).catch((error: unknown) => this.#tell(error));
@@ -162,7 +170,7 @@ export class ConnectionLog implements RecordSink {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     await this.flush(timeoutMs);
-    this.#dropped += this.#rows.splice(0).length;
+    this.#drop(this.#rows.splice(0).length);
     this.#tellDropped();
     await this.#pool.end(0);
   }
@@ -172,11 +180,13 @@ export class ConnectionLog implements RecordSink {
     const isFull = this.#rows.length === BATCH_ROWS && this.#intervalMs === INTERVAL_MS;
     if (this.#timer && !isFull) return;
     clearTimeout(this.#timer);
-    this.#timer = startTimer(() => void this.#onTimer(), isFull ? 0 : this.#intervalMs).unref();
+    const onTimer = () => void this.#onTimer().catch((error: unknown) => this.#tell(error));
+    this.#timer = startTimer(onTimer, isFull ? 0 : this.#intervalMs).unref();
   }
 
   async #onTimer(): Promise<void> {
     this.#timer = undefined;
+    if (this.#writing) return;
     if (this.#rows.length > 0 && (await this.#write())) await this.#removeOld();
     if (this.#rows.length > 0) this.#schedule();
   }
@@ -200,7 +210,7 @@ export class ConnectionLog implements RecordSink {
     try {
       await this.#pool.query({ text: INSERT, values, signal });
     } catch (error) {
-      if (!mayRepeat(error)) this.#dropped += this.#rows.splice(0, batch.length).length;
+      if (!mayRepeat(error)) this.#drop(this.#rows.splice(0, batch.length).length);
       this.#intervalMs = Math.min(this.#intervalMs * 2, MAX_INTERVAL_MS);
       this.#tell(error);
       return false;
@@ -231,6 +241,11 @@ export class ConnectionLog implements RecordSink {
     if (failure === this.#toldFailure) return;
     this.#toldFailure = failure;
     log('warn', 'postgres.connection-log-failed', this.#options.name, () => ({ error: messageOf(error) }));
+  }
+
+  #drop(count: number): void {
+    this.#dropped += count;
+    this.#options.dropped.inc(count);
   }
 
   #tellDropped(): void {

@@ -5,10 +5,10 @@ import { log, type LogLevel } from '../runtime/logger';
 import { crypto } from '../runtime/node';
 
 /** The names of the events in the log records of a {@link PostgresConnectionManager}. */
-export type ConnectionEventName = 'connection_acquired' | 'connection_released' | 'health_check' | 'connection_error';
+export type PostgresLogEvent = 'connection_acquired' | 'connection_released' | 'health_check' | 'connection_error';
 
-/** The facts of a {@link ConnectionLogRecord}. */
-export interface ConnectionFacts {
+/** The facts of a {@link PostgresLogRecord}. */
+export interface PostgresLogData {
   /** The number of the server process. */
   connectionId?: string;
   /** The number of connections of the pool. */
@@ -18,7 +18,7 @@ export interface ConnectionFacts {
 }
 
 /** A log record of a {@link PostgresConnectionManager}, as the logger of {@link setLogger} receives it. */
-export interface ConnectionLogRecord {
+export interface PostgresLogRecord {
   /** The time, as ISO 8601. */
   timestamp: string;
   /** An id that the records of one borrower share. */
@@ -26,9 +26,9 @@ export interface ConnectionLogRecord {
   /** The level. */
   level: LogLevel;
   /** The name of the event. */
-  event: ConnectionEventName;
+  event: PostgresLogEvent;
   /** The facts of the event. */
-  data: ConnectionFacts;
+  data: PostgresLogData;
 }
 
 /** A pool whose connections are recorded. */
@@ -43,7 +43,7 @@ interface RecordedClient {
 
 /** What gets the records beside the logger. */
 export interface RecordSink {
-  add(event: ConnectionEventName, correlationId: string, facts: ConnectionFacts): void;
+  add(event: PostgresLogEvent, correlationId: string, facts: PostgresLogData): void;
 }
 
 /** Makes log records of what happens to the connections of a pool. */
@@ -81,10 +81,10 @@ export class ConnectionRecorder {
     this.#record(healthy ? 'debug' : 'warn', 'health_check', error);
   }
 
-  #record(level: LogLevel, event: ConnectionEventName, error: unknown, client?: RecordedClient): void {
+  #record(level: LogLevel, event: PostgresLogEvent, error: unknown, client?: RecordedClient): void {
     const number = (client && this.#borrowers.get(client)) ?? (this.#count += 1);
     const correlationId = `${this.#prefix}-${number}`;
-    const facts = (): ConnectionFacts => ({
+    const facts = (): PostgresLogData => ({
       ...(typeof client?.processID === 'number' && { connectionId: String(client.processID) }),
       poolSize: this.#pool.totalCount,
       ...(error !== undefined && { error: messageOf(error) }),

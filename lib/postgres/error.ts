@@ -85,3 +85,18 @@ export function rolledBackError(): PostgresError {
   });
   return new PostgresError('The transaction was rolled back, as a statement in it had failed', fields);
 }
+
+/** The failure of a statement for which settings of its session are given, where a pooler shares its sessions. */
+export function sharedSessionError(settings: readonly string[]): PostgresError {
+  const fields = failureFields('rejected', {
+    code: 'ERR_POSTGRES_SHARED_SESSION',
+    service: 'postgres',
+    operation: 'query',
+    delivery: 'none',
+    attempts: 0,
+  });
+  const message =
+    `The settings ${settings.join(', ')} of this client hold in transactions alone, as a pooler in transaction mode gives each ` +
+    "transaction another session: begin one with BEGIN, or use withTransaction (statementMode 'unnamed')";
+  return new PostgresError(message, fields);
+}

@@ -3,19 +3,23 @@ import { inspect, type InspectOptions } from 'node:util';
 
 import { invalidState, invalidType } from '../runtime/argument-error';
 import { emitGuarded, type EventSource, eventSource, publishEvent } from '../runtime/emitter';
+import { performance } from '../runtime/node';
 import { SingleFlight } from '../runtime/single-flight';
 import { repeat, sleep, withTimeout } from '../runtime/timers';
+import { variables } from '../ssh/environment';
 import { SSHTunnel } from '../ssh/tunnel';
 import type { PostgresClient } from './client';
-import { FallbackSwitch } from './fallback';
+import { ConnectionLog, installConnectionLog, LOG_POOL } from './connection-log';
 import { ConnectionRecorder } from './connection-record';
+import { FallbackSwitch } from './fallback';
 import { checkHealth, type HealthTarget, type PostgresHealthCheck } from './health';
-import { type ConnectionMetrics, connectionMetrics } from './metrics';
 import { type PostgresEvents, publishPoolEvents } from './manager-events';
+import { type PostgresMetrics, poolMetrics } from './metrics';
 import type { PostgresPoolConfig, ResolvedPostgresPoolConfig } from './options';
-import { type ConnectSettings, ConnectionPool, type PostgresPool } from './pool';
+import { ConnectionPool, type PostgresPool } from './pool';
 import type { QueryConfig } from './query';
 import type { QueryResult } from './result';
+import type { PostgresConnectOptions } from './session-settings';
 import type { TransactionOptions } from './transaction';
 
 /** The time in which what runs may end at a shutdown. */
@@ -63,14 +67,16 @@ export interface PostgresStats {
  * ```
  */
 export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
-  /** The metrics of its connections. */
-  readonly metrics: ConnectionMetrics;
+  /** The metrics of its connections, to which you may write, too. `monitoring: false` shows none of them. */
+  readonly metrics: PostgresMetrics;
   /** The pool. */
   protected readonly pool: PostgresPool;
   readonly #pool: ConnectionPool;
   readonly #options: ResolvedPostgresPoolConfig;
   readonly #target: HealthTarget;
   readonly #source: EventSource;
+  readonly #connectionLog: ConnectionLog | undefined;
+  /** Undefined without monitoring. */
   readonly #recorder: ConnectionRecorder | undefined;
   readonly #checks = new SingleFlight<PostgresHealthCheck>();
   readonly #fallback: FallbackSwitch<PostgresConnectionManager> | undefined;
@@ -91,14 +97,20 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
     const given = typeof config === 'string' ? { connectionString: config } : config;
     const { fallback, ...options } = given as PostgresManagerConfig;
     const tunnel = options.tunnel === undefined ? SSHTunnel.getInstance() : options.tunnel;
-    this.#pool = new ConnectionPool({ ...options, tunnel }, true);
+    this.#pool = new ConnectionPool({ ...options, tunnel }, variables());
     this.pool = this.#pool;
     this.#options = this.#pool.options();
     this.#target = { pool: this.#pool, tunnel: tunnel === false ? undefined : tunnel };
     this.#source = eventSource('postgres', this.#pool.name);
-    this.metrics = connectionMetrics(this.#pool.handle);
-    if (this.#options.monitoring) this.#recorder = new ConnectionRecorder(this.#pool, undefined);
     publishPoolEvents(this, this.#pool, this.#source);
+    const { metrics, logDropped } = poolMetrics(this.#pool.handle);
+    this.metrics = metrics;
+    const { monitoring, connectionLog, connectionLogRetentionMs: retentionMs } = this.#options;
+    if (monitoring && connectionLog) {
+      const logPool = new ConnectionPool({ ...options, tunnel, ...LOG_POOL }, variables());
+      this.#connectionLog = new ConnectionLog(logPool, { name: this.#pool.name, retentionMs, dropped: logDropped });
+    }
+    if (monitoring) this.#recorder = new ConnectionRecorder(this.#pool, this.#connectionLog);
     if (fallback !== undefined) {
       const isManager = fallback instanceof PostgresConnectionManager;
       if (!isManager) this.#ownFallback = new PostgresConnectionManager(fallback);
@@ -113,7 +125,7 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
    * @throws PostgresError of kind `pool-timeout` when there is none in time, `connect`, `timeout` or `auth` when there was no
    * connection, `closed` after `shutdown`.
    */
-  connect(settings?: ConnectSettings): Promise<PostgresClient> {
+  connect(settings?: PostgresConnectOptions): Promise<PostgresClient> {
     const fallback = this.#fallback;
     if (!fallback) return this.#connect(settings);
     return fallback.run(
@@ -129,15 +141,18 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
    */
   query<Row = any>(query: string | QueryConfig, values?: readonly unknown[]): Promise<QueryResult<Row>> {
     const fallback = this.#fallback;
-    if (!fallback) return this.#pool.query(query, values);
+    if (!fallback) return this.#query(query, values);
     return fallback.run(
-      () => this.#pool.query(query, values),
+      () => this.#query(query, values),
       (other) => other.query(query, values),
     );
   }
 
   /** Borrows a connection, calls `work` with it, releases it in any case, and returns the result of `work`. */
-  async withClient<T>(work: (client: PostgresClient) => T | PromiseLike<T>, settings?: ConnectSettings): Promise<T> {
+  async withClient<T>(
+    work: (client: PostgresClient) => T | PromiseLike<T>,
+    settings?: PostgresConnectOptions,
+  ): Promise<T> {
     if (typeof work !== 'function') throw invalidType('work', 'a function', work);
     const client = await this.connect(settings);
     try {
@@ -176,6 +191,18 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
     });
   }
 
+  /**
+   * Creates the table `connection_logs` and the function `log_connection_event`, where they are not there. With `connectionLog: true`
+   * what happens to connections is written to the table.
+   *
+   * @throws PostgresError for a role that may not create them.
+   */
+  async installConnectionLog(): Promise<void> {
+    await installConnectionLog(this.#pool);
+    // What has waited for the table.
+    void this.#connectionLog?.flush(SHUTDOWN_TIMEOUT_MS);
+  }
+
   /** Returns the numbers of connections. */
   stats(): PostgresStats {
     const { totalCount, activeCount, idleCount, waitingCount } = this.#pool;
@@ -196,6 +223,7 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
   async shutdown(timeoutMs = SHUTDOWN_TIMEOUT_MS): Promise<void> {
     this.#stopChecks();
     this.#fallback?.stop();
+    const endsAt = performance.now() + timeoutMs;
     const ended = this.#pool.end(Infinity);
     const timeout = new Error('connections were still in use when the time was over');
     await withTimeout(
@@ -209,6 +237,7 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
       return this.forceCleanup();
     });
     await Promise.all([ended, this.#ownFallback?.shutdown(timeoutMs)]);
+    await this.#connectionLog?.close(Math.max(0, endsAt - performance.now()));
     if (this.#hasClosed) return;
     this.#hasClosed = true;
     publishEvent(this as EventEmitter, this.#source, 'close');
@@ -247,12 +276,29 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
     return `${this.constructor.name} ${inspect(printable, options)}`;
   }
 
-  async #connect(settings: ConnectSettings | undefined): Promise<PostgresClient> {
+  async #connect(settings: PostgresConnectOptions | undefined): Promise<PostgresClient> {
     try {
       return await this.#pool.connect(settings);
     } catch (error) {
       this.#recorder?.onConnectionError(error);
       throw error;
+    }
+  }
+
+  #query<Row>(query: string | QueryConfig, values: readonly unknown[] | undefined): Promise<QueryResult<Row>> {
+    return this.#connectionLog ? this.#queryByClient(query, values) : this.#pool.query(query, values);
+  }
+
+  /** The same, so that what it borrows is logged. */
+  async #queryByClient<Row>(
+    query: string | QueryConfig,
+    values: readonly unknown[] | undefined,
+  ): Promise<QueryResult<Row>> {
+    const client = await this.#connect({ signal: typeof query === 'object' ? query.signal : undefined });
+    try {
+      return await client.query(query, values);
+    } finally {
+      client.release();
     }
   }
 
@@ -266,6 +312,7 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
         emitGuarded(emitter, 'fallback_activated', { ...facts(), error });
       },
       onRestored: (downMs) => {
+        this.#recorder?.onHealthCheck({ healthy: true });
         emitGuarded(emitter, 'fallback_restored', { ...facts(), downMs });
       },
     });
@@ -274,7 +321,8 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
   #onHealth(health: PostgresHealthCheck): void {
     this.#fallback?.onHealth(health);
     this.#recorder?.onHealthCheck(health);
-    if (!health.healthy) this.metrics.healthCheckFailures.inc();
+    // A shutdown meanwhile is no failure.
+    if (!health.healthy && !this.#pool.ended) this.metrics.healthCheckFailures.inc();
     publishEvent(this as EventEmitter, this.#source, 'health', () => health);
     emitGuarded(this as EventEmitter, 'healthCheck', health);
   }
@@ -283,7 +331,6 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
   async #check(): Promise<void> {
     if ((await this.healthCheck()).healthy) return;
     const { healthy, error } = await checkHealth(this.#target);
-    // A shutdown meanwhile is no failure.
     if (healthy || this.#pool.ended) return;
     this.#recorder?.onConnectionError(error);
     emitGuarded(this as EventEmitter, 'healthCheckFailed', error);

@@ -4,15 +4,16 @@ import { inspect } from 'node:util';
 import { emitGuarded, type EventSource, eventSource, publishEvent } from '../runtime/emitter';
 import { toMoorlineError } from '../runtime/error';
 import { type Handle, native, type PostgresPool as NativePool } from '../runtime/native';
-import { call, type CallOptions, weakListener } from '../runtime/native-call';
+import { call, weakListener } from '../runtime/native-call';
 import { LeakTracker } from '../runtime/leak-tracker';
 import { variables } from '../ssh/environment';
 import { withTunnel } from '../ssh/tunnel';
 import { type ClientOwner, PostgresClient, slotOf } from './client';
-import { toPostgresError } from './error';
+import { type PostgresError, toPostgresError } from './error';
 import type { PostgresPoolConfig, ResolvedPostgresPoolConfig } from './options';
 import { type QueryConfig, runQuery } from './query';
 import type { QueryResult } from './result';
+import { type PostgresConnectOptions, readSettings, type SessionSettings } from './session-settings';
 import type { TypesOption } from './types/sets';
 
 /** An event of the addon. */
@@ -21,16 +22,14 @@ type NativeEvent =
   | { event: 'destroy'; connectionId: number }
   | { event: 'timeout'; afterMs: number }
   | { event: 'leak'; lease: number; heldMs: number }
+  | { event: 'lost'; failure: string }
   | { event: 'drain' }
   | { event: 'error'; failure: string };
-
-/** Options of `connect`. */
-export type ConnectSettings = CallOptions;
 
 /** The pool of a {@link PostgresConnectionManager}, for its subclasses. */
 export interface PostgresPool extends EventEmitter {
   /** Borrows a connection. */
-  connect(settings?: ConnectSettings): Promise<PostgresClient>;
+  connect(settings?: PostgresConnectOptions): Promise<PostgresClient>;
   /** Runs a statement on a connection that is borrowed for it. */
   query<Row = any>(query: string | QueryConfig, values?: readonly unknown[]): Promise<QueryResult<Row>>;
   /** Ends the pool: borrowers may finish, for `timeoutMs` at most. True when none had to be cut off. */
@@ -55,14 +54,13 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
   readonly #leakTracker: LeakTracker | undefined;
   #ending: Promise<boolean> | undefined;
 
-  /** `isManaged` has it read a manager's environment variables, too. */
-  constructor(config: PostgresPoolConfig, isManaged = false) {
+  /** `environment` are the variables that it reads. */
+  constructor(config: PostgresPoolConfig, environment = withoutManagers(variables())) {
     super();
     const { types, tunnel, ...options } = withTunnel(config);
     this.types = types;
     // `false` is what it is without one.
     const given = tunnel === false ? options : { ...options, tunnel };
-    const environment = isManaged ? variables() : withoutManagers(variables());
     this.handle = native.postgresOpen(given, environment, weakListener(this, ConnectionPool.#onEvent));
     this.#source = eventSource('postgres', native.postgresName(this.handle));
     this.#leakTracker = this.options().leakAfterMs === Infinity ? undefined : new LeakTracker();
@@ -77,22 +75,33 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
     ) as ResolvedPostgresPoolConfig;
   }
 
-  /** Borrows a connection: a free one, a new one while fewer than `max` are open, else the next that is released. */
-  async connect(options: ConnectSettings = {}): Promise<PostgresClient> {
+  /**
+   * Borrows a connection: a free one, a new one while fewer than `max` are open, else the next that is released. Its settings hold
+   * until it is released.
+   */
+  async connect(options: PostgresConnectOptions = {}): Promise<PostgresClient> {
     // Before anything is awaited, while the borrower is on the stack.
     const stack = this.#leakTracker?.capture(this.connect);
-    const lease = native.postgresTake(this.handle) ?? (await this.#acquire(options));
+    const settings = readSettings('settings', options);
+    const taken = settings || options.signal?.aborted ? undefined : native.postgresTake(this.handle);
+    const lease = taken ?? (await this.#acquire(options, settings));
     this.#leakTracker?.set(lease, stack);
-    return this.#lend(lease);
+    return this.#lend(lease, settings);
   }
 
-  #acquire(options: CallOptions): Promise<number> {
+  #acquire({ signal, timeoutMs }: PostgresConnectOptions, settings: SessionSettings | undefined): Promise<number> {
+    const script = this.sharesSessions ? undefined : settings?.session;
     return call(
-      (cancel) => native.postgresAcquire(this.handle, cancel),
-      options.signal,
+      (cancel) => native.postgresAcquire(this.handle, script, timeoutMs, cancel),
+      signal,
       toPostgresError,
       (late) => native.postgresRelease(this.handle, late, true),
     );
+  }
+
+  /** Whether a pooler shares its sessions with others, so that what is set for a session does not stay there. */
+  get sharesSessions(): boolean {
+    return native.postgresSharesSessions(this.handle);
   }
 
   /** Runs a statement on a connection that is borrowed for it. */
@@ -157,20 +166,26 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
     return `${this.constructor.name} ${inspect({ name: this.name, totalCount, idleCount, waitingCount })}`;
   }
 
-  #lend(lease: number): PostgresClient {
+  #lend(lease: number, settings?: SessionSettings): PostgresClient {
     const slot = slotOf(lease);
     const id = native.postgresConnectionId(this.handle, lease) as number;
     const known = this.#clients.get(slot);
     if (known?.id === id) {
-      known.client.lend(lease);
+      known.client.lend(lease, settings);
       emitGuarded(this, 'acquire', known.client);
       return known.client;
     }
-    const client = new PostgresClient(this, lease);
+    const client = new PostgresClient(this, lease, settings);
     this.#clients.set(slot, { id, client });
     emitGuarded(this, 'connect', client);
     emitGuarded(this, 'acquire', client);
     return client;
+  }
+
+  #forget(slot: number): void {
+    const known = this.#clients.get(slot);
+    this.#clients.delete(slot);
+    if (known) emitGuarded(this, 'remove', known.client);
   }
 
   static #onEvent(pool: ConnectionPool, text: string): void {
@@ -189,9 +204,19 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
       );
       return;
     }
+    if (event.event === 'lost') return this.#onLost(event.failure);
     const { event: name, ...facts } = event;
+    if (event.event === 'destroy') this.#forget(event.connectionId);
     if (event.event === 'leak') this.#describeLeak(event.lease, facts);
     publishEvent(this, this.#source, name, () => facts);
+  }
+
+  /** A connection has ended by itself. */
+  #onLost(failure: string): void {
+    const error = toPostgresError(failure) as PostgresError;
+    const processId = error.detail?.['processId'];
+    const known = Array.from(this.#clients.values()).find(({ client }) => client.processID === processId);
+    if (known) emitGuarded(this, 'lost', known.client, error);
   }
 
   #describeLeak(lease: number, facts: object): void {

@@ -6,12 +6,14 @@ import { toPostgresError } from './error';
 import { type QueryResult, readResults, type RowMode } from './result';
 import { ResultParsers } from './types/result-parsers';
 import { typesOf, type TypesOption } from './types/sets';
-import { prepareValues } from './values';
+import { type PreparedValue, prepareValues } from './values';
 
 /** A statement with its options. */
 export interface QueryConfig {
   /** The text; without `values` it may be several statements. */
   text: string;
+  /** A name of the statement, which has no other effect. */
+  name?: string | undefined;
   /** The values of `$1`, `$2`, … */
   values?: readonly unknown[] | undefined;
   /** `'array'` gives rows as arrays. Default: `'object'`. */
@@ -26,6 +28,7 @@ export interface QueryConfig {
 
 const QUERY_CONFIG: KnownOptions<QueryConfig> = {
   text: true,
+  name: true,
   values: true,
   rowMode: true,
   types: true,
@@ -51,6 +54,11 @@ export async function runQuery<Row>(
     toPostgresError,
   );
   return readResults(answer, parsers, rowMode) as QueryResult<Row>;
+}
+
+/** @internal A statement as the addon takes it, for one whose result nobody reads. */
+export function encodeStatement({ text, values }: QueryConfig): [string, PreparedValue[] | undefined, boolean] {
+  return [text, values && prepareValues(values), true];
 }
 
 function readConfig(given: string | QueryConfig): QueryConfig {

@@ -59,6 +59,13 @@ export const postgres = [
     'yes',
   ],
   [
+    'ERR_POSTGRES_SHARED_SESSION',
+    '`rejected`',
+    'a lock, `LISTEN` or a setting needs a session of its own, and a pooler in transaction mode gives none',
+    'connect to the server itself, or use a transaction, as the message says',
+    'no',
+  ],
+  [
     'ERR_POSTGRES_STATEMENT',
     '`rejected`',
     'the statement cannot be sent: a NUL in its text, or more than 65 535 values',

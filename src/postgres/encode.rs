@@ -37,7 +37,7 @@ pub(super) fn encode_config(config: &Config) -> Json {
         "sslmode": config.encryption.mode.as_str(),
         "max": ledger.max,
         "min": ledger.min,
-        "maxIdle": ledger.max_idle,
+        "maxIdle": ledger.max_idle.min(ledger.max),
         "maxConnecting": ledger.max_connecting.get(),
         "maxWaiters": ledger.max_waiters.get(),
         "idleTimeoutMillis": ms(ledger.idle_timeout),

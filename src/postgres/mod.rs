@@ -50,11 +50,11 @@ pub fn postgres_name(pool: Handle<PostgresPool>) -> String {
     pool.name().to_owned()
 }
 
-/// The metrics of its connections that a user may write to: active connections, errors, failed health checks, acquisitions,
-/// lifetimes.
+/// The metrics of its connections that are written to from outside: active connections, errors, failed health checks,
+/// acquisitions, lifetimes, events that are missing in the log.
 #[napi(catch_unwind, ts_return_type = "Handle<MetricSeries>[]")]
 pub fn postgres_series(pool: Handle<PostgresPool>) -> Vec<Handle<MetricSeries>> {
-    let series = pool.series().for_user();
+    let series = pool.series().writable();
     series.map(|one| Handle::new(MetricSeries::new(one))).into()
 }
 
@@ -64,14 +64,17 @@ pub fn postgres_options(pool: Handle<PostgresPool>) -> String {
     encode_config(pool.config()).to_string()
 }
 
-/// A lease, after waiting for a connection.
+/// A lease, after waiting for a connection, on which the statements `settings` have run.
 #[napi(catch_unwind, ts_return_type = "Promise<number>")]
 pub fn postgres_acquire(
     env: Env,
     pool: Handle<PostgresPool>,
+    settings: Option<String>,
+    timeout_ms: RawArgument,
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
-    let lease = pool.acquire(&Cancel::token(cancel.as_ref()));
+    let limits = read_limits(&timeout_ms, cancel.as_ref()).or_throw(&env)?;
+    let lease = pool.acquire(settings, limits);
     promise(&env, async move {
         Ok(Value::Number(lease.await?.number() as f64))
     })
@@ -92,13 +95,49 @@ pub fn postgres_query(
     cancel: Option<Handle<Cancel>>,
 ) -> Result<PromiseValue> {
     let (statement, types) = read_statement(statement.0).or_throw(&env)?;
-    let limits = CallLimits {
-        timeout: Options::call_timeout(&timeout_ms.0).or_throw(&env)?,
-        cancel: Cancel::token(cancel.as_ref()),
-    };
+    let limits = read_limits(&timeout_ms, cancel.as_ref()).or_throw(&env)?;
     let lease = lease.map(|lease| Lease::from_number(lease as u64));
     let running = Box::pin(pool.0.run(lease, statement, types, limits));
     promise(&env, async move { Ok(encode_results(running.await?)) })
+}
+
+fn read_limits(timeout_ms: &RawArgument, cancel: Option<&Handle<Cancel>>) -> Read<CallLimits> {
+    Ok(CallLimits {
+        timeout: Options::call_timeout(&timeout_ms.0)?,
+        cancel: Cancel::token(cancel),
+    })
+}
+
+/// Whether a pooler shares the sessions of the pool with others.
+#[napi(catch_unwind)]
+pub fn postgres_shares_sessions(pool: Handle<PostgresPool>) -> bool {
+    pool.shares_sessions()
+}
+
+/// Takes what was done so far on the connection of `lease` for the state that each borrower finds, to which `statements` lead. False
+/// when it is not held.
+#[napi(catch_unwind)]
+pub fn postgres_set_up(
+    env: Env,
+    pool: Handle<PostgresPool>,
+    lease: f64,
+    #[napi(
+        ts_arg_type = "[text: string, values: (string | Uint8Array | null)[] | undefined, raw: boolean][]"
+    )]
+    statements: RawArgument,
+) -> Result<bool> {
+    let read = read_set_up(statements.0).or_throw(&env)?;
+    let connection = pool.connection(Lease::from_number(lease as u64));
+    Ok(connection.map(|connection| connection.set_up(read)).is_ok())
+}
+
+fn read_set_up(given: PlainValue) -> Read<Vec<OwnedStatement>> {
+    let PlainValue::List(statements) = given else {
+        return Err(OptionError::wrong_type("statements", "an array", &given));
+    };
+    let read = statements.into_iter().map(read_statement);
+    read.map(|read| read.map(|(statement, _)| statement))
+        .collect()
 }
 
 fn read_statement(given: PlainValue) -> Read<(OwnedStatement, ValueTypes)> {

@@ -45,7 +45,7 @@ async function main({ server, seed, values, rows, sessionZone }: Assignment): Pr
   const client = new pg.Client(server);
   await client.connect();
   const pool = native.postgresOpen(server, {}, () => undefined);
-  const lease = await native.postgresAcquire(pool, undefined);
+  const lease = await native.postgresAcquire(pool, undefined, undefined);
   const send = (text: string, given: unknown[], raw: boolean) =>
     native.postgresQuery(pool, lease, [text, prepareValues(given), raw], undefined, undefined) as Promise<string>;
   const theirs: Run = (text, given, rowMode) => client.query({ text, values: given, rowMode });

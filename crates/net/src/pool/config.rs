@@ -19,7 +19,7 @@ const DEFAULT_RECYCLE_TIMEOUT: Duration = Duration::from_secs(5);
 const DEFAULT_CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The timeout and the cancellation of one call on a pooled connection.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct CallLimits {
     /// In place of the pool's `queryTimeoutMs`.
     pub timeout: Option<Limit<Duration>>,

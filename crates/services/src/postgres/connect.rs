@@ -30,6 +30,7 @@ use super::{
     negotiation::Way,
     password::{Password, PasswordRequest, PasswordSource},
     result::ResultText,
+    session_sharing::SessionSharing,
     session_target::{SessionFacts, SessionTarget},
 };
 
@@ -56,6 +57,7 @@ pub struct Connector {
     runtime: Handle,
     pool: PoolCell,
     series: Arc<ConnectionSeries>,
+    sharing: Arc<SessionSharing>,
 }
 
 /// The pool of a connector, once it is there: it hears of connections that end while they are free.
@@ -107,7 +109,13 @@ impl Connector {
             runtime,
             pool: Arc::clone(pool),
             series: Arc::clone(series),
+            sharing: Arc::new(SessionSharing::new(config.shares_sessions)),
         }
+    }
+
+    /// Whether its sessions are shared with others.
+    pub(super) const fn sharing(&self) -> &Arc<SessionSharing> {
+        &self.sharing
     }
 
     /// A connection to the first server that has what is wanted. Each has its share of the time that is left.
@@ -188,6 +196,7 @@ impl Connector {
             pool: Arc::clone(&self.pool),
             series: Arc::clone(&self.series),
             is_opened: AtomicBool::new(false),
+            process_id: session.process_id,
         });
         let connection = Connection::start(
             stream,
@@ -195,6 +204,7 @@ impl Connector {
             session,
             canceller,
             Arc::clone(&listener) as _,
+            Arc::clone(&self.sharing),
             &self.runtime,
         );
         let mut checked = CutOnDrop(Some(connection));
@@ -254,7 +264,12 @@ async fn check_target(checked: &CutOnDrop, way: &Way, target: SessionTarget) -> 
 }
 
 fn facts(connection: &Connection) -> SessionFacts {
-    SessionFacts::told(|name| connection.parameter(name))
+    let told = SessionFacts::told(|name| connection.parameter(name));
+    SessionFacts {
+        // That may be what its borrower has set, and is undone.
+        is_read_only: told.is_read_only.filter(|_| !connection.is_changed()),
+        ..told
+    }
 }
 
 fn overdue(candidate: &Candidate, share: Duration) -> Failure {
@@ -296,18 +311,19 @@ struct EndListener {
     series: Arc<ConnectionSeries>,
     /// Whether it was one that is wanted.
     is_opened: AtomicBool,
+    process_id: i32,
 }
 
 impl ConnectionListener for EndListener {
     fn on_end(&self, failure: Option<&Failure>) {
-        if failure.is_none() {
+        let Some(failure) = failure else { return };
+        if !self.is_opened.load(Ordering::Relaxed) {
             return;
         }
-        if self.is_opened.load(Ordering::Relaxed) {
-            self.series.on_lost();
-        }
+        self.series.on_lost();
         if let Some(pool) = self.pool.get().and_then(Weak::upgrade) {
-            pool.evict_unusable();
+            let failure = failure.clone().during(SERVICE, "connection");
+            pool.on_lost(failure.with_detail("processId", self.process_id));
         }
     }
 }
@@ -340,7 +356,15 @@ impl Connect for Connector {
     }
 
     async fn recycle(&self, connection: &mut Arc<Connection>) -> Outcome<()> {
-        connection.clean().await
+        connection.clean().await?;
+        // It goes to whoever waits, and not through the checks of a free one.
+        if self.is_usable(connection) {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Kind::Connect,
+            "The session is none that is wanted any more",
+        ))
     }
 
     async fn validate(&self, connection: &mut Arc<Connection>) -> Outcome<()> {

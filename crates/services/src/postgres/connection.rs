@@ -14,7 +14,7 @@ use moorline_core::{
     error::{Delivery, Failure, Outcome},
     sync::lock,
 };
-use postgres_protocol::message::frontend;
+use postgres_protocol::{escape::escape_literal, message::frontend};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     runtime::Handle,
@@ -31,6 +31,8 @@ use super::{
     error::{ServerMessage, lost},
     negotiation::Way,
     result::{ResultText, ValueTypes},
+    service::OwnedStatement,
+    session_sharing::{SessionSharing, refuse_session_state},
     session_state::{SessionState, sets_locally},
     statement::{Answer, Collector, Statement},
 };
@@ -42,6 +44,9 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
 /// The time that a cancelled statement has to end, before the next one is cancelled.
 const CANCEL_INTERVAL: Duration = Duration::from_millis(20);
+/// The parameters that the start of a session sets. `DISCARD ALL` resets them to what they were when the session of the server
+/// began, which through a pooler was not ours.
+const STARTED_WITH: [&str; 3] = ["client_encoding", "DateStyle", "application_name"];
 
 /// The number of the next connection.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -63,7 +68,12 @@ pub struct Connection {
     process_id: i32,
     canceller: Canceller,
     parameters: Arc<Parameters>,
+    /// The values of the parameters that it was started with.
+    started_with: Vec<(&'static str, String)>,
     state: Arc<SessionState>,
+    sharing: Arc<SessionSharing>,
+    /// What its owner has set up, which everybody finds who borrows it.
+    set_up: Mutex<Vec<OwnedStatement>>,
     ended: CancellationToken,
     runtime: Handle,
 }
@@ -104,12 +114,18 @@ impl Connection {
         session: Session,
         canceller: Canceller,
         listener: Arc<dyn ConnectionListener>,
+        sharing: Arc<SessionSharing>,
         runtime: &Handle,
     ) -> Self
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
     {
         let parameters = Arc::new(Parameters::default());
+        let started_with = STARTED_WITH.into_iter().filter_map(|name| {
+            let (_, value) = session.parameters.iter().find(|(told, _)| told == name)?;
+            Some((name, value.clone()))
+        });
+        let started_with = started_with.collect();
         lock(&parameters.0).extend(session.parameters);
         let events = Events {
             parameters: Arc::clone(&parameters),
@@ -129,7 +145,10 @@ impl Connection {
             process_id: session.process_id,
             canceller,
             parameters,
+            started_with,
             state: Arc::default(),
+            sharing,
+            set_up: Mutex::default(),
             runtime: runtime.clone(),
         }
     }
@@ -172,7 +191,19 @@ impl Connection {
     /// Whether its borrower has left nothing that the next one must not find.
     pub(super) fn is_clean(&self) -> bool {
         let in_none = self.transaction_status() == TransactionStatus::Idle;
-        in_none && self.is_idle() && !self.state.is_changed()
+        in_none && self.is_idle() && !self.is_changed()
+    }
+
+    /// Whether its borrower has changed its session. One that is shared is nobody's: what is left there was for others to find
+    /// already.
+    pub(super) fn is_changed(&self) -> bool {
+        !self.sharing.is_shared() && self.state.is_changed()
+    }
+
+    /// Takes what was done so far for the state that each borrower finds; these are the statements that lead to it.
+    pub fn set_up(&self, statements: Vec<OwnedStatement>) {
+        *lock(&self.set_up) = statements;
+        self.state.reset();
     }
 
     /// Removes what its borrower has left.
@@ -180,8 +211,18 @@ impl Connection {
         if !self.is_idle() || self.transaction_status() != TransactionStatus::Idle {
             self.run_to_end("ROLLBACK").await?;
         }
-        if self.state.is_changed() {
+        if self.is_changed() {
             self.run_to_end("DISCARD ALL").await?;
+            for (name, value) in &self.started_with {
+                if self.parameter(name).as_ref() != Some(value) {
+                    let value = escape_literal(value);
+                    self.run_to_end(&format!("SET {name} = {value}")).await?;
+                }
+            }
+            let statements = lock(&self.set_up).clone();
+            for statement in &statements {
+                self.run_owned(statement).await?;
+            }
             self.state.reset();
         }
         Ok(())
@@ -195,6 +236,17 @@ impl Connection {
             let _ = sender.send(outcome);
         })?;
         receiver.await.unwrap_or_else(|_| Err(Failure::defect()))
+    }
+
+    async fn run_owned(&self, statement: &OwnedStatement) -> Outcome<()> {
+        let (sender, receiver) = oneshot::channel();
+        let values = statement.borrow_values();
+        let borrowed = statement.borrow(values.as_deref());
+        self.run(&borrowed, ValueTypes::Text, |(outcome, _)| {
+            let _ = sender.send(outcome);
+        })?;
+        let outcome = receiver.await.unwrap_or_else(|_| Err(Failure::defect()));
+        outcome.map(drop)
     }
 
     /// Ends it once everything is answered.
@@ -242,6 +294,10 @@ impl Connection {
         types: ValueTypes,
         reply: impl FnOnce(Answer) + Send + 'static,
     ) -> Outcome<Ticket> {
+        if self.sharing.is_shared() {
+            let in_none = self.transaction_status() == TransactionStatus::Idle && self.is_idle();
+            refuse_session_state(statement.text, !in_none)?;
+        }
         let bytes = statement.encode()?;
         self.state.on_statement(statement.text);
         let state = (!sets_locally(statement.text)).then(|| Arc::clone(&self.state));

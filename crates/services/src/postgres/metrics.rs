@@ -34,6 +34,7 @@ pub struct ConnectionSeries {
     health_check_failures: Arc<Counter>,
     acquisition: Arc<Histogram>,
     lifetime: Arc<Histogram>,
+    log_dropped: Arc<Counter>,
     /// By their servers; none where they are not shown.
     statements: Vec<StatementSeries>,
 }
@@ -44,7 +45,7 @@ impl ConnectionSeries {
         let registry = config.manager.is_monitoring.then(Registry::global);
         let own = [("pool", name)];
         // The registry fails only for a name that another metric has, and none of ours does.
-        let counter = |name, help| {
+        let counter = |registry: Option<&Registry>, name, help| {
             let shown = registry.and_then(|registry| registry.counter(name, help, &own).ok());
             shown.unwrap_or_default()
         };
@@ -62,12 +63,14 @@ impl ConnectionSeries {
         let series = Self {
             active: Arc::downgrade(&in_use),
             errors: counter(
+                registry,
                 "moorline_postgres_connection_errors_total",
                 "Connections to PostgreSQL that could not be had, or were lost.",
             ),
             health_check_failures: counter(
+                registry,
                 "moorline_postgres_health_check_failures_total",
-                "Health checks of PostgreSQL after which recovery failed, too.",
+                "Health checks of PostgreSQL that failed.",
             ),
             acquisition: histogram(
                 "moorline_postgres_connection_acquisition_seconds",
@@ -79,6 +82,11 @@ impl ConnectionSeries {
                 "Times for which connections to PostgreSQL were open.",
                 &LIFETIME_SECONDS,
             ),
+            log_dropped: counter(
+                registry.filter(|_| config.manager.has_connection_log),
+                "moorline_postgres_connection_log_dropped_total",
+                "Events of connections to PostgreSQL that are missing in their log.",
+            ),
             statements: if config.manager.is_monitoring {
                 StatementSeries::of_each(config)
             } else {
@@ -89,14 +97,16 @@ impl ConnectionSeries {
         (series, UsageSeries { in_use, errors })
     }
 
-    /// What a user may write to: active connections, errors, failed health checks, acquisitions, lifetimes.
-    pub fn for_user(&self) -> [UserSeries; 5] {
+    /// Those that are written to from outside: active connections, errors, failed health checks, acquisitions, lifetimes, events that
+    /// are missing in the log.
+    pub fn writable(&self) -> [UserSeries; 6] {
         [
             UserSeries::State(Weak::clone(&self.active)),
             UserSeries::Counter(Arc::clone(&self.errors)),
             UserSeries::Counter(Arc::clone(&self.health_check_failures)),
             UserSeries::Histogram(Arc::clone(&self.acquisition)),
             UserSeries::Histogram(Arc::clone(&self.lifetime)),
+            UserSeries::Counter(Arc::clone(&self.log_dropped)),
         ]
     }
 

@@ -22,6 +22,7 @@ mod negotiation;
 pub mod password;
 pub mod result;
 pub mod service;
+mod session_sharing;
 mod session_state;
 pub mod session_target;
 pub mod statement;

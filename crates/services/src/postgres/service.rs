@@ -7,8 +7,8 @@ use std::{
 
 use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
-    limit::Limit,
-    pool::{Lease, Stats},
+    limit::{Limit, TimeLimit},
+    pool::{Lease, Stats, acquire_timed_out},
 };
 pub use moorline_net::pool::CallLimits;
 use moorline_net::pool::{Pool, PoolListener, PooledConnection};
@@ -16,16 +16,19 @@ use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    config::{Config, DRAIN_TIMEOUT},
+    config::{CONNECTION_TIMEOUT, Config, DRAIN_TIMEOUT},
     connect::{Connector, PoolCell},
     connection::{Connection, Ticket},
     error::SERVICE,
     metrics::{ConnectionSeries, MeasuringListener},
     password::PasswordSource,
     result::{ResultText, ValueTypes},
+    session_sharing::SessionSharing,
     statement::{Statement, Value},
 };
 
+/// The time by which the limit of a whole comes after those of its parts.
+const GRACE: Duration = Duration::from_millis(10);
 /// The option that bounds a statement.
 const QUERY_TIMEOUT: &str = "queryTimeoutMs";
 
@@ -36,6 +39,22 @@ pub struct OwnedStatement {
     pub text: String,
     /// The values; `None` sends the text alone.
     pub values: Option<Vec<OwnedValue>>,
+}
+
+impl OwnedStatement {
+    /// Its values, as they are sent.
+    pub(super) fn borrow_values(&self) -> Option<Vec<Value<'_>>> {
+        let values = self.values.as_ref()?;
+        Some(values.iter().map(OwnedValue::borrow).collect())
+    }
+
+    /// The statement, with these of its values.
+    pub(super) fn borrow<'a>(&'a self, values: Option<&'a [Value<'a>]>) -> Statement<'a> {
+        Statement {
+            text: &self.text,
+            values,
+        }
+    }
 }
 
 /// A value of it.
@@ -63,6 +82,7 @@ impl OwnedValue {
 pub struct PostgresPool {
     pool: Arc<Pool<Connector>>,
     config: Config,
+    sharing: Arc<SessionSharing>,
     name: String,
     series: Arc<ConnectionSeries>,
 }
@@ -85,6 +105,7 @@ impl PostgresPool {
         let series = Arc::new(series);
         let cell = PoolCell::default();
         let connector = Connector::new(config, passwords, runtime.clone(), &cell, &series);
+        let sharing = Arc::clone(connector.sharing());
         let listener = Arc::new(MeasuringListener::new(Arc::clone(&series), listener));
         let pool = Pool::with_listener(connector, config.pool, runtime, Some(listener));
         let pool = Arc::new(pool);
@@ -95,6 +116,7 @@ impl PostgresPool {
         Self {
             pool,
             config: config.clone(),
+            sharing,
             name,
             series,
         }
@@ -120,17 +142,46 @@ impl PostgresPool {
         self.pool.take().map(PooledConnection::into_lease)
     }
 
-    /// A connection, after waiting for a free one.
+    /// Whether a pooler shares its sessions with others: what is set for a session does not stay there.
+    pub fn shares_sessions(&self) -> bool {
+        self.sharing.is_shared()
+    }
+
+    /// A connection, after waiting for a free one, on which `settings` have run. The limit is that of all of it.
     pub fn acquire(
         &self,
-        cancel: &CancellationToken,
+        settings: Option<String>,
+        limits: CallLimits,
     ) -> impl Future<Output = Outcome<Lease>> + Send + use<> {
-        let acquired = self.pool.acquire(cancel);
+        let limit = TimeLimit {
+            time: limits
+                .timeout
+                .unwrap_or(self.config.pool.acquire_timeout().time),
+            option: limits.timeout.map_or(CONNECTION_TIMEOUT, |_| "timeoutMs"),
+        };
+        let acquired = Box::pin(self.pool.acquire_within(limit, &limits.cancel));
         async move {
-            let acquired = acquired.await;
-            acquired
-                .map(PooledConnection::into_lease)
-                .map_err(|failure| failure.during(SERVICE, "connect"))
+            let prepared = async {
+                let borrowed = acquired.await?;
+                if let Some(settings) = settings {
+                    let connection = borrowed.with(|connection| Arc::clone(connection));
+                    let connection = connection.ok_or_else(closed)?;
+                    tokio::select! {
+                        biased;
+                        () = limits.cancel.cancelled() => return Err(Failure::aborted()),
+                        outcome = connection.run_to_end(&settings) => drop(outcome?),
+                    }
+                }
+                Ok(borrowed.into_lease())
+            };
+            let outcome = match limit.time {
+                // Later than the limits of its parts, which say what took so long.
+                Limit::At(time) => timeout(time + GRACE, prepared)
+                    .await
+                    .unwrap_or_else(|_| Err(acquire_timed_out(limit))),
+                Limit::Off => prepared.await,
+            };
+            outcome.map_err(|failure| failure.during(SERVICE, "connect"))
         }
     }
 
@@ -201,7 +252,6 @@ impl PostgresPool {
         types: ValueTypes,
     ) -> (Outcome<Running>, PooledConnection<Connector>) {
         let connection = borrowed.with(|connection| Arc::clone(connection));
-        let closed = || Failure::new(Kind::Closed, "The pool was closed").with_attempts(0);
         let sent = connection
             .ok_or_else(closed)
             .and_then(|connection| Running::send(connection, statement, types));
@@ -220,6 +270,10 @@ impl PostgresPool {
     ) -> impl Future<Output = bool> + Send + use<> {
         self.pool.drain(timeout.unwrap_or(DRAIN_TIMEOUT))
     }
+}
+
+fn closed() -> Failure {
+    Failure::new(Kind::Closed, "The pool was closed").with_attempts(0)
 }
 
 /// How far a call has come when it returns.
@@ -274,14 +328,8 @@ impl Running {
         statement: &OwnedStatement,
         types: ValueTypes,
     ) -> Outcome<Self> {
-        let values: Option<Vec<_>> = statement
-            .values
-            .as_ref()
-            .map(|values| values.iter().map(OwnedValue::borrow).collect());
-        let borrowed = Statement {
-            text: &statement.text,
-            values: values.as_deref(),
-        };
+        let values = statement.borrow_values();
+        let borrowed = statement.borrow(values.as_deref());
         let began = Instant::now();
         let (sender, receiver) = oneshot::channel();
         let ticket = connection.run(&borrowed, types, |(outcome, _)| {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use moorline_core::error::{Delivery, Kind};
-use moorline_services::postgres::service::PostgresPool;
+use moorline_services::postgres::service::{CallLimits, PostgresPool};
 use tokio::{io::AsyncReadExt, net::TcpListener};
 
 use crate::server::{
@@ -247,10 +247,7 @@ async fn servers_are_shuffled_where_that_is_wanted() {
     let mut found = [0, 0];
     // By chance all 64 are the same once in 2^63 runs.
     for _ in 0..64 {
-        let lease = pool
-            .acquire(&tokio_util::sync::CancellationToken::new())
-            .await
-            .unwrap();
+        let lease = pool.acquire(None, CallLimits::default()).await.unwrap();
         let results = query(&pool, Some(lease), "SELECT 1").await.unwrap();
         found[usize::from(results[0].json.contains("\"two\""))] += 1;
         pool.release(lease, false);

@@ -119,7 +119,7 @@ async fn statements_are_sent_at_once_and_answered_in_their_order() {
     })
     .await;
     let pool = plain_pool(address);
-    let lease = pool.acquire(&CancellationToken::new()).await.unwrap();
+    let lease = pool.acquire(None, CallLimits::default()).await.unwrap();
     let all = ["a", "b", "c"].map(|text| query(&pool, Some(lease), text));
     let all = timeout(PATIENCE, futures_util::future::join_all(all))
         .await
@@ -208,7 +208,7 @@ async fn a_statement_that_takes_too_long_is_cancelled_at_the_server() {
 async fn a_statement_that_others_follow_is_left_to_the_server() {
     let (told, mut cancellations) = mpsc::unbounded_channel();
     let pool = plain_pool(cancellable(told, false).await);
-    let lease = pool.acquire(&CancellationToken::new()).await.unwrap();
+    let lease = pool.acquire(None, CallLimits::default()).await.unwrap();
     let connection = pool.connection(lease).unwrap();
     let run = |text| {
         let (sender, receiver) = oneshot::channel();
@@ -235,7 +235,7 @@ async fn a_statement_that_others_follow_is_left_to_the_server() {
 async fn a_connection_whose_cancellation_is_not_heard_is_given_up() {
     let (told, mut cancellations) = mpsc::unbounded_channel();
     let pool = plain_pool(cancellable(told, true).await);
-    let lease = pool.acquire(&CancellationToken::new()).await.unwrap();
+    let lease = pool.acquire(None, CallLimits::default()).await.unwrap();
     let limits = CallLimits {
         timeout: Some(Limit::At(Duration::from_millis(50))),
         cancel: CancellationToken::new(),

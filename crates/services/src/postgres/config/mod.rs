@@ -85,6 +85,8 @@ pub struct Config {
     pub options: Option<String>,
     /// Whether the password may be sent in plain text over a connection that others may listen to.
     pub allows_plain_password: bool,
+    /// Whether a pooler shares the sessions of the servers among its clients, a transaction at a time.
+    pub shares_sessions: bool,
     /// The pool.
     pub pool: PoolConfig,
     /// The time limit of one statement.
@@ -140,6 +142,12 @@ impl Config {
             application_name: text("applicationName", APPLICATION_NAME)?,
             options: non_empty(&options, "options")?.map(ToOwned::to_owned),
             allows_plain_password: options.flag("allowPlainPassword", false)?,
+            shares_sessions: choice(
+                &options,
+                "statementMode",
+                false,
+                &[("named", false), ("unnamed", true)],
+            )?,
             query_timeout: options.ms_limit("queryTimeoutMs", QUERY_TIMEOUT, 1.0)?,
             manager: ManagerConfig::read(&options, profile)?,
             pool,

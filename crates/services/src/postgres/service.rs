@@ -213,7 +213,8 @@ impl PostgresPool {
         let start = match lease {
             Some(lease) => Start::Sent(
                 self.connection(lease)
-                    .and_then(|connection| Running::send(connection, &statement, types)),
+                    .and_then(|connection| Running::send(connection, &statement, types))
+                    .inspect(|running| running.give_up_by(&limits.cancel)),
                 None,
             ),
             None => match self.pool.take() {
@@ -340,6 +341,11 @@ impl Running {
             ticket,
             receiver,
         })
+    }
+
+    /// What its caller sends after it waits from when `cancel` fires.
+    fn give_up_by(&self, cancel: &CancellationToken) {
+        self.connection.give_up_by(&self.ticket, cancel);
     }
 
     /// Its outcome. When the time is over, or the caller gives up, the server is asked to cancel it; the caller hears at once,

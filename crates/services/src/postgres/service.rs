@@ -104,7 +104,7 @@ impl PostgresPool {
         let (series, usage) = ConnectionSeries::new(&name, config);
         let series = Arc::new(series);
         let cell = PoolCell::default();
-        let connector = Connector::new(config, passwords, runtime.clone(), &cell, &series);
+        let connector = Connector::new(config, passwords, runtime.clone(), &cell);
         let sharing = Arc::clone(connector.sharing());
         let listener = Arc::new(MeasuringListener::new(Arc::clone(&series), listener));
         let pool = Pool::with_listener(connector, config.pool, runtime, Some(listener));

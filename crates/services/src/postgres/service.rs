@@ -200,17 +200,16 @@ impl PostgresPool {
                     .and_then(|connection| Running::send(connection, &statement, types)),
                 None,
             ),
-            None => match self.pool.take() {
-                Some(borrowed) => {
+            None => {
+                if let Some(borrowed) = self.pool.take() {
                     let (running, borrowed) = Self::send_on(borrowed, &statement, types);
                     Start::Sent(running, Some(borrowed))
-                }
-                None => {
+                } else {
                     let limit = self.connection_limit(None);
                     let acquired = self.pool.acquire_within(limit, &limits.cancel);
                     Start::Waiting(Box::pin(within(limit, acquired)))
                 }
-            },
+            }
         };
         async move {
             let (running, borrowed) = match start {

@@ -78,6 +78,8 @@ export interface ClientConfig {
 export interface PoolConfig extends ClientConfig {
   /** The maximum number of connections. Default: 10. */
   max?: number | undefined;
+  /** The same as `max`. */
+  poolSize?: number | undefined;
   /** The minimum number of connections that are kept open. Default: 0. */
   min?: number | undefined;
   /** The time that a free connection is kept. Default: 10 000. */

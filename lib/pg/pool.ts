@@ -44,6 +44,10 @@ export class Pool extends EventEmitter<PoolEvents> {
   readonly #pool: ConnectionPool;
   readonly #membership: Membership;
   readonly #clients = new Map<PostgresClient, PoolClient>();
+  /** Those that are being closed, which count no more. */
+  readonly #closing = new Set<PostgresClient>();
+  /** Calls that wait for a connection. */
+  readonly #waiting = new Set<Promise<PostgresClient>>();
   #isEnding = false;
   #isEnded = false;
 
@@ -62,7 +66,10 @@ export class Pool extends EventEmitter<PoolEvents> {
 
   /** All connections. */
   get totalCount(): number {
-    return this.#pool.totalCount;
+    const closing = Array.from(this.#closing, (connection) => this.#clients.has(connection));
+    // What is closed counts there until it is gone, of which is heard here later.
+    const known = this.#clients.size - closing.filter(Boolean).length;
+    return Math.max(this.#pool.totalCount - closing.length, known);
   }
 
   /** Free connections. */
@@ -95,11 +102,15 @@ export class Pool extends EventEmitter<PoolEvents> {
   async connect(...given: unknown[]): Promise<PoolClient> {
     refuseCallback('connect', ...given);
     if (this.#isEnding) throw closedError(ENDED, 'connect');
+    const waiting = this.#pool.connect();
+    this.#waiting.add(waiting);
     try {
-      return await this.#lend(await this.#pool.connect());
+      return await this.#lend(await waiting);
     } catch (error) {
       if (error instanceof PostgresError && error.kind === 'closed') throw closedError(ENDED, 'connect');
       throw toPgError(error, 'pool');
+    } finally {
+      this.#waiting.delete(waiting);
     }
   }
 
@@ -111,7 +122,7 @@ export class Pool extends EventEmitter<PoolEvents> {
       try {
         if (onConnect || this.listenerCount('connect') > 0) await client.prepare(() => this.#onConnect(client));
       } catch (error) {
-        connection.release(true);
+        this.#close(connection);
         throw error;
       }
       this.#clients.set(connection, client);
@@ -131,7 +142,13 @@ export class Pool extends EventEmitter<PoolEvents> {
     emitGuarded(this as EventEmitter, 'release', cause, client);
     const { maxUses } = this.options;
     const isWorn = this.#isExpired(client) || (maxUses ? client.uses >= maxUses : false);
-    client.connection.release(closes || isWorn);
+    if (closes || isWorn) this.#close(client.connection);
+    else client.connection.release();
+  }
+
+  #close(connection: PostgresClient): void {
+    this.#closing.add(connection);
+    connection.release(true);
   }
 
   #isExpired(client: PoolClient): boolean {
@@ -149,6 +166,7 @@ export class Pool extends EventEmitter<PoolEvents> {
   }
 
   #onRemove(connection: PostgresClient): void {
+    this.#closing.delete(connection);
     const client = this.#clients.get(connection);
     if (client && this.#clients.delete(connection)) emitGuarded(this as EventEmitter, 'remove', client);
   }
@@ -177,14 +195,16 @@ export class Pool extends EventEmitter<PoolEvents> {
     }
   }
 
-  /** Ends the pool: borrowers may finish, then all connections are closed. */
+  /** Ends the pool: who waits or has borrowed may finish, then all connections are closed. */
   end(): Promise<void>;
   async end(...given: unknown[]): Promise<void> {
     refuseCallback('end', ...given);
     if (this.#isEnding) throw closedError('Called end on pool more than once', 'end');
     this.#isEnding = true;
+    await Promise.allSettled(this.#waiting);
     await this.#pool.end(Infinity);
     for (const connection of this.#clients.keys()) this.#onRemove(connection);
+    this.#closing.clear();
     this.#isEnded = true;
   }
 
@@ -197,7 +217,14 @@ export class Pool extends EventEmitter<PoolEvents> {
 
 /** The options as `pool.options` has them. */
 function publicOptions(config: PoolConfig = {}): PoolConfig {
-  const { max = 10, min = 0, maxUses = Infinity, idleTimeoutMillis = 10_000, maxLifetimeSeconds = 0 } = config;
+  const {
+    poolSize = 10,
+    max = poolSize,
+    min = 0,
+    maxUses = Infinity,
+    idleTimeoutMillis = 10_000,
+    maxLifetimeSeconds = 0,
+  } = config;
   const options = { ...config, max, min, maxUses, idleTimeoutMillis, maxLifetimeSeconds };
   for (const secret of ['password', 'connectionString', 'ssl'] as const) {
     const value = config[secret];

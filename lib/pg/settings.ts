@@ -55,6 +55,7 @@ const CLIENT: KnownOptions<Omit<ClientConfig, Refused>> = {
 const POOL: KnownOptions<Omit<PoolConfig, Refused>> = {
   ...CLIENT,
   max: true,
+  poolSize: true,
   min: true,
   idleTimeoutMillis: true,
   maxUses: true,
@@ -100,9 +101,9 @@ export function readClientConfig(given: string | ClientConfig | undefined): { se
 /** The options of a pool. */
 export function readPoolConfig(given: PoolConfig | undefined): { settings: PoolSettings; target: Target } {
   const { settings, target } = read(given, POOL);
-  const { max, min, idleTimeoutMillis = defaults.idleTimeoutMillis, maxLifetimeSeconds } = given ?? {};
+  const { max, poolSize, min, idleTimeoutMillis = defaults.idleTimeoutMillis, maxLifetimeSeconds } = given ?? {};
   Object.assign(settings, {
-    max: max || defaults.max,
+    max: max || poolSize || defaults.max,
     ...(min && { min }),
     idleTimeoutMillis: idleTimeoutMillis || Infinity,
     maxLifetimeMs: maxLifetimeSeconds ? maxLifetimeSeconds * 1000 : Infinity,

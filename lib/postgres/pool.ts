@@ -192,7 +192,10 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
   /** The connection of a slot is gone. */
   #forget(slot: number): void {
     const place = this.#replaced.indexOf(slot);
-    if (place >= 0) return void this.#replaced.splice(place, 1);
+    if (place >= 0) {
+      this.#replaced.splice(place, 1);
+      return;
+    }
     const known = this.#clients.get(slot);
     this.#clients.delete(slot);
     if (known) emitGuarded(this, 'remove', known.client);

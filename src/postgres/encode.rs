@@ -45,6 +45,7 @@ pub(super) fn encode_config(config: &Config) -> Json {
         "maxLifetimeMs": ms(ledger.max_lifetime),
         "leakAfterMs": ms(ledger.leak_after),
         "recycleTimeoutMs": ms(Limit::At(config.pool.recycle_timeout)),
+        "keepAliveTimeoutMs": ms(config.dial.keep_alive_timeout.map_or(Limit::Off, Limit::At)),
         "queryTimeoutMs": ms(config.query_timeout),
         "healthCheckIntervalMs": ms(manager.health_check_interval),
         "pooling": manager.is_pooling,

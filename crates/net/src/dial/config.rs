@@ -55,6 +55,8 @@ pub struct DialConfig {
     pub resolver: Shared<dyn Resolve>,
     /// `tunnel`: the tunnel through which all targets are reached (default: none). It resolves their names.
     pub tunnel: Option<Shared<dyn Tunnel>>,
+    /// How long a peer may answer nothing that the system sends or asks before its connection ends (default: as the system does it).
+    pub keep_alive_timeout: Option<Duration>,
 }
 
 const CONNECT_OPTION: &str = "connectTimeoutMs";
@@ -70,6 +72,7 @@ impl Default for DialConfig {
             https_stays: false,
             resolver: SystemNames::shared(),
             tunnel: None,
+            keep_alive_timeout: None,
         }
     }
 }

@@ -162,7 +162,7 @@ impl Dialer {
         }
         let endpoints = self.endpoints(target).await?;
         progress.set(Phase::Connect);
-        open(target, endpoints).await
+        open(target, endpoints, self.config.keep_alive_timeout).await
     }
 
     async fn endpoints(&self, target: &Target) -> Outcome<Vec<Endpoint>> {
@@ -182,7 +182,7 @@ impl Dialer {
         let proxy = &route.target;
         let endpoints = SystemNames.resolve(&proxy.host, proxy.port).await?;
         progress.set(Phase::Connect);
-        let mut stream = open(proxy, endpoints).await?;
+        let mut stream = open(proxy, endpoints, self.config.keep_alive_timeout).await?;
         progress.set(Phase::Proxy);
         if proxy.secure {
             stream = handshake_tls(stream, self.proxy_tls(), proxy, None, Alpn::HTTP1).await?;
@@ -243,12 +243,16 @@ impl Progress {
 }
 
 /// A connection to one of the endpoints: those of the first priority race, then those of the next.
-async fn open(target: &Target, mut endpoints: Vec<Endpoint>) -> Outcome<Stream> {
+async fn open(
+    target: &Target,
+    mut endpoints: Vec<Endpoint>,
+    keep_alive_timeout: Option<Duration>,
+) -> Outcome<Stream> {
     endpoints.sort_by_key(|endpoint| endpoint.priority);
     let mut first_error = None;
     for group in endpoints.chunk_by(|one, next| one.priority == next.priority) {
         let addresses = group.iter().map(|endpoint| endpoint.address).collect();
-        match race(addresses, connect).await {
+        match race(addresses, |address| connect(address, keep_alive_timeout)).await {
             Ok(stream) => return Ok(stream),
             Err(error) => _ = first_error.get_or_insert(error),
         }
@@ -257,14 +261,36 @@ async fn open(target: &Target, mut endpoints: Vec<Endpoint>) -> Outcome<Stream> 
     Err(phase_failure(Phase::Connect, target, &error))
 }
 
-async fn connect(address: SocketAddr) -> io::Result<Stream> {
+async fn connect(address: SocketAddr, keep_alive_timeout: Option<Duration>) -> io::Result<Stream> {
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_IDLE)
-        .with_interval(KEEPALIVE_INTERVAL);
-    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    let socket = SockRef::from(&stream);
+    match keep_alive_timeout {
+        Some(limit) => set_keep_alive(&socket, limit)?,
+        None => {
+            let keepalive = TcpKeepalive::new()
+                .with_time(KEEPALIVE_IDLE)
+                .with_interval(KEEPALIVE_INTERVAL);
+            socket.set_tcp_keepalive(&keepalive)?;
+        }
+    }
     Ok(Stream::tcp(stream, address))
+}
+
+/// Has the system ask a silent peer so that its connection ends within `limit`, and end one that does not confirm what is sent
+/// within that. The system counts in seconds.
+fn set_keep_alive(socket: &SockRef<'_>, limit: Duration) -> io::Result<()> {
+    const PROBES: u32 = 3;
+    let seconds = |part: u32| (limit / part).max(Duration::from_secs(1));
+    let keepalive = TcpKeepalive::new()
+        .with_time(seconds(2))
+        .with_interval(seconds(7))
+        .with_retries(PROBES);
+    socket.set_tcp_keepalive(&keepalive)?;
+    // Without it, what is not confirmed is sent again for a quarter of an hour, and nothing is asked meanwhile.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(limit - limit / 16))?;
+    Ok(())
 }
 
 /// TLS with the target by its own name, or by the one the caller wants to be shown.

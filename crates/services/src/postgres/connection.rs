@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -75,6 +75,8 @@ pub struct Connection {
     /// What its owner has set up, which everybody finds who borrows it.
     set_up: Mutex<Vec<OwnedStatement>>,
     ended: CancellationToken,
+    /// Whether its end is a loss.
+    pub(super) is_wanted: Arc<AtomicBool>,
     runtime: Handle,
 }
 
@@ -142,6 +144,7 @@ impl Connection {
             link,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             ended,
+            is_wanted: Arc::default(),
             process_id: session.process_id,
             canceller,
             parameters,
@@ -305,6 +308,12 @@ impl Connection {
         Ok(Ticket(self.link.submit(Request { bytes, response })))
     }
 
+    /// From when `given_up` fires, nothing is sent after a request until it is answered: who has given it up may send the next one
+    /// before [`Self::cancel`] is called.
+    pub fn give_up_by(&self, ticket: &Ticket, given_up: &CancellationToken) {
+        self.link.give_up_by(ticket.0, given_up);
+    }
+
     /// Cancels a request: takes it back, or has the server cancel it. Its `reply` is called as ever.
     pub fn cancel(&self, ticket: &Ticket) {
         match self.link.withdraw(ticket.0) {
@@ -314,9 +323,11 @@ impl Connection {
             // It is not cancelled where that could hit another.
             Withdrawal::Followed | Withdrawal::Answered => {}
             Withdrawal::Held => {
-                let (link, canceller) = (self.link.clone(), self.canceller.clone());
+                let (link, canceller, id) = (self.link.clone(), self.canceller.clone(), ticket.0);
                 self.runtime.spawn(async move {
-                    match timeout(CANCEL_TIMEOUT, canceller.cancel()).await {
+                    link.reached(id).await;
+                    let cancelling = cancel_until_answered(&link, &canceller, id);
+                    match timeout(CANCEL_TIMEOUT, cancelling).await {
                         Ok(Ok(())) => link.release(),
                         // Whether it comes late, and hits the next one, is not known.
                         _ => link.cut(),
@@ -324,6 +335,18 @@ impl Connection {
                 });
             }
         }
+    }
+}
+
+/// Has the server cancel a request until it has answered: a cancellation that overtakes its statement does nothing.
+async fn cancel_until_answered(link: &Link, canceller: &Canceller, id: RequestId) -> Outcome<()> {
+    let mut interval = CANCEL_INTERVAL;
+    loop {
+        canceller.cancel().await?;
+        if timeout(interval, link.answered(id)).await.is_ok() {
+            return Ok(());
+        }
+        interval *= 2;
     }
 }
 

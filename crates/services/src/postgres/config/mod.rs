@@ -34,6 +34,8 @@ use super::{address::Server, session_target::SessionTarget};
 const APPLICATION_NAME: &str = "moorline";
 /// The time limit of one statement.
 const QUERY_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
+/// The time in which a server that has gone without a word is noticed.
+const KEEP_ALIVE_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_mins(1));
 /// The time in which borrowers may finish when a pool ends.
 pub const DRAIN_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(5));
 /// The options that are called as the specification calls them.
@@ -126,6 +128,9 @@ impl Config {
             )?,
             dial: DialConfig {
                 connect_timeout: pool.connect_timeout,
+                keep_alive_timeout: options
+                    .ms_limit("keepAliveTimeoutMs", KEEP_ALIVE_TIMEOUT, 1_000.0)?
+                    .get(),
                 tls,
                 ..DialConfig::default().with_connect_option(CONNECTION_TIMEOUT)
             }
@@ -242,6 +247,7 @@ fn read_pool(options: &Options<'_>, profile: Profile) -> Read<PoolConfig> {
     let defaults = PoolConfig::new(ledger);
     Ok(PoolConfig {
         connect_timeout,
+        wait_bounds_connect: true,
         recycle_timeout: options.ms("recycleTimeoutMs", defaults.recycle_timeout, 1.0)?,
         names: TimeoutNames {
             acquire: CONNECTION_TIMEOUT,

@@ -24,7 +24,7 @@ use postgres_protocol::message::{
     frontend,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::io::poll_read_buf;
+use tokio_util::{io::poll_read_buf, sync::CancellationToken};
 
 use self::shared::Shared;
 pub use self::shared::TransactionStatus;
@@ -104,6 +104,21 @@ impl Link {
     /// Takes back a request that is no longer wanted, as far as that can be done here.
     pub(super) fn withdraw(&self, id: RequestId) -> Withdrawal {
         self.0.withdraw(id)
+    }
+
+    /// Keeps what comes after a request back from when `given_up` fires.
+    pub(super) fn give_up_by(&self, id: RequestId, given_up: &CancellationToken) {
+        self.0.give_up_by(id, given_up);
+    }
+
+    /// Ready when the server has come to a request, after [`Withdrawal::Held`], or the connection is over.
+    pub(super) async fn reached(&self, id: RequestId) {
+        self.0.reached(id).await;
+    }
+
+    /// Ready when a request was answered, after [`Withdrawal::Held`], or the connection is over.
+    pub(super) async fn answered(&self, id: RequestId) {
+        self.0.answered(id).await;
     }
 
     /// Sends again what is handed over, after [`Withdrawal::Held`].
@@ -186,8 +201,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let mut wrote = false;
         loop {
             let mut state = self.shared.state();
-            if self.outgoing.is_empty() && !state.is_held {
-                std::mem::swap(&mut self.outgoing, &mut state.outgoing);
+            if self.outgoing.is_empty() {
+                state.take_outgoing(&mut self.outgoing);
             }
             if self.outgoing.is_empty() {
                 let is_last = state.is_closing && state.exchanges.is_empty();
@@ -322,8 +337,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             status.ok_or_else(|| protocol_failure("The server is in a state that is none"))?;
         let mut state = self.shared.state();
         let answered = self.answering.take().or_else(|| state.next_answer());
-        state.end_answer(status);
-        drop(state);
+        self.shared.end_answer(state, status);
         match answered {
             Some(response) => {
                 response.on_ready(status);

@@ -8,6 +8,8 @@ use moorline_core::{
     error::{Delivery, Failure, Kind},
     sync::lock,
 };
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::{Request, Response};
 
@@ -52,7 +54,7 @@ pub(in crate::postgres) struct RequestId(u64);
 pub(in crate::postgres) enum Withdrawal {
     /// Nothing of it was sent: it is gone.
     Unsent(Box<dyn Response>),
-    /// The server works on it, and on nothing after it: it can be cancelled there. Nothing more is sent until
+    /// It was sent, and nothing after it: it can be cancelled once the server has come to it. Nothing more is sent until
     /// [`super::Link::release`].
     Held,
     /// Others were sent after it, which a cancellation could hit.
@@ -67,6 +69,7 @@ pub(super) struct Exchange {
     /// Where its bytes begin among all that were handed over, and how many they are.
     begin: u64,
     length: u64,
+    given_up: Option<CancellationToken>,
     pub(super) response: Box<dyn Response>,
 }
 
@@ -81,6 +84,7 @@ pub(super) struct State {
     pub(super) exchanges: VecDeque<Exchange>,
     /// The request whose answer the driver reads.
     answering: Option<RequestId>,
+    answering_given_up: Option<CancellationToken>,
     last_id: u64,
     /// Nothing is sent at the moment.
     pub(super) is_held: bool,
@@ -100,6 +104,8 @@ pub(super) struct State {
 pub(super) struct Shared {
     state: std::sync::Mutex<State>,
     pub(super) waker: AtomicWaker,
+    /// Told of each answer while nothing is sent, and of the end.
+    answers: Notify,
 }
 
 impl Shared {
@@ -128,6 +134,7 @@ impl Shared {
             id,
             begin,
             length,
+            given_up: None,
             response: request.response,
         });
         drop(state);
@@ -150,14 +157,54 @@ impl Shared {
         };
         let unsent_from = state.submitted - state.outgoing.len() as u64;
         if state.exchanges[place].begin < unsent_from {
-            let is_next = place == 0 && state.answering.is_none();
-            return if is_next {
-                state.hold(1)
-            } else {
-                Withdrawal::Followed
-            };
+            return state.hold(place + 1);
         }
-        state.remove(place, unsent_from)
+        let removed = state.remove(place, unsent_from);
+        drop(state);
+        self.waker.wake();
+        removed
+    }
+
+    /// Ready when the server has come to a request that is [`Withdrawal::Held`], or the connection is over.
+    pub(super) async fn reached(&self, id: RequestId) {
+        self.until(|state| state.is_next(id) || !state.is_waiting(id))
+            .await;
+    }
+
+    /// Ready when a request that is [`Withdrawal::Held`] was answered, or the connection is over.
+    pub(super) async fn answered(&self, id: RequestId) {
+        self.until(|state| !state.is_waiting(id)).await;
+    }
+
+    async fn until(&self, holds: impl Fn(&State) -> bool) {
+        loop {
+            let answer = self.answers.notified();
+            if holds(&self.state()) {
+                return;
+            }
+            answer.await;
+        }
+    }
+
+    /// From when `given_up` fires, nothing is sent after this request until it is answered, so that it can be cancelled.
+    pub(super) fn give_up_by(&self, id: RequestId, given_up: &CancellationToken) {
+        let mut state = self.state();
+        let mut waiting = state.exchanges.iter_mut();
+        if let Some(exchange) = waiting.find(|exchange| exchange.id == id) {
+            exchange.given_up = Some(given_up.clone());
+        } else if state.answering == Some(id) {
+            state.answering_given_up = Some(given_up.clone());
+        }
+    }
+
+    /// An answer is complete.
+    pub(super) fn end_answer(&self, mut state: MutexGuard<'_, State>, status: TransactionStatus) {
+        state.end_answer(status);
+        let is_held = state.is_held;
+        drop(state);
+        if is_held {
+            self.answers.notify_waiters();
+        }
     }
 
     /// Sends again what is handed over.
@@ -173,6 +220,7 @@ impl Shared {
         let written = state.written;
         let exchanges = std::mem::take(&mut state.exchanges);
         drop(state);
+        self.answers.notify_waiters();
         if let Some(response) = answering {
             response.on_lost(failure.clone().with_delivery(Delivery::Unknown));
         }
@@ -210,23 +258,68 @@ impl State {
         self.exchanges.is_empty() && self.answering.is_none() && !self.is_held
     }
 
+    /// Whether a request is not answered yet.
+    fn is_waiting(&self, id: RequestId) -> bool {
+        let is_sent = self.exchanges.iter().any(|exchange| exchange.id == id);
+        self.end.is_none() && (is_sent || self.answering == Some(id))
+    }
+
     /// The next request whose answer comes.
     pub(super) fn next_answer(&mut self) -> Option<Box<dyn Response>> {
         let next = self.exchanges.pop_front()?;
         self.answering = Some(next.id);
+        self.answering_given_up = next.given_up;
         Some(next.response)
     }
 
     /// The answer that was read is complete.
-    pub(super) fn end_answer(&mut self, status: TransactionStatus) {
+    fn end_answer(&mut self, status: TransactionStatus) {
         self.answering = None;
+        self.answering_given_up = None;
         self.status = status;
     }
 
-    /// Sends nothing more, if nothing was sent after the first `answered` of those that wait.
-    fn hold(&mut self, answered: usize) -> Withdrawal {
+    /// Whether the server works on a request, or is about to.
+    fn is_next(&self, id: RequestId) -> bool {
+        let first = self.exchanges.front().map(|exchange| exchange.id);
+        self.answering.or(first) == Some(id)
+    }
+
+    /// Moves what may be sent to `to`, which is empty: nothing while a request is cancelled, nothing after one that was sent and is
+    /// given up, and nothing from one on that is given up before it was sent.
+    pub(super) fn take_outgoing(&mut self, to: &mut BytesMut) {
+        if self.is_held || self.outgoing.is_empty() {
+            return;
+        }
+        let is_given_up = |given_up: &Option<CancellationToken>| {
+            given_up
+                .as_ref()
+                .is_some_and(CancellationToken::is_cancelled)
+        };
         let unsent_from = self.submitted - self.outgoing.len() as u64;
-        let mut after = self.exchanges.iter().skip(answered);
+        let first = self
+            .exchanges
+            .partition_point(|exchange| exchange.begin < unsent_from);
+        let last_sent = first
+            .checked_sub(1)
+            .map_or(&self.answering_given_up, |at| &self.exchanges[at].given_up);
+        if is_given_up(last_sent) {
+            return;
+        }
+        let mut unsent = self.exchanges.iter().skip(first);
+        match unsent.find(|exchange| is_given_up(&exchange.given_up)) {
+            None => std::mem::swap(to, &mut self.outgoing),
+            Some(exchange) => {
+                let length = usize::try_from(exchange.begin - unsent_from).unwrap_or(usize::MAX);
+                *to = self.outgoing.split_to(length.min(self.outgoing.len()));
+            }
+        }
+    }
+
+    /// Sends nothing more, if nothing was sent after the first `until` of those that wait.
+    fn hold(&mut self, until: usize) -> Withdrawal {
+        let unsent_from = self.submitted - self.outgoing.len() as u64;
+        let mut after = self.exchanges.iter().skip(until);
         if after.any(|exchange| exchange.begin < unsent_from) {
             return Withdrawal::Followed;
         }

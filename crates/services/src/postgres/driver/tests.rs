@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use futures_util::poll;
+use futures_util::{FutureExt, poll};
 use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
     sync::lock,
@@ -16,6 +16,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::super::{
     result::ValueTypes,
@@ -206,11 +207,42 @@ async fn a_request_whose_answer_has_begun_is_held_unless_others_follow() {
     assert_eq!(bench.withdraw(first), "followed");
     assert_eq!(
         bench.withdraw(second),
-        "followed",
-        "the first is not answered"
+        "held",
+        "until the first is answered"
     );
+    assert!(bench.link.reached(second).now_or_never().is_none());
     bench.answer(READY).await;
-    assert_eq!(bench.withdraw(second), "held");
+    assert!(bench.link.reached(second).now_or_never().is_some());
+    assert!(bench.link.answered(second).now_or_never().is_none());
+    bench.answer(READY).await;
+    assert!(bench.link.answered(second).now_or_never().is_some());
+}
+
+#[tokio::test]
+async fn what_is_given_up_is_followed_by_nothing_before_it_is_cancelled() {
+    let mut bench = Bench::new(64);
+    let given_up = CancellationToken::new();
+    let first = bench.submit('a');
+    bench.link.give_up_by(first, &given_up);
+    bench.step().await;
+    assert_eq!(bench.sent().await, "aaaa");
+    given_up.cancel();
+    bench.submit('b');
+    bench.step().await;
+    assert_eq!(bench.sent().await, "");
+    assert_eq!(bench.withdraw(first), "held");
+    bench.answer(READY).await;
+    bench.link.release();
+    bench.step().await;
+    assert_eq!(bench.sent().await, "bbbb");
+
+    let ids = ['c', 'd', 'e'].map(|name| bench.submit(name));
+    bench.link.give_up_by(ids[1], &given_up);
+    bench.step().await;
+    assert_eq!(bench.sent().await, "cccc");
+    assert_eq!(bench.withdraw(ids[1]), "unsent");
+    bench.step().await;
+    assert_eq!(bench.sent().await, "eeee");
 }
 
 #[tokio::test]

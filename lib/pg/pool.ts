@@ -4,11 +4,10 @@ import { inspect } from 'node:util';
 import type { PostgresClient } from '../postgres/client';
 import { PostgresError } from '../postgres/error';
 import { ConnectionPool } from '../postgres/pool';
-import { invalidType, invalidValue } from '../runtime/argument-error';
 import { emitGuarded } from '../runtime/emitter';
-import { Client, Membership } from './client';
+import { Membership } from './client';
 import { closedError, toPgError } from './error';
-import type { CustomTypesConfig, PoolConfig } from './options';
+import type { CustomTypesConfig } from './options';
 import { PoolClient } from './pool-client';
 import {
   type QueryArrayConfig,
@@ -19,7 +18,8 @@ import {
   type QueryResultRow,
   refuseCallback,
 } from './query';
-import { fileVariables, readPoolConfig } from './settings';
+import { checkOwn, type PoolConfig, publicOptions, readPoolConfig } from './pool-options';
+import { fileVariables } from './settings';
 
 const ENDED = 'Cannot use a pool after calling end on the pool';
 
@@ -44,6 +44,10 @@ export class Pool extends EventEmitter<PoolEvents> {
   readonly #pool: ConnectionPool;
   readonly #membership: Membership;
   readonly #clients = new Map<PostgresClient, PoolClient>();
+  /** Those that are being closed, which count no more. */
+  readonly #closing = new Set<PostgresClient>();
+  /** Calls that wait for a connection. */
+  readonly #waiting = new Set<Promise<PostgresClient>>();
   #isEnding = false;
   #isEnded = false;
 
@@ -62,7 +66,10 @@ export class Pool extends EventEmitter<PoolEvents> {
 
   /** All connections. */
   get totalCount(): number {
-    return this.#pool.totalCount;
+    const closing = Array.from(this.#closing, (connection) => this.#clients.has(connection));
+    // What is closed counts there until it is gone, of which is heard here later.
+    const known = this.#clients.size - closing.filter(Boolean).length;
+    return Math.max(this.#pool.totalCount - closing.length, known);
   }
 
   /** Free connections. */
@@ -95,11 +102,15 @@ export class Pool extends EventEmitter<PoolEvents> {
   async connect(...given: unknown[]): Promise<PoolClient> {
     refuseCallback('connect', ...given);
     if (this.#isEnding) throw closedError(ENDED, 'connect');
+    const waiting = this.#pool.connect();
+    this.#waiting.add(waiting);
     try {
-      return await this.#lend(await this.#pool.connect());
+      return await this.#lend(await waiting);
     } catch (error) {
       if (error instanceof PostgresError && error.kind === 'closed') throw closedError(ENDED, 'connect');
       throw toPgError(error, 'pool');
+    } finally {
+      this.#waiting.delete(waiting);
     }
   }
 
@@ -111,7 +122,7 @@ export class Pool extends EventEmitter<PoolEvents> {
       try {
         if (onConnect || this.listenerCount('connect') > 0) await client.prepare(() => this.#onConnect(client));
       } catch (error) {
-        connection.release(true);
+        this.#close(connection);
         throw error;
       }
       this.#clients.set(connection, client);
@@ -131,7 +142,13 @@ export class Pool extends EventEmitter<PoolEvents> {
     emitGuarded(this as EventEmitter, 'release', cause, client);
     const { maxUses } = this.options;
     const isWorn = this.#isExpired(client) || (maxUses ? client.uses >= maxUses : false);
-    client.connection.release(closes || isWorn);
+    if (closes || isWorn) this.#close(client.connection);
+    else client.connection.release();
+  }
+
+  #close(connection: PostgresClient): void {
+    this.#closing.add(connection);
+    connection.release(true);
   }
 
   #isExpired(client: PoolClient): boolean {
@@ -149,6 +166,7 @@ export class Pool extends EventEmitter<PoolEvents> {
   }
 
   #onRemove(connection: PostgresClient): void {
+    this.#closing.delete(connection);
     const client = this.#clients.get(connection);
     if (client && this.#clients.delete(connection)) emitGuarded(this as EventEmitter, 'remove', client);
   }
@@ -177,14 +195,16 @@ export class Pool extends EventEmitter<PoolEvents> {
     }
   }
 
-  /** Ends the pool: borrowers may finish, then all connections are closed. */
+  /** Ends the pool: who waits or has borrowed may finish, then all connections are closed. */
   end(): Promise<void>;
   async end(...given: unknown[]): Promise<void> {
     refuseCallback('end', ...given);
     if (this.#isEnding) throw closedError('Called end on pool more than once', 'end');
     this.#isEnding = true;
+    await Promise.allSettled(this.#waiting);
     await this.#pool.end(Infinity);
     for (const connection of this.#clients.keys()) this.#onRemove(connection);
+    this.#closing.clear();
     this.#isEnded = true;
   }
 
@@ -192,31 +212,5 @@ export class Pool extends EventEmitter<PoolEvents> {
   [inspect.custom](): string {
     const { totalCount, idleCount, waitingCount } = this;
     return `${this.constructor.name} ${inspect({ name: this.#pool.name, totalCount, idleCount, waitingCount })}`;
-  }
-}
-
-/** The options as `pool.options` has them. */
-function publicOptions(config: PoolConfig = {}): PoolConfig {
-  const { max = 10, min = 0, maxUses = Infinity, idleTimeoutMillis = 10_000, maxLifetimeSeconds = 0 } = config;
-  const options = { ...config, max, min, maxUses, idleTimeoutMillis, maxLifetimeSeconds };
-  for (const secret of ['password', 'connectionString', 'ssl'] as const) {
-    const value = config[secret];
-    if (value !== undefined) Object.defineProperty(options, secret, { value, enumerable: false, writable: true });
-  }
-  return options;
-}
-
-/** The options that are heeded here, and not below. */
-function checkOwn({ onConnect, maxUses, maxLifetimeSeconds, Client: type }: PoolConfig): void {
-  if (onConnect != null && typeof onConnect !== 'function')
-    throw invalidType('config.onConnect', 'a function', onConnect);
-  if (type != null && type !== Client) {
-    throw invalidValue(
-      'config.Client is not supported but as Client of moorline/pg: connections are made in native code',
-    );
-  }
-  for (const [name, number] of Object.entries({ maxUses, maxLifetimeSeconds })) {
-    if (number != null && !(typeof number === 'number' && number >= 0))
-      throw invalidType(`config.${name}`, 'a number ≥ 0', number);
   }
 }

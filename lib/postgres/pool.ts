@@ -14,7 +14,7 @@ import type { PostgresPoolConfig, ResolvedPostgresPoolConfig } from './options';
 import { type QueryConfig, runQuery } from './query';
 import type { QueryResult } from './result';
 import { type PostgresConnectOptions, readSettings, type SessionSettings } from './session-settings';
-import type { TypesOption } from './types/sets';
+import { typesOf, type TypesOption } from './types/sets';
 
 /** An event of the addon. */
 type NativeEvent =
@@ -51,6 +51,8 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
   readonly #source: EventSource;
   /** The clients by the slot of their connection in the pool, with the number of that connection. */
   readonly #clients = new Map<number, { id: number; client: PostgresClient }>();
+  /** The slots that have another connection already, once for each that is gone without its event having come. */
+  readonly #replaced: number[] = [];
   readonly #leakTracker: LeakTracker | undefined;
   #ending: Promise<boolean> | undefined;
 
@@ -58,6 +60,7 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
   constructor(config: PostgresPoolConfig, environment = withoutManagers(variables())) {
     super();
     const { types, tunnel, ...options } = withTunnel(config);
+    typesOf('options.types', types);
     this.types = types;
     // `false` is what it is without one.
     const given = tunnel === false ? options : { ...options, tunnel };
@@ -175,6 +178,11 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
       emitGuarded(this, 'acquire', known.client);
       return known.client;
     }
+    if (known) {
+      // Its event is still under way.
+      this.#replaced.push(slot);
+      emitGuarded(this, 'remove', known.client);
+    }
     const client = new PostgresClient(this, lease, settings);
     this.#clients.set(slot, { id, client });
     emitGuarded(this, 'connect', client);
@@ -182,7 +190,13 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
     return client;
   }
 
+  /** The connection of a slot is gone. */
   #forget(slot: number): void {
+    const place = this.#replaced.indexOf(slot);
+    if (place >= 0) {
+      this.#replaced.splice(place, 1);
+      return;
+    }
     const known = this.#clients.get(slot);
     this.#clients.delete(slot);
     if (known) emitGuarded(this, 'remove', known.client);

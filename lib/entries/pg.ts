@@ -8,8 +8,9 @@ export {
 export { defaults, type Defaults } from '../pg/defaults';
 export { DatabaseError } from '../pg/error';
 export { escapeIdentifier, escapeLiteral } from '../pg/escape';
-export type { ClientConfig, CustomTypesConfig, PoolConfig, Tunnel } from '../pg/options';
+export type { ClientConfig, CustomTypesConfig, Tunnel } from '../pg/options';
 export { Pool, type PoolEvents } from '../pg/pool';
+export type { PoolConfig } from '../pg/pool-options';
 export type { PoolClient } from '../pg/pool-client';
 export type {
   FieldDef,
@@ -21,7 +22,7 @@ export type {
   QueryResultBase,
   QueryResultRow,
 } from '../pg/query';
-export { TypeOverrides, types } from '../pg/type-overrides';
+export { TypeOverrides, types } from '../pg/parsers';
 
 // The default import of Node.js is the whole module. Compilers and bundlers take this property instead, where a module
 // was made of an ES module; no typing names it, as what they derive is the whole module, too.

@@ -104,6 +104,8 @@ export class Client extends EventEmitter<ClientEvents> {
   #connection: PostgresClient | undefined;
   #connecting: Promise<this> | undefined;
   #ending: Promise<void> | undefined;
+  /** Whether what runs may finish when it ends. */
+  readonly #finishes: boolean = false;
   #queued: Queued[] = [];
   /** The statements that set the session up, while that is done. */
   #setUp: Statement[] | undefined;
@@ -119,6 +121,7 @@ export class Client extends EventEmitter<ClientEvents> {
       return;
     }
     const { settings, target } = readClientConfig(config);
+    this.#finishes = typeof config === 'object' && config?.pipeline === true;
     ({ host: this.host, port: this.port, user: this.user, database: this.database } = target);
     this.#baseTypes = settings.types as CustomTypesConfig | undefined;
     this.#own = new ConnectionPool({ ...settings, max: 1, idleTimeoutMillis: Infinity }, fileVariables());
@@ -222,18 +225,26 @@ export class Client extends EventEmitter<ClientEvents> {
     if (statements.length > 0) connection.setUp(statements);
   }
 
-  /** Ends the connection; what still runs is given up. */
+  /** Ends the connection; what still runs is given up, unless the option `pipeline` is true. */
   end(): Promise<void>;
   async end(...given: unknown[]): Promise<void> {
     refuseCallback('end', ...given);
+    // As in `pg`, one that was never connected can still be.
+    if (this.#own && !this.#connecting) return this.#giveUp();
     this.#ending ??= this.close();
     await this.#ending;
   }
 
-  /** @internal */
-  protected async close(): Promise<void> {
+  /** What waits for the connection will not get it. */
+  #giveUp(): void {
     const closed = closedError('Connection terminated', 'query');
     for (const { reject } of this.#queued.splice(0)) reject(closed);
+  }
+
+  /** @internal */
+  protected async close(): Promise<void> {
+    while (this.#finishes && this.#running > 0) await once(this as EventEmitter, 'drain');
+    this.#giveUp();
     this.#connection?.release(true);
     await this.#own?.end(0);
     if (this.#connection) emitGuarded(this as EventEmitter, 'end');

@@ -1,8 +1,6 @@
 import type { ConnectionOptions } from 'node:tls';
 
 import type { TypeFormat } from '../postgres/types/registry';
-import type { Client } from './client';
-import type { PoolClient } from './pool-client';
 
 /** What has a parser for each type, such as `types`. */
 export interface CustomTypesConfig {
@@ -14,7 +12,7 @@ export interface Tunnel {
   isConnectedToTunnel(): boolean;
 }
 
-/** Options of a {@link Client}, with the names and units of `pg`. Times are in milliseconds; 0 turns a limit off. */
+/** Options of a `Client`, with the names and units of `pg`. Times are in milliseconds; 0 turns a limit off. */
 export interface ClientConfig {
   /** A string such as `postgres://user:password@host:5432/database`. What it says comes before the other options. */
   connectionString?: string | undefined;
@@ -72,30 +70,4 @@ export interface ClientConfig {
   replication?: never;
   /** Refused: promises are those of Node.js. */
   Promise?: never;
-}
-
-/** Options of a {@link Pool}, with the names and units of `pg`. */
-export interface PoolConfig extends ClientConfig {
-  /** The maximum number of connections. Default: 10. */
-  max?: number | undefined;
-  /** The same as `max`. */
-  poolSize?: number | undefined;
-  /** The minimum number of connections that are kept open. Default: 0. */
-  min?: number | undefined;
-  /** The time that a free connection is kept. Default: 10 000. */
-  idleTimeoutMillis?: number | undefined;
-  /** How often a connection is borrowed before it is closed. Default: without a limit. */
-  maxUses?: number | undefined;
-  /** The maximum age of a connection in seconds, ±25 %. Default: without a limit. */
-  maxLifetimeSeconds?: number | undefined;
-  /** Whether free connections let the process exit; they always do. */
-  allowExitOnIdle?: boolean | undefined;
-  /** Is called with each new connection, and awaited before anybody gets it. */
-  onConnect?: ((client: PoolClient) => unknown) | undefined;
-  /** The class of clients, which is that of this module. */
-  Client?: typeof Client | undefined;
-  /** Refused: `setLogger` of moorline receives records. */
-  log?: never;
-  /** Refused: `onConnect` can reject a connection. */
-  verify?: never;
 }

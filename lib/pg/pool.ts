@@ -4,11 +4,10 @@ import { inspect } from 'node:util';
 import type { PostgresClient } from '../postgres/client';
 import { PostgresError } from '../postgres/error';
 import { ConnectionPool } from '../postgres/pool';
-import { invalidType, invalidValue } from '../runtime/argument-error';
 import { emitGuarded } from '../runtime/emitter';
-import { Client, Membership } from './client';
+import { Membership } from './client';
 import { closedError, toPgError } from './error';
-import type { CustomTypesConfig, PoolConfig } from './options';
+import type { CustomTypesConfig } from './options';
 import { PoolClient } from './pool-client';
 import {
   type QueryArrayConfig,
@@ -19,7 +18,8 @@ import {
   type QueryResultRow,
   refuseCallback,
 } from './query';
-import { fileVariables, readPoolConfig } from './settings';
+import { checkOwn, type PoolConfig, publicOptions, readPoolConfig } from './pool-options';
+import { fileVariables } from './settings';
 
 const ENDED = 'Cannot use a pool after calling end on the pool';
 
@@ -212,38 +212,5 @@ export class Pool extends EventEmitter<PoolEvents> {
   [inspect.custom](): string {
     const { totalCount, idleCount, waitingCount } = this;
     return `${this.constructor.name} ${inspect({ name: this.#pool.name, totalCount, idleCount, waitingCount })}`;
-  }
-}
-
-/** The options as `pool.options` has them. */
-function publicOptions(config: PoolConfig = {}): PoolConfig {
-  const {
-    poolSize = 10,
-    max = poolSize,
-    min = 0,
-    maxUses = Infinity,
-    idleTimeoutMillis = 10_000,
-    maxLifetimeSeconds = 0,
-  } = config;
-  const options = { ...config, max, min, maxUses, idleTimeoutMillis, maxLifetimeSeconds };
-  for (const secret of ['password', 'connectionString', 'ssl'] as const) {
-    const value = config[secret];
-    if (value !== undefined) Object.defineProperty(options, secret, { value, enumerable: false, writable: true });
-  }
-  return options;
-}
-
-/** The options that are heeded here, and not below. */
-function checkOwn({ onConnect, maxUses, maxLifetimeSeconds, Client: type }: PoolConfig): void {
-  if (onConnect != null && typeof onConnect !== 'function')
-    throw invalidType('config.onConnect', 'a function', onConnect);
-  if (type != null && type !== Client) {
-    throw invalidValue(
-      'config.Client is not supported but as Client of moorline/pg: connections are made in native code',
-    );
-  }
-  for (const [name, number] of Object.entries({ maxUses, maxLifetimeSeconds })) {
-    if (number != null && !(typeof number === 'number' && number >= 0))
-      throw invalidType(`config.${name}`, 'a number ≥ 0', number);
   }
 }

@@ -5,7 +5,7 @@ import type { PostgresPoolConfig } from '../postgres/options';
 import type { SSHTunnel } from '../ssh';
 import { readConnectionString, sslOfMode } from './connection-string';
 import { type Defaults, defaults } from './defaults';
-import type { ClientConfig, PoolConfig } from './options';
+import type { ClientConfig } from './options';
 
 /** The options of our pool, with the names of libpq's parameters that are options there, too. */
 export interface PoolSettings extends PostgresPoolConfig {
@@ -21,12 +21,14 @@ export interface Target {
   database: string | undefined;
 }
 
-type Refused = 'stream' | 'binary' | 'replication' | 'Promise' | 'log' | 'verify';
+/** The options that are declared as refused. */
+export type Refused = 'stream' | 'binary' | 'replication' | 'Promise' | 'log' | 'verify';
 
-/** The options of a client, or of a pool. */
-type Known = KnownOptions<Record<string, unknown>>;
+/** @internal The options of a client, or of a pool. */
+export type Known = KnownOptions<Record<string, unknown>>;
 
-const CLIENT: KnownOptions<Omit<ClientConfig, Refused>> = {
+/** @internal */
+export const CLIENT: KnownOptions<Omit<ClientConfig, Refused>> = {
   connectionString: true,
   host: true,
   port: true,
@@ -51,18 +53,6 @@ const CLIENT: KnownOptions<Omit<ClientConfig, Refused>> = {
   types: true,
   tunnel: true,
   allowPlainPassword: true,
-};
-const POOL: KnownOptions<Omit<PoolConfig, Refused>> = {
-  ...CLIENT,
-  max: true,
-  poolSize: true,
-  min: true,
-  idleTimeoutMillis: true,
-  maxUses: true,
-  maxLifetimeSeconds: true,
-  allowExitOnIdle: true,
-  onConnect: true,
-  Client: true,
 };
 
 /** Why an option of `pg` is refused. */
@@ -89,31 +79,22 @@ const SESSION_TIMEOUTS = ['statement_timeout', 'lock_timeout', 'idle_in_transact
 
 /** The options as they are given, those of the string among them; those that a string alone has are apart. */
 interface Given {
-  config: PoolConfig;
+  config: ClientConfig;
   libpq: Record<string, string>;
 }
 
 /** The options of a client, which are those of a pool of one connection. */
 export function readClientConfig(given: string | ClientConfig | undefined): { settings: PoolSettings; target: Target } {
-  return read(given, CLIENT);
+  return readSettings(given, CLIENT);
 }
 
-/** The options of a pool. */
-export function readPoolConfig(given: PoolConfig | undefined): { settings: PoolSettings; target: Target } {
-  const { settings, target } = read(given, POOL);
-  const { max, poolSize, min, idleTimeoutMillis = defaults.idleTimeoutMillis, maxLifetimeSeconds } = given ?? {};
-  Object.assign(settings, {
-    max: max || poolSize || defaults.max,
-    ...(min && { min }),
-    idleTimeoutMillis: idleTimeoutMillis || Infinity,
-    maxLifetimeMs: maxLifetimeSeconds ? maxLifetimeSeconds * 1000 : Infinity,
-  });
-  return { settings, target };
-}
-
-function read(given: string | PoolConfig | undefined, known: Known): { settings: PoolSettings; target: Target } {
+/** @internal The settings of our pool that options are, of which those in `known` are there. */
+export function readSettings(
+  given: string | ClientConfig | undefined,
+  known: Known,
+): { settings: PoolSettings; target: Target } {
   const { config, libpq } = readGiven(given, known);
-  const pick = <Key extends keyof PoolConfig & keyof Defaults>(key: Key, variable: string) =>
+  const pick = <Key extends keyof ClientConfig & keyof Defaults>(key: Key, variable: string) =>
     config[key] || process.env[variable] || defaults[key];
   const target: Target = {
     host: String(pick('host', 'PGHOST')),
@@ -121,7 +102,7 @@ function read(given: string | PoolConfig | undefined, known: Known): { settings:
     user: (pick('user', 'PGUSER') || systemUser()) as string | undefined,
     database: pick('database', 'PGDATABASE') as string | undefined,
   };
-  const password = pick('password', 'PGPASSWORD') as PoolConfig['password'];
+  const password = pick('password', 'PGPASSWORD') as ClientConfig['password'];
   const name = (config.application_name || process.env['PGAPPNAME'] || defaults.application_name) as string | undefined;
   const settings: PoolSettings = {
     ...target,
@@ -150,7 +131,7 @@ function stringOf(parameters: Record<string, string>): string {
   return `postgres:///?${pairs.join('&')}`;
 }
 
-function readGiven(given: string | PoolConfig | undefined, known: Known): Given {
+function readGiven(given: string | ClientConfig | undefined, known: Known): Given {
   const config = typeof given === 'string' ? { connectionString: given } : given;
   if (config === undefined || config === null) return { config: {}, libpq: {} };
   if (!isObject(config)) throw invalidType('config', 'a string or an object', config);
@@ -195,7 +176,7 @@ function systemUser(): string | undefined {
 }
 
 /** `-c name=value` for each setting that `pg` sends when a session begins. */
-function sessionOptions(config: PoolConfig, given: string): string {
+function sessionOptions(config: ClientConfig, given: string): string {
   const settings = SESSION_TIMEOUTS.flatMap((name) => {
     const time = config[name] || defaults[name];
     return time ? [`-c ${name}=${Number.parseInt(String(time), 10)}`] : [];
@@ -203,7 +184,7 @@ function sessionOptions(config: PoolConfig, given: string): string {
   return [given, ...settings].filter(Boolean).join(' ');
 }
 
-function readTls(config: PoolConfig, libpq: Record<string, string>): Record<string, unknown> {
+function readTls(config: ClientConfig, libpq: Record<string, string>): Record<string, unknown> {
   const mode = process.env['PGSSLMODE'];
   const { sslnegotiation = process.env['PGSSLNEGOTIATION'], enableChannelBinding } = config;
   const binding = enableChannelBinding === false && { channelBinding: 'disable' };

@@ -18,6 +18,7 @@ const FACE_IMPORTS = {
   connection: ['http', 'websocket', 'sse', 'resilience', 'health', ...HOST_ACCESS],
   ssh: ['resilience', 'health'],
   discovery: ['resilience', 'health'],
+  pg: ['postgres', ...HOST_ACCESS],
   postgres: ['metrics', 'resilience', 'health', ...HOST_ACCESS],
   redis: ['resilience', 'health', ...HOST_ACCESS],
   opensearch: ['resilience', 'health', ...HOST_ACCESS],

@@ -7,6 +7,9 @@ const REQUIRED_OPTIONS = {
   TunnelConfig: { sshHost: 'host', sshUsername: 'user', password: 'password', remotePort: 1 },
 };
 
+/** Options that are taken as a part of what the name after it has. */
+const EXTENDED_BY = { PostgresPoolConfig: 'PostgresManagerConfig' };
+
 /**
  * How the options of an interface reach the addon, so that it says itself what it accepts: by the class, else the function,
  * whose first argument they are, or as a part of other options.
@@ -64,7 +67,7 @@ export function defaultsPage(typings, modules) {
   for (const { name, entry, members } of interfaces) {
     const title = entry === 'moorline' ? name : `${name} of ${entry}`;
     parts.push(`\n## ${title}\n`, '| option | default | accepts | |', '|---|---|---|---|');
-    for (const option of members) parts.push(row(option, makers.get(`${entry} ${name}`)));
+    for (const option of members) parts.push(row(option, makers.get(`${entry} ${EXTENDED_BY[name] ?? name}`)));
   }
   return `${parts.join('\n')}\n`;
 }

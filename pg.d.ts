@@ -222,12 +222,6 @@ export declare class DatabaseError extends PostgresErrorBase {
   /** What the server says in more words. */
   readonly detail?: string;
 }
-/** A connection that is borrowed from a pool, until it is released. Its object is the same whenever it is borrowed. */
-export declare class PoolClient extends Client {
-  #private;
-  /** Gives the connection back; with `true` or an error it is closed. Each borrowing has a function of its own, to be called once. */
-  release: (destroy?: Error | boolean) => void;
-}
 /** What has a parser for each type, such as `types`. */
 export interface CustomTypesConfig {
   getTypeParser: (oid: number, format?: TypeFormat) => any;
@@ -236,7 +230,7 @@ export interface CustomTypesConfig {
 export interface Tunnel {
   isConnectedToTunnel(): boolean;
 }
-/** Options of a {@link Client}, with the names and units of `pg`. Times are in milliseconds; 0 turns a limit off. */
+/** Options of a `Client`, with the names and units of `pg`. Times are in milliseconds; 0 turns a limit off. */
 export interface ClientConfig {
   /** A string such as `postgres://user:password@host:5432/database`. What it says comes before the other options. */
   connectionString?: string | undefined;
@@ -294,29 +288,6 @@ export interface ClientConfig {
   replication?: never;
   /** Refused: promises are those of Node.js. */
   Promise?: never;
-}
-/** Options of a {@link Pool}, with the names and units of `pg`. */
-export interface PoolConfig extends ClientConfig {
-  /** The maximum number of connections. Default: 10. */
-  max?: number | undefined;
-  /** The minimum number of connections that are kept open. Default: 0. */
-  min?: number | undefined;
-  /** The time that a free connection is kept. Default: 10 000. */
-  idleTimeoutMillis?: number | undefined;
-  /** How often a connection is borrowed before it is closed. Default: without a limit. */
-  maxUses?: number | undefined;
-  /** The maximum age of a connection in seconds, ±25 %. Default: without a limit. */
-  maxLifetimeSeconds?: number | undefined;
-  /** Whether free connections let the process exit; they always do. */
-  allowExitOnIdle?: boolean | undefined;
-  /** Is called with each new connection, and awaited before anybody gets it. */
-  onConnect?: ((client: PoolClient) => unknown) | undefined;
-  /** The class of clients, which is that of this module. */
-  Client?: typeof Client | undefined;
-  /** Refused: `setLogger` of moorline receives records. */
-  log?: never;
-  /** Refused: `onConnect` can reject a connection. */
-  verify?: never;
 }
 /** A row by its columns. */
 export interface QueryResultRow {
@@ -430,7 +401,7 @@ export declare class Client extends EventEmitter<ClientEvents> {
     query: string | QueryConfig<I>,
     values?: QueryConfigValues<I>,
   ): Promise<QueryResult<R>>;
-  /** Ends the connection; what still runs is given up. */
+  /** Ends the connection; what still runs is given up, unless the option `pipeline` is true. */
   end(): Promise<void>;
   /** The state of the transaction after the last answer: `I` in none, `T` in one, `E` in one that failed; null before. */
   getTransactionStatus(): TransactionStatus | null;
@@ -474,6 +445,37 @@ export declare const defaults: Defaults;
 export declare function escapeIdentifier(name: string): string;
 /** A text as it stands in a statement, between single quotes; of anything else an empty one, as `pg` has it. */
 export declare function escapeLiteral(text: string): string;
+/** A connection that is borrowed from a pool, until it is released. Its object is the same whenever it is borrowed. */
+export declare class PoolClient extends Client {
+  #private;
+  /** Gives the connection back; with `true` or an error it is closed. Each borrowing has a function of its own, to be called once. */
+  release: (destroy?: Error | boolean) => void;
+}
+/** Options of a `Pool`, with the names and units of `pg`. */
+export interface PoolConfig extends ClientConfig {
+  /** The maximum number of connections. Default: 10. */
+  max?: number | undefined;
+  /** The same as `max`. */
+  poolSize?: number | undefined;
+  /** The minimum number of connections that are kept open. Default: 0. */
+  min?: number | undefined;
+  /** The time that a free connection is kept. Default: 10 000. */
+  idleTimeoutMillis?: number | undefined;
+  /** How often a connection is borrowed before it is closed. Default: without a limit. */
+  maxUses?: number | undefined;
+  /** The maximum age of a connection in seconds, ±25 %. Default: without a limit. */
+  maxLifetimeSeconds?: number | undefined;
+  /** Whether free connections let the process exit; they always do. */
+  allowExitOnIdle?: boolean | undefined;
+  /** Is called with each new connection, and awaited before anybody gets it. */
+  onConnect?: ((client: PoolClient) => unknown) | undefined;
+  /** The class of clients, which is that of this module. */
+  Client?: typeof Client | undefined;
+  /** Refused: `setLogger` of moorline receives records. */
+  log?: never;
+  /** Refused: `onConnect` can reject a connection. */
+  verify?: never;
+}
 /** The events of a {@link Pool}, with what their listeners receive. */
 export interface PoolEvents {
   /** A connection is new. */
@@ -516,7 +518,7 @@ export declare class Pool extends EventEmitter<PoolEvents> {
     query: string | QueryConfig<I>,
     values?: QueryConfigValues<I>,
   ): Promise<QueryResult<R>>;
-  /** Ends the pool: borrowers may finish, then all connections are closed. */
+  /** Ends the pool: who waits or has borrowed may finish, then all connections are closed. */
   end(): Promise<void>;
 }
 /** The parsers of values by the number of their type. Setting one changes all results that are read by it. */

@@ -122,6 +122,8 @@ describe('PostgresConnectionManager', { skip: skipWithoutPostgres(), timeout: 12
       [{ fallbak: {} }, /did you mean 'fallback'/],
       [{ pooling: 1 }, /^options\.pooling must be a boolean/],
       [{ type: 'pg' }, /did you mean 'types'/],
+      [{ types: 'text' }, /^options\.types must be 'pg', 'plain' or /],
+      [{ fallback: 1 }, /^options\.fallback must be a PostgresConnectionManager or options/],
       [{ tunnel: true }, /^options\.tunnel must be an SSHTunnel/],
       [{ fallback: { ...server.config, mx: 1, tunnel: false } }, /options\.mx .* 'max'/],
     ] as const) {
@@ -132,6 +134,15 @@ describe('PostgresConnectionManager', { skip: skipWithoutPostgres(), timeout: 12
           assert.match(error.message, message);
           return true;
         },
+      );
+    }
+  });
+
+  test('what is no options and no string is refused, without showing it', () => {
+    for (const config of [42, null, ['postgres://app:secret@localhost'], new Date()]) {
+      assert.throws(
+        () => new PostgresConnectionManager(config as object),
+        /^TypeError: options must be a plain object or a connection string, got (?!.*secret)/,
       );
     }
   });

@@ -183,9 +183,6 @@ describe('document 3', { skip: skipWithoutSshd() || skipWithoutPostgres(), timeo
     // What the block borrows it keeps.
     assert.deepEqual((await use(pool)).printed, []);
     assert.deepEqual((await use(pool)).printed, ['Connection timeout']);
-    await server.end();
-    await server.listen();
-    pool.end().catch(() => undefined);
     const refused = new Pool({ port: 1 });
     assert.equal((await use(refused)).printed.at(-1), 'Database connection refused');
     await refused.end();

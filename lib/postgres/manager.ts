@@ -1,9 +1,10 @@
 import { EventEmitter } from 'node:events';
 import { inspect, type InspectOptions } from 'node:util';
 
-import { invalidState, invalidType } from '../runtime/argument-error';
+import { invalidState, invalidType, invalidTypeRedacted } from '../runtime/argument-error';
 import { emitGuarded, type EventSource, eventSource, publishEvent } from '../runtime/emitter';
 import { performance } from '../runtime/node';
+import { isPlainObject } from '../runtime/shape';
 import { SingleFlight } from '../runtime/single-flight';
 import { repeat, sleep, withTimeout } from '../runtime/timers';
 import { variables } from '../ssh/environment';
@@ -94,8 +95,7 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
    */
   constructor(config: PostgresManagerConfig | string = {}) {
     super();
-    const given = typeof config === 'string' ? { connectionString: config } : config;
-    const { fallback, ...options } = given as PostgresManagerConfig;
+    const { fallback, ...options } = readConfig(config);
     const tunnel = options.tunnel === undefined ? SSHTunnel.getInstance() : options.tunnel;
     this.#pool = new ConnectionPool({ ...options, tunnel }, variables());
     this.pool = this.#pool;
@@ -329,6 +329,8 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
 
   /** A check; where it fails, the tunnel and then the database get another chance. */
   async #check(): Promise<void> {
+    // A subclass may end the pool by itself.
+    if (this.#pool.ended) return this.#stopChecks();
     if ((await this.healthCheck()).healthy) return;
     const { healthy, error } = await checkHealth(this.#target);
     if (healthy || this.#pool.ended) return;
@@ -349,4 +351,12 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
     const stop = repeat(healthCheckIntervalMs, work, () => undefined);
     return stop;
   }
+}
+
+function readConfig(config: PostgresManagerConfig | string): PostgresManagerConfig {
+  if (typeof config === 'string') return { connectionString: config };
+  if (!isPlainObject(config)) throw invalidTypeRedacted('options', 'a plain object or a connection string', config);
+  const { fallback } = config;
+  if (fallback === undefined || fallback instanceof PostgresConnectionManager || isPlainObject(fallback)) return config;
+  throw invalidType('options.fallback', 'a PostgresConnectionManager or options', fallback);
 }

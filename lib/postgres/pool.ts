@@ -14,7 +14,7 @@ import type { PostgresPoolConfig, ResolvedPostgresPoolConfig } from './options';
 import { type QueryConfig, runQuery } from './query';
 import type { QueryResult } from './result';
 import { type PostgresConnectOptions, readSettings, type SessionSettings } from './session-settings';
-import type { TypesOption } from './types/sets';
+import { typesOf, type TypesOption } from './types/sets';
 
 /** An event of the addon. */
 type NativeEvent =
@@ -60,6 +60,7 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
   constructor(config: PostgresPoolConfig, environment = withoutManagers(variables())) {
     super();
     const { types, tunnel, ...options } = withTunnel(config);
+    typesOf('options.types', types);
     this.types = types;
     // `false` is what it is without one.
     const given = tunnel === false ? options : { ...options, tunnel };

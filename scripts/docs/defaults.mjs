@@ -3,6 +3,7 @@
 /** Options that must be given, though the types cannot say so. */
 const REQUIRED_OPTIONS = {
   RateLimitOptions: { max: 1 },
+  PostgresManagerConfig: { user: 'user', tunnel: false },
   TunnelConfig: { sshHost: 'host', sshUsername: 'user', password: 'password', remotePort: 1 },
 };
 

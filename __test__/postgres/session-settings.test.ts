@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 
 import type * as Errors from '../../lib/postgres/error';
 import type * as Pools from '../../lib/postgres/pool';
+import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
 import { load } from '../support/native';
 import { Postgres, skipWithoutPostgres } from '../support/postgres';
@@ -149,6 +150,25 @@ describe('settings of a borrowed connection', { skip: skipWithoutPostgres(), tim
     const next = await through.connect({ timeoutMs: 10_000 });
     assert.deepEqual((await next.query(STATE)).rows, [fresh]);
     next.release();
+  });
+
+  test('who waits first, and connects then, has one limit for both', async (t) => {
+    const proxy = await FaultProxy.start(server.port);
+    t.after(() => proxy.close());
+    proxy.set({ kind: 'black-hole' });
+    const silent = new ConnectionPool({ ...server.config, port: proxy.port, max: 1, connectionTimeoutMillis: 600 });
+    t.after(() => silent.end(0));
+    const first = silent.query('SELECT 1').catch(() => undefined);
+    const began = performance.now();
+    await eventually(() => performance.now() - began > 300);
+    // The connection of the first is given up meanwhile, and another is made.
+    const waits = [() => silent.query('SELECT 2'), () => silent.connect()].map(async (call) => {
+      const asked = performance.now();
+      await assert.rejects(call() as Promise<unknown>, { code: 'ETIMEDOUT' });
+      return performance.now() - asked;
+    });
+    for (const late of await Promise.all(waits)) assert.ok(late < 600 + 250, `${late} ms`);
+    await first;
   });
 
   test('nothing is sent after a transaction whose settings have ended with it', async () => {

@@ -71,6 +71,22 @@ describe('two servers of PostgreSQL', { skip: skipWithoutPostgres() || skipWitho
     }
   });
 
+  test('a write that a standby refuses ends its connection, unless it was wanted for reading', async () => {
+    for (const [attributes, isKept] of [
+      ['any', false],
+      ['prefer-standby', true],
+    ] as const) {
+      const pool = open(attributes, undefined, [standby]);
+      const pid = async () => (await pool.query('SELECT pg_backend_pid() AS pid')).rows[0].pid as number;
+      const before = await pid();
+      assert.equal(await pid(), before);
+      const refused = pool.query('INSERT INTO effects DEFAULT VALUES');
+      await assert.rejects(refused, { code: '25006', kind: 'rejected', delivery: 'answered' });
+      assert.equal((await pid()) === before, isKept, attributes);
+      await pool.end(1_000);
+    }
+  });
+
   /** The old one stays out of use, and the standby of the next promotion is made of the one that was promoted. */
   const replace = async () => {
     await primary.stop();

@@ -309,8 +309,9 @@ export function document3(
       prelude: `
         import { EventEmitter } from 'node:events';
         import type { Server } from 'node:net';
-        import { type Counter, PostgresConnectionManager as OurManager, SSHTunnel as Ours } from 'moorline';
-        import { Pool, type PoolConfig } from 'moorline/pg';
+        import { type Counter, PostgresConnectionManager as OurManager, type PostgresPoolConfig, SSHTunnel as Ours } from 'moorline';
+        import { Pool, type PoolConfig as PgPoolConfig } from 'moorline/pg';
+        type PoolConfig = PgPoolConfig & PostgresPoolConfig;
         type Client = object;
         type ClientChannel = object;
         type ConnectionManager = object;

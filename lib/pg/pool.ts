@@ -54,7 +54,9 @@ export class Pool extends EventEmitter<PoolEvents> {
     checkOwn(this.options);
     this.#membership = new Membership(target, settings.types as CustomTypesConfig | undefined);
     this.#pool = new ConnectionPool(settings, fileVariables());
-    this.#pool.on('lost', (connection: PostgresClient, error: PostgresError) => this.#onLost(connection, error));
+    this.#pool.on('lost', (connection: PostgresClient | undefined, error: PostgresError) => {
+      if (connection) this.#onLost(connection, error);
+    });
     this.#pool.on('remove', (connection: PostgresClient) => this.#onRemove(connection));
   }
 

@@ -35,7 +35,7 @@ export interface QueryArrayResult<R extends any[] = any[]> extends QueryResultBa
 }
 
 /** The values of a statement. */
-export type QueryConfigValues<T> = T extends Array<infer U> ? (U extends never ? never : T) : never;
+export type QueryConfigValues<T> = T extends any[] ? T : never;
 
 /** A statement with its options. */
 export interface QueryConfig<I = any[]> {

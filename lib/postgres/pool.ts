@@ -211,12 +211,12 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
     publishEvent(this, this.#source, name, () => facts);
   }
 
-  /** A connection has ended by itself. */
+  /** A connection has ended by itself, which is a client's if it was lent to one. */
   #onLost(failure: string): void {
     const error = toPostgresError(failure) as PostgresError;
     const processId = error.detail?.['processId'];
     const known = Array.from(this.#clients.values()).find(({ client }) => client.processID === processId);
-    if (known) emitGuarded(this, 'lost', known.client, error);
+    emitGuarded(this, 'lost', known?.client, error);
   }
 
   #describeLeak(lease: number, facts: object): void {

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -75,6 +75,8 @@ pub struct Connection {
     /// What its owner has set up, which everybody finds who borrows it.
     set_up: Mutex<Vec<OwnedStatement>>,
     ended: CancellationToken,
+    /// Whether its end is a loss.
+    pub(super) is_wanted: Arc<AtomicBool>,
     runtime: Handle,
 }
 
@@ -142,6 +144,7 @@ impl Connection {
             link,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             ended,
+            is_wanted: Arc::default(),
             process_id: session.process_id,
             canceller,
             parameters,

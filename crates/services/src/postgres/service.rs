@@ -16,7 +16,7 @@ use tokio::{runtime::Handle, sync::oneshot, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    config::{CONNECTION_TIMEOUT, Config, DRAIN_TIMEOUT},
+    config::{Config, DRAIN_TIMEOUT},
     connect::{Connector, PoolCell},
     connection::{Connection, Ticket},
     error::SERVICE,
@@ -104,7 +104,7 @@ impl PostgresPool {
         let (series, usage) = ConnectionSeries::new(&name, config);
         let series = Arc::new(series);
         let cell = PoolCell::default();
-        let connector = Connector::new(config, passwords, runtime.clone(), &cell, &series);
+        let connector = Connector::new(config, passwords, runtime.clone(), &cell);
         let sharing = Arc::clone(connector.sharing());
         let listener = Arc::new(MeasuringListener::new(Arc::clone(&series), listener));
         let pool = Pool::with_listener(connector, config.pool, runtime, Some(listener));
@@ -153,12 +153,7 @@ impl PostgresPool {
         settings: Option<String>,
         limits: CallLimits,
     ) -> impl Future<Output = Outcome<Lease>> + Send + use<> {
-        let limit = TimeLimit {
-            time: limits
-                .timeout
-                .unwrap_or(self.config.pool.acquire_timeout().time),
-            option: limits.timeout.map_or(CONNECTION_TIMEOUT, |_| "timeoutMs"),
-        };
+        let limit = self.connection_limit(limits.timeout);
         let acquired = Box::pin(self.pool.acquire_within(limit, &limits.cancel));
         async move {
             let prepared = async {
@@ -174,15 +169,20 @@ impl PostgresPool {
                 }
                 Ok(borrowed.into_lease())
             };
-            let outcome = match limit.time {
-                // Later than the limits of its parts, which say what took so long.
-                Limit::At(time) => timeout(time + GRACE, prepared)
-                    .await
-                    .unwrap_or_else(|_| Err(acquire_timed_out(limit))),
-                Limit::Off => prepared.await,
-            };
+            let outcome = within(limit, prepared).await;
             outcome.map_err(|failure| failure.during(SERVICE, "connect"))
         }
+    }
+
+    /// The limit for waiting for a connection and for connecting, together.
+    fn connection_limit(&self, given: Option<Limit<Duration>>) -> TimeLimit {
+        given.map_or_else(
+            || self.config.pool.acquire_timeout(),
+            |time| TimeLimit {
+                time,
+                option: "timeoutMs",
+            },
+        )
     }
 
     /// Releases a lease; one that is not `usable` has its connection closed. False when it is not held.
@@ -217,13 +217,16 @@ impl PostgresPool {
                     .inspect(|running| running.give_up_by(&limits.cancel)),
                 None,
             ),
-            None => match self.pool.take() {
-                Some(borrowed) => {
+            None => {
+                if let Some(borrowed) = self.pool.take() {
                     let (running, borrowed) = Self::send_on(borrowed, &statement, types);
                     Start::Sent(running, Some(borrowed))
+                } else {
+                    let limit = self.connection_limit(None);
+                    let acquired = self.pool.acquire_within(limit, &limits.cancel);
+                    Start::Waiting(Box::pin(within(limit, acquired)))
                 }
-                None => Start::Waiting(Box::pin(self.pool.acquire(&limits.cancel))),
-            },
+            }
         };
         async move {
             let (running, borrowed) = match start {
@@ -270,6 +273,17 @@ impl PostgresPool {
     ) -> impl Future<Output = bool> + Send + use<> {
         self.pool.drain(timeout.unwrap_or(DRAIN_TIMEOUT))
     }
+}
+
+/// The outcome of a borrower's wait, which has a limit as a whole.
+async fn within<T>(limit: TimeLimit, borrowed: impl Future<Output = Outcome<T>>) -> Outcome<T> {
+    let Limit::At(time) = limit.time else {
+        return borrowed.await;
+    };
+    // Later than the limits of its parts, which say what took so long.
+    timeout(time + GRACE, borrowed)
+        .await
+        .unwrap_or_else(|_| Err(acquire_timed_out(limit)))
 }
 
 fn closed() -> Failure {

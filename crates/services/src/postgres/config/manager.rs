@@ -10,7 +10,7 @@ use moorline_core::{
 };
 
 /// How long rows of the connection log are kept.
-const LOG_RETENTION: Limit<Duration> = Limit::At(Duration::from_secs(30 * 24 * 3600));
+const LOG_RETENTION: Limit<Duration> = Limit::At(Duration::from_hours(30 * 24));
 
 /// The variables that stand for options of a manager, beside libpq's.
 const VARIABLES: [(&str, &str, Form); 8] = [

@@ -3562,6 +3562,11 @@ export interface PostgresPoolConfig {
   recycleTimeoutMs?: number | undefined;
   /** The time limit of a statement. Default: 30 000. */
   queryTimeoutMs?: number | undefined;
+  /**
+   * The time after which a server that answers nothing, not even the system's keep-alive, counts as gone; `Infinity`: as the system
+   * has it. Through a tunnel, its own keep-alive counts. Default: 60 000.
+   */
+  keepAliveTimeoutMs?: number | undefined;
   /** The interval of the health checks; `Infinity`: none. Default: that of the profile, else 60 000. */
   healthCheckIntervalMs?: number | undefined;
   /** `false` opens a connection for each borrower, and closes it when it is released. Default: true. */
@@ -3595,6 +3600,7 @@ export interface ResolvedPostgresPoolConfig {
   maxLifetimeMs: number;
   leakAfterMs: number;
   recycleTimeoutMs: number;
+  keepAliveTimeoutMs: number;
   queryTimeoutMs: number;
   healthCheckIntervalMs: number;
   pooling: boolean;

@@ -342,7 +342,7 @@ export interface QueryArrayResult<R extends any[] = any[]> extends QueryResultBa
   rows: R[];
 }
 /** The values of a statement. */
-export type QueryConfigValues<T> = T extends Array<infer U> ? (U extends never ? never : T) : never;
+export type QueryConfigValues<T> = T extends any[] ? T : never;
 /** A statement with its options. */
 export interface QueryConfig<I = any[]> {
   /** The text; without `values` it may be several statements. */

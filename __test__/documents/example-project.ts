@@ -16,8 +16,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { missing } from './missing';
-import { root } from './paths';
+import { missing } from '../support/missing';
+import { root } from '../support/paths';
 
 /** Runs a command in a terminal of its own; part of util-linux. */
 const SCRIPT = '/usr/bin/script';

@@ -19,7 +19,7 @@ export interface View {
   workers: WorkerView[];
 }
 
-const BAR = 40;
+const BAR = 24;
 
 /** The lines of the picture. */
 export function picture({ sshPort, databasePort, isUp, workers }: View): string[] {
@@ -30,7 +30,7 @@ export function picture({ sshPort, databasePort, isUp, workers }: View): string[
 
 function lines({ name, transfers, connections, progress }: WorkerView): string[] {
   if (!progress) return [`  ${name}  ● starting`, '', ''];
-  const { done, repeated, cut, isHealthy, stats } = progress;
+  const { done, repeated, failed, isHealthy, stats } = progress;
   const health = isHealthy ? paint('green', '● healthy') : paint('red', '● unhealthy');
   const pool = paint('green', '■'.repeat(stats.inUse)) + '□'.repeat(stats.available);
   const free = '·'.repeat(Math.max(0, connections - stats.inUse - stats.available));
@@ -38,6 +38,6 @@ function lines({ name, transfers, connections, progress }: WorkerView): string[]
   return [
     `  ${name}  ${health}`,
     `       pool       ${pool}${free} ${stats.inUse} in use, ${stats.available} free, ${stats.waiting} waiting`,
-    `       transfers  ${paint('green', '█'.repeat(filled))}${'░'.repeat(BAR - filled)} ${done}, ${repeated} done again, ${cut} cut off`,
+    `       transfers  ${paint('green', '█'.repeat(filled))}${'░'.repeat(BAR - filled)} ${done}, ${repeated} done again, ${failed} failed`,
   ];
 }

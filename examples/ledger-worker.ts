@@ -28,8 +28,8 @@ export interface Progress {
   done: number;
   /** Transactions that met another one, and were done again. */
   repeated: number;
-  /** Transfers that PostgreSQL's end has cut off, and were made again. */
-  cut: number;
+  /** Attempts that have failed while PostgreSQL ended, and was away. */
+  failed: number;
   isHealthy: boolean;
   stats: ReturnType<PostgresConnectionManager['stats']>;
 }
@@ -48,7 +48,7 @@ export async function runWorker(order: Order): Promise<void> {
     healthCheckIntervalMs: 200,
     connectionLog: true,
   });
-  const progress = { done: 0, repeated: 0, cut: 0, isHealthy: false };
+  const progress = { done: 0, repeated: 0, failed: 0, isHealthy: false };
   manager.on('healthCheck', ({ healthy }) => (progress.isHealthy = healthy));
   const report = () => process.send?.({ ...progress, stats: manager.stats() } satisfies Progress);
   const timer = setInterval(report, REPORT_MS);
@@ -85,7 +85,7 @@ async function transferOnce(
       if (error.code === '23505') return;
       // Other failures are for people to look at.
       if (!error.retryable && error.delivery !== 'unknown') throw error;
-      progress.cut += 1;
+      progress.failed += 1;
       await sleep(50);
     }
   }

@@ -21,7 +21,7 @@ import { Screen } from './screen.js';
 import { MissingServer } from './server-processes.js';
 
 const WORKERS = ['one', 'two'];
-const TRANSFERS = 150;
+const TRANSFERS = 60;
 const BALANCE = 1000;
 const OUTAGE_MS = 1000;
 /** Marks a process that was started by this one. */
@@ -36,11 +36,14 @@ const TABLES = `
 class Worker {
   readonly view: WorkerView;
   readonly #child: ChildProcess;
+  readonly #ended: Promise<unknown>;
 
   constructor(order: Order) {
     this.view = { name: order.name, transfers: order.transfers, connections: CONCURRENCY };
     this.#child = fork(process.argv[1]!, { env: { ...process.env, [VARIABLE]: '1' } });
     this.#child.on('message', (progress) => (this.view.progress = progress as Progress));
+    // Its last message may come after its end.
+    this.#ended = Promise.all([once(this.#child, 'exit'), once(this.#child, 'disconnect')]);
     this.#child.send(order);
   }
 
@@ -50,15 +53,14 @@ class Worker {
 
   /** Waits until it has made all of its transfers. */
   async end(): Promise<void> {
-    const code = this.#child.exitCode ?? ((await once(this.#child, 'exit')) as [number | null])[0];
-    if (code !== 0) throw new Error(`The process ${this.view.name} ended with ${String(code)}`);
+    await this.#ended;
+    const { exitCode } = this.#child;
+    if (exitCode !== 0) throw new Error(`The process ${this.view.name} ended with ${String(exitCode)}`);
   }
 
   async kill(): Promise<void> {
-    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-    const exited = once(this.#child, 'exit');
     this.#child.kill('SIGKILL');
-    await exited;
+    await this.#ended;
   }
 }
 
@@ -122,8 +124,11 @@ async function run(servers: Servers, signal: AbortSignal): Promise<void> {
       restart(servers, screen, workers, state, either),
     ]);
     await Promise.race([ended, stopped]);
-    const sum = (of: 'repeated' | 'cut') => workers.reduce((all, { view }) => all + (view.progress?.[of] ?? 0), 0);
-    screen.log('done', `${sum('repeated')} transactions were done again, ${sum('cut')} were cut off with PostgreSQL`);
+    const sum = (of: 'repeated' | 'failed') => workers.reduce((all, { view }) => all + (view.progress?.[of] ?? 0), 0);
+    screen.log(
+      'done',
+      `${sum('repeated')} transactions were done again, ${sum('failed')} attempts have failed without PostgreSQL`,
+    );
     await checkLedger(manager, screen);
   } finally {
     failed.abort();

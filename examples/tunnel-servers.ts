@@ -1,6 +1,6 @@
 // The two servers of tunnel.ts, on loopback: OpenSSH's sshd, and sqld, a server of libSQL. Their files are in a directory of
 // their own, which `stop` removes.
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';

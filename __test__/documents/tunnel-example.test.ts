@@ -7,7 +7,7 @@ import { stripVTControlCharacters } from 'node:util';
 
 import { type Binary, debianBinary, skipWithout } from '../support/debian';
 import { eventually } from '../support/eventually';
-import { ExampleProject, hasSockets, skipWithoutTerminal } from '../support/example-project';
+import { ExampleProject, hasSockets, skipWithoutTerminal } from './example-project';
 import { skipWithoutSqld, sqldBinary } from '../support/servers';
 import { skipWithoutSshd } from '../support/sshd';
 

@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
+  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -15,8 +16,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { missing } from './missing';
-import { root } from './paths';
+import { missing } from '../support/missing';
+import { root } from '../support/paths';
 
 /** Runs a command in a terminal of its own; part of util-linux. */
 const SCRIPT = '/usr/bin/script';
@@ -47,6 +48,8 @@ export class ExampleProject {
   constructor(program: string, env: NodeJS.ProcessEnv) {
     this.#program = program;
     this.#env = env;
+    // A server that runs as another user has to get to its files.
+    chmodSync(this.temporary, 0o711);
     this.#directory = join(root, 'target', `${program}-${process.pid}`);
     for (const type of ['commonjs', 'module']) {
       const project = join(this.#directory, type);

@@ -123,7 +123,11 @@ describe('metrics of connections to PostgreSQL', { skip: skipWithoutPostgres(), 
     const { processID } = await borrowed(pool, (next) => next);
     server.psql(`SELECT pg_terminate_backend(${processID})`);
     await eventually(() => errors() === 3);
-    const sleeping = (next: PostgresClient) => next.query('SELECT pg_sleep(60)').then(assert.fail, () => undefined);
+    const sleeping = (next: PostgresClient) =>
+      next.query('SELECT pg_sleep(60)').then(
+        () => assert.fail('it was not cut'),
+        () => undefined,
+      );
     const stopped = await pool.connect();
     const first = sleeping(stopped);
     stopped.release(true);

@@ -7,6 +7,9 @@ const REQUIRED_OPTIONS = {
   TunnelConfig: { sshHost: 'host', sshUsername: 'user', password: 'password', remotePort: 1 },
 };
 
+/** Options that are taken as a part of what the name after it has. */
+const EXTENDED_BY = { PostgresPoolConfig: 'PostgresManagerConfig' };
+
 /**
  * How the options of an interface reach the addon, so that it says itself what it accepts: by the class, else the function,
  * whose first argument they are, or as a part of other options.
@@ -14,24 +17,29 @@ const REQUIRED_OPTIONS = {
 function makersOf(typings, modules) {
   const makers = new Map();
   const all = Object.entries(typings).flatMap(([entry, names]) => names.map((one) => ({ ...one, entry })));
-  const interfaces = new Map(all.filter(({ kind }) => kind === 'interface').map((one) => [one.name, one]));
-  const add = (name, make) => {
-    if (makers.has(name) || !interfaces.has(name)) return;
-    const { members } = interfaces.get(name);
-    makers.set(name, (options) => make({ ...requiredOptions(members), ...REQUIRED_OPTIONS[name], ...options }));
+  // Two entries may each have one of the same name.
+  const keyOf = (entry, name) => `${entry} ${name}`;
+  const interfaces = new Map(
+    all.filter(({ kind }) => kind === 'interface').map((one) => [keyOf(one.entry, one.name), one]),
+  );
+  const add = (entry, name, make) => {
+    const key = keyOf(entry, name);
+    if (makers.has(key) || !interfaces.has(key)) return;
+    const { members } = interfaces.get(key);
+    makers.set(key, (options) => make({ ...requiredOptions(members), ...REQUIRED_OPTIONS[name], ...options }));
     for (const { name: part, signature } of members) {
       const [, options] = signature.match(/\b(\w+Options)\b/) ?? [];
-      if (options) add(options, (given) => makers.get(name)({ [part]: given }));
+      if (options) add(entry, options, (given) => makers.get(key)({ [part]: given }));
     }
   };
   const optionsTypeOf = (signature) => signature?.match(/\(\w+\??: (\w*(?:Options|Config))\b/)?.[1];
   for (const { name, signature, members, entry } of all.filter(({ kind }) => kind === 'class')) {
     if (signature.startsWith('abstract')) continue;
     const constructorMember = members.find((member) => member.name === 'constructor');
-    add(optionsTypeOf(constructorMember?.signature), (options) => new modules[entry][name](options, () => null));
+    add(entry, optionsTypeOf(constructorMember?.signature), (options) => new modules[entry][name](options, () => null));
   }
   for (const { name, signature, entry } of all.filter(({ kind }) => kind === 'function')) {
-    add(optionsTypeOf(signature), (options) => modules[entry][name](options));
+    add(entry, optionsTypeOf(signature), (options) => modules[entry][name](options));
   }
   return makers;
 }
@@ -59,7 +67,7 @@ export function defaultsPage(typings, modules) {
   for (const { name, entry, members } of interfaces) {
     const title = entry === 'moorline' ? name : `${name} of ${entry}`;
     parts.push(`\n## ${title}\n`, '| option | default | accepts | |', '|---|---|---|---|');
-    for (const option of members) parts.push(row(option, makers.get(name)));
+    for (const option of members) parts.push(row(option, makers.get(`${entry} ${EXTENDED_BY[name] ?? name}`)));
   }
   return `${parts.join('\n')}\n`;
 }

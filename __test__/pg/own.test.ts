@@ -147,25 +147,6 @@ describe('moorline/pg', { skip: skipWithoutPostgres(), timeout: 120_000 }, () =>
     assert.equal(connects, 1);
   });
 
-  test('notices and notifications reach the listeners of a client', async () => {
-    const client = new Client(server.config);
-    const heard: unknown[] = [];
-    client.on('notice', ({ message, severity }) => heard.push([severity, message]));
-    await client.connect();
-    client.on('notification', ({ channel, payload, processId }) => heard.push([channel, payload, processId]));
-    await client.query("LISTEN news; NOTIFY news, 'hello'");
-    await client.query("DO $$ BEGIN RAISE NOTICE 'told'; END $$");
-    await eventually(() => heard.length === 2);
-    assert.deepEqual(
-      heard.sort(),
-      [
-        ['NOTICE', 'told'],
-        ['news', 'hello', client.processID],
-      ].sort(),
-    );
-    await client.end();
-  });
-
   test('the environment, as pg reads it', async () => {
     const { host, port, user, password, database } = server.config;
     Object.assign(process.env, { PGHOST: host, PGPORT: String(port), PGUSER: user, PGPASSWORD: password });

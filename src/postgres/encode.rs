@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use moorline_core::{error::Failure, limit::Limit};
-use moorline_services::postgres::{config::Config, result::ResultText};
+use moorline_services::postgres::{address::Server, config::Config, result::ResultText};
 use serde_json::{Value as Json, json};
 
 use crate::bridge::{Value, failure_json};
@@ -29,7 +29,7 @@ pub(super) fn encode_config(config: &Config) -> Json {
     let list = |items: Vec<String>| items.join(",");
     let servers = &config.servers;
     json!({
-        "host": list(servers.iter().map(|server| server.host()).collect()),
+        "host": list(servers.iter().map(Server::host).collect()),
         "port": list(servers.iter().map(|server| server.port().to_string()).collect()),
         "user": config.user,
         "database": config.database,

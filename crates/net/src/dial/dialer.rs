@@ -265,14 +265,13 @@ async fn connect(address: SocketAddr, keep_alive_timeout: Option<Duration>) -> i
     let stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let socket = SockRef::from(&stream);
-    match keep_alive_timeout {
-        Some(limit) => set_keep_alive(&socket, limit)?,
-        None => {
-            let keepalive = TcpKeepalive::new()
-                .with_time(KEEPALIVE_IDLE)
-                .with_interval(KEEPALIVE_INTERVAL);
-            socket.set_tcp_keepalive(&keepalive)?;
-        }
+    if let Some(limit) = keep_alive_timeout {
+        set_keep_alive(&socket, limit)?;
+    } else {
+        let keepalive = TcpKeepalive::new()
+            .with_time(KEEPALIVE_IDLE)
+            .with_interval(KEEPALIVE_INTERVAL);
+        socket.set_tcp_keepalive(&keepalive)?;
     }
     Ok(Stream::tcp(stream, address))
 }
@@ -289,7 +288,7 @@ fn set_keep_alive(socket: &SockRef<'_>, limit: Duration) -> io::Result<()> {
     socket.set_tcp_keepalive(&keepalive)?;
     // Without it, what is not confirmed is sent again for a quarter of an hour, and nothing is asked meanwhile.
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(limit - limit / 16))?;
+    socket.set_tcp_user_timeout(Some(limit * 15 / 16))?;
     Ok(())
 }
 

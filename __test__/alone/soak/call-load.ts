@@ -89,8 +89,8 @@ export class CallLoad<What extends string = string> {
     this.#silent = undefined;
   }
 
-  /** How long a call with this deadline may take on this machine, as busy as it was. */
-  protected limitMs(deadlineMs: number): number {
+  /** How long what has this deadline may take on this machine, as busy as it was. */
+  limitMs(deadlineMs: number): number {
     // A pause of the machine is seen as shorter by as much as the calls that nobody answers still had.
     const pauseMs = this.#lateMs > SLACK_MS ? this.#lateMs + SILENT_DEADLINE_MS : this.#lateMs;
     return deadlineMs + SLACK_MS + pauseMs;

@@ -3109,7 +3109,25 @@ export interface TypeParsers {
   /** The parser of a type, by its number. */
   getTypeParser(oid: number, format?: TypeFormat): TypeParser<any, any>;
 }
-/** Parsers by the number of their type, with the interface that `types` of `pg` has. */
+/**
+ * Parsers by the number of their type, with the interface that `types` of `pg` has.
+ *
+ * @example
+ * ```ts
+ * import { pgTypes, PostgresConnectionManager, TypeRegistry } from 'moorline';
+ *
+ * // As `pg` reads them, but numbers of type `numeric` as numbers.
+ * const types = new TypeRegistry([], pgTypes);
+ * types.setTypeParser(types.builtins.NUMERIC, Number);
+ * await using manager = new PostgresConnectionManager({
+ *   connectionString: 'postgres://app:secret@localhost/orders',
+ *   tunnel: false,
+ *   types,
+ * });
+ * const { rows } = await manager.query('SELECT 1.5 AS price');
+ * console.log(rows[0].price + 1); // 2.5
+ * ```
+ */
 export declare class TypeRegistry implements TypeParsers {
   #private;
   /** The numbers of types by their names. */
@@ -3271,6 +3289,20 @@ export type TransactionStatus = 'I' | 'T' | 'E';
 /**
  * A connection that is borrowed from a pool, until it is released. The pool removes what its borrower leaves on it before anybody else
  * gets it: an open transaction, settings, `LISTEN`, advisory locks, temporary tables.
+ *
+ * @example
+ * ```ts
+ * import { PostgresConnectionManager } from 'moorline';
+ *
+ * await using manager = new PostgresConnectionManager({ connectionString: 'postgres://app:secret@localhost/orders', tunnel: false });
+ * const client = await manager.connect({ readOnly: true, statementTimeoutMs: 1000 });
+ * try {
+ *   const { rows } = await client.query('SHOW default_transaction_read_only');
+ *   console.log(rows[0].default_transaction_read_only); // on
+ * } finally {
+ *   client.release();
+ * }
+ * ```
  */
 export declare class PostgresClient extends EventEmitter {
   #private;
@@ -3751,6 +3783,18 @@ export declare class PostgresConnectionManager extends EventEmitter<PostgresEven
 /**
  * A failure of an operation on PostgreSQL. `code` is the SQLSTATE of an error of the server, whose fields have the names that `pg`
  * gives them; the text that `pg` calls `detail` is `serverDetail`.
+ *
+ * @example
+ * ```ts
+ * import { PostgresConnectionManager, PostgresError } from 'moorline';
+ *
+ * await using manager = new PostgresConnectionManager({ connectionString: 'postgres://app:secret@localhost/orders', tunnel: false });
+ * try {
+ *   await manager.query('SELECT * FROM nowhere');
+ * } catch (error) {
+ *   if (error instanceof PostgresError) console.log(error.code, error.kind); // 42P01 rejected
+ * }
+ * ```
  */
 export declare class PostgresError extends MoorlineError {
   /** `ERROR`, `FATAL` or `PANIC`. */
@@ -3802,7 +3846,17 @@ export interface PostgresLogRecord {
   /** The facts of the event. */
   data: PostgresLogData;
 }
-/** An interval: the parts that are not 0. Those of a time are all negative where it is. */
+/**
+ * An interval: the parts that are not 0. Those of a time are all negative where it is.
+ *
+ * @example
+ * ```ts
+ * import { PostgresInterval } from 'moorline';
+ *
+ * const interval = new PostgresInterval('1 mon 02:30:00');
+ * console.log(interval.toISOString()); // P0Y1M0DT2H30M0S
+ * ```
+ */
 export declare class PostgresInterval {
   #private;
   /** Years. */

@@ -1,9 +1,9 @@
 // The `@example` blocks of the public typings: each compiles under `tsc --strict`, runs, prints what its comments say, and
 // lets the process exit.
 //
-// Three things stand for others here: the origin `api.example.com` is a server that answers a request with RECORD, a request for
+// Four things stand for others here: the origin `api.example.com` is a server that answers a request with RECORD, a request for
 // an event stream with one event of it, and a WebSocket with an echo; `bastion.example.com` is an SSH server, in which our user
-// has the key; NIXTLA_API_KEY and NIXTLA_BASE_URL name a local service.
+// has the key; the database `orders` of localhost is one of a server of ours; NIXTLA_API_KEY and NIXTLA_BASE_URL name a local service.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createServer } from 'node:http';
@@ -18,6 +18,7 @@ import { NixtlaServer } from '../nixtla/server/server';
 import { type SocketServer, socketServer } from '../support/connections';
 import { root } from '../support/paths';
 import { peersMissing } from '../support/peers';
+import { Postgres, skipWithoutPostgres } from '../support/postgres';
 import { skipWithoutSshd, Sshd } from '../support/sshd';
 
 const RECORD = JSON.stringify({ id: 7, name: 'Ada' });
@@ -69,11 +70,14 @@ const examples = typings.flatMap(examplesOf);
 
 const SSH_HOST = 'bastion.example.com';
 const skipSsh = skipWithoutSshd();
+const DATABASE = 'postgres://app:secret@localhost/orders';
+const skipPostgres = skipWithoutPostgres();
 
 describe('@example', { skip: peersMissing(), concurrency: 2 }, () => {
   let server: SocketServer;
   let nixtla: NixtlaServer;
   let sshd: Sshd | undefined;
+  let postgres: Postgres | undefined;
   let snippets: Map<number, Snippet>;
 
   before(async () => {
@@ -87,8 +91,9 @@ describe('@example', { skip: peersMissing(), concurrency: 2 }, () => {
     });
     server = await socketServer(undefined, {}, httpServer);
     if (skipSsh === false) sshd = await Sshd.start();
+    if (!skipPostgres) postgres = await Postgres.start();
     const withLocalUrls = (code: string) =>
-      withLocalLogin(code, sshd)
+      withLocalDatabase(withLocalLogin(code, sshd), postgres)
         .replaceAll('wss://api.example.com', server.url)
         .replaceAll('https://api.example.com', server.url.replace('ws:', 'http:'));
     const blocks = examples.map(({ declaration, code }, index) => {
@@ -101,6 +106,7 @@ describe('@example', { skip: peersMissing(), concurrency: 2 }, () => {
     await server?.close();
     await nixtla?.close();
     await sshd?.stop();
+    await postgres?.stop();
     rmSync(directory, { recursive: true, force: true });
   });
 
@@ -115,7 +121,7 @@ describe('@example', { skip: peersMissing(), concurrency: 2 }, () => {
   });
 
   for (const [index, { declaration, code }] of examples.entries()) {
-    const skip = code.includes(SSH_HOST) && skipSsh;
+    const skip = (code.includes(SSH_HOST) && skipSsh) || (code.includes(DATABASE) && skipPostgres);
     test(`that of ${declaration} prints what it says`, { skip }, async () => {
       const snippet = snippets.get(index)!;
       assert.equal(snippet.diagnostics, '', snippet.source);
@@ -136,6 +142,13 @@ function withLocalLogin(code: string, sshd: Sshd | undefined): string {
     .replaceAll(`'${SSH_HOST}',`, `'127.0.0.1', ${login},`)
     .replaceAll("sshUsername: 'deploy'", `sshUsername: '${sshUsername}'`)
     .replaceAll("'~/.ssh/id_ed25519'", `'${sshKeyPath}'`);
+}
+
+/** The database of a server of ours, in place of one that the reader has. */
+function withLocalDatabase(code: string, postgres: Postgres | undefined): string {
+  if (!postgres) return code;
+  const { host, port, user, password, database } = postgres.config;
+  return code.replaceAll(DATABASE, `postgres://${user}:${password}@${host}:${port}/${database}`);
 }
 
 /** Runs a module to its end. */

@@ -23,6 +23,20 @@ export interface ClientOwner {
 /**
  * A connection that is borrowed from a pool, until it is released. The pool removes what its borrower leaves on it before anybody else
  * gets it: an open transaction, settings, `LISTEN`, advisory locks, temporary tables.
+ *
+ * @example
+ * ```ts
+ * import { PostgresConnectionManager } from 'moorline';
+ *
+ * await using manager = new PostgresConnectionManager({ connectionString: 'postgres://app:secret@localhost/orders', tunnel: false });
+ * const client = await manager.connect({ readOnly: true, statementTimeoutMs: 1000 });
+ * try {
+ *   const { rows } = await client.query('SHOW default_transaction_read_only');
+ *   console.log(rows[0].default_transaction_read_only); // on
+ * } finally {
+ *   client.release();
+ * }
+ * ```
  */
 export class PostgresClient extends EventEmitter {
   /** The number of the server process. */

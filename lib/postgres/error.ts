@@ -21,6 +21,18 @@ const SERVER_FIELDS = [
 /**
  * A failure of an operation on PostgreSQL. `code` is the SQLSTATE of an error of the server, whose fields have the names that `pg`
  * gives them; the text that `pg` calls `detail` is `serverDetail`.
+ *
+ * @example
+ * ```ts
+ * import { PostgresConnectionManager, PostgresError } from 'moorline';
+ *
+ * await using manager = new PostgresConnectionManager({ connectionString: 'postgres://app:secret@localhost/orders', tunnel: false });
+ * try {
+ *   await manager.query('SELECT * FROM nowhere');
+ * } catch (error) {
+ *   if (error instanceof PostgresError) console.log(error.code, error.kind); // 42P01 rejected
+ * }
+ * ```
  */
 export class PostgresError extends MoorlineError {
   /** `ERROR`, `FATAL` or `PANIC`. */

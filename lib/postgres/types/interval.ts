@@ -2,7 +2,17 @@
 const INTERVAL =
   /^(?:([+-]?\d+) years? ?)?(?:([+-]?\d+) mons? ?)?(?:([+-]?\d+) days? ?)?(?:([+-]?)(\d+):(\d\d):(\d\d)(?:\.(\d{1,6}))?)?$/;
 
-/** An interval: the parts that are not 0. Those of a time are all negative where it is. */
+/**
+ * An interval: the parts that are not 0. Those of a time are all negative where it is.
+ *
+ * @example
+ * ```ts
+ * import { PostgresInterval } from 'moorline';
+ *
+ * const interval = new PostgresInterval('1 mon 02:30:00');
+ * console.log(interval.toISOString()); // P0Y1M0DT2H30M0S
+ * ```
+ */
 export class PostgresInterval {
   /** Years. */
   declare years?: number;

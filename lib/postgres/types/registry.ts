@@ -15,7 +15,25 @@ export interface TypeParsers {
   getTypeParser(oid: number, format?: TypeFormat): TypeParser<any, any>;
 }
 
-/** Parsers by the number of their type, with the interface that `types` of `pg` has. */
+/**
+ * Parsers by the number of their type, with the interface that `types` of `pg` has.
+ *
+ * @example
+ * ```ts
+ * import { pgTypes, PostgresConnectionManager, TypeRegistry } from 'moorline';
+ *
+ * // As `pg` reads them, but numbers of type `numeric` as numbers.
+ * const types = new TypeRegistry([], pgTypes);
+ * types.setTypeParser(types.builtins.NUMERIC, Number);
+ * await using manager = new PostgresConnectionManager({
+ *   connectionString: 'postgres://app:secret@localhost/orders',
+ *   tunnel: false,
+ *   types,
+ * });
+ * const { rows } = await manager.query('SELECT 1.5 AS price');
+ * console.log(rows[0].price + 1); // 2.5
+ * ```
+ */
 export class TypeRegistry implements TypeParsers {
   /** The numbers of types by their names. */
   readonly builtins = builtins;

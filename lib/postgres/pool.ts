@@ -3,13 +3,14 @@ import { inspect } from 'node:util';
 
 import { emitGuarded, type EventSource, eventSource, publishEvent } from '../runtime/emitter';
 import { toMoorlineError } from '../runtime/error';
-import { type Handle, native, type PostgresPool } from '../runtime/native';
+import { messageOf } from '../runtime/error-message';
+import { type Handle, native, type PasswordRequests, type PostgresPool } from '../runtime/native';
 import { call, type CallOptions, weakListener } from '../runtime/native-call';
-import { deployment } from '../runtime/leak-tracker';
+import { variables } from '../ssh/environment';
 import { withTunnel } from '../ssh/tunnel';
 import { type ClientOwner, PostgresClient } from './client';
 import { toPostgresError } from './error';
-import type { PostgresPoolConfig } from './options';
+import type { PasswordFunction, PasswordTarget, PostgresPoolConfig } from './options';
 import { type QueryConfig, runQuery } from './query';
 import type { QueryResult } from './result';
 import type { TypesOption } from './types/sets';
@@ -23,6 +24,12 @@ type NativeEvent =
   | { event: 'drain' }
   | { event: 'error'; failure: string };
 
+/** A request of the addon for the password of a connection. */
+interface PasswordRequest {
+  requestId: number;
+  connection: PasswordTarget;
+}
+
 /**
  * @internal A pool of connections with the methods of `pg`'s, of which the object of a connection is the same whenever it is lent.
  */
@@ -30,6 +37,8 @@ export class ConnectionPool extends EventEmitter implements ClientOwner {
   readonly handle: Handle<PostgresPool>;
   readonly types: TypesOption | undefined;
   readonly #source: EventSource;
+  readonly #requests: Handle<PasswordRequests>;
+  readonly #password: PostgresPoolConfig['password'];
   /** The clients by the slot of their connection in the pool, with the number of that connection. */
   readonly #clients = new Map<number, { id: number; client: PostgresClient }>();
   #ending: Promise<boolean> | undefined;
@@ -38,7 +47,10 @@ export class ConnectionPool extends EventEmitter implements ClientOwner {
     super();
     const { types, ...options } = withTunnel(config);
     this.types = types;
-    this.handle = native.postgresOpen(options, deployment(), weakListener(this, ConnectionPool.#onEvent));
+    this.#password = options.password;
+    this.#requests = native.postgresPasswordRequests(weakListener(this, ConnectionPool.#onRequest));
+    const onEvent = weakListener(this, ConnectionPool.#onEvent);
+    this.handle = native.postgresOpen(options, variables(), onEvent, this.#requests);
     this.#source = eventSource('postgres', native.postgresName(this.handle));
   }
 
@@ -112,6 +124,19 @@ export class ConnectionPool extends EventEmitter implements ClientOwner {
     emitGuarded(this, 'connect', client);
     emitGuarded(this, 'acquire', client);
     return client;
+  }
+
+  async #answer({ requestId, connection }: PasswordRequest): Promise<void> {
+    try {
+      const password = await (this.#password as PasswordFunction)(connection);
+      native.postgresAnswer(this.#requests, requestId, password);
+    } catch (error) {
+      native.postgresRefuse(this.#requests, requestId, messageOf(error));
+    }
+  }
+
+  static #onRequest(pool: ConnectionPool, text: string): void {
+    pool.#answer(JSON.parse(text) as PasswordRequest).catch(() => undefined);
   }
 
   static #onEvent(pool: ConnectionPool, text: string): void {

@@ -18,7 +18,6 @@ use tokio::{
 };
 
 use super::{
-    address::Address,
     auth::{Login, log_in},
     config::{CONNECTION_TIMEOUT, Config, SslMode},
     connection::{Canceller, Connection, ConnectionListener},
@@ -160,7 +159,7 @@ impl Connector {
             reveals_password: self.allows_plain_password
                 || self.is_tunnelled
                 || is_secure
-                || matches!(way.server.address, Address::Directory(..)),
+                || !way.server.is_at_host(),
             end_point: stream.server_end_point(),
             ..login.clone()
         };

@@ -10,6 +10,7 @@
 
 pub mod address;
 mod auth;
+mod call;
 mod command_tag;
 pub mod config;
 pub mod connect;
@@ -17,10 +18,13 @@ pub mod connection;
 pub mod driver;
 pub mod error;
 mod frame;
+pub mod message_queue;
 mod negotiation;
 pub mod password;
+mod policy;
 pub mod result;
 pub mod service;
 mod session_state;
 pub mod session_target;
 pub mod statement;
+mod statement_cache;

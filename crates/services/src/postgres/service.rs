@@ -1,75 +1,42 @@
 //! The pool's operations: statements on a borrowed connection, each under one deadline.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use moorline_core::{
-    error::{Delivery, Failure, Kind, Outcome},
+    error::{Failure, Kind, Outcome},
     limit::Limit,
     pool::{Lease, Stats},
 };
 pub use moorline_net::pool::CallLimits;
 use moorline_net::pool::{Pool, PoolListener, PooledConnection};
-use tokio::{runtime::Handle, sync::oneshot, time::timeout};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+pub use super::call::{OwnedStatement, OwnedValue};
+use super::call::{Running, StatementCall};
 use super::{
-    config::{Config, DRAIN_TIMEOUT},
+    config::{Config, DRAIN_TIMEOUT, StatementMode},
     connect::{Connector, PoolCell},
-    connection::{Connection, Ticket},
+    connection::Connection,
     error::SERVICE,
     password::PasswordSource,
+    policy::CallPolicy,
     result::{ResultText, ValueTypes},
-    statement::{Statement, Value},
 };
-
-/// The option that bounds a statement.
-const QUERY_TIMEOUT: &str = "queryTimeoutMs";
-
-/// A statement that outlives the call that gave it.
-#[derive(Clone, Debug, Default)]
-pub struct OwnedStatement {
-    /// The text.
-    pub text: String,
-    /// The values; `None` sends the text alone.
-    pub values: Option<Vec<OwnedValue>>,
-}
-
-/// A value of it.
-#[derive(Clone, Debug)]
-pub enum OwnedValue {
-    /// NULL.
-    Null,
-    /// In the text format.
-    Text(String),
-    /// In the binary format.
-    Bytes(Vec<u8>),
-}
-
-impl OwnedValue {
-    fn borrow(&self) -> Value<'_> {
-        match self {
-            Self::Null => Value::Null,
-            Self::Text(text) => Value::Text(text),
-            Self::Bytes(bytes) => Value::Bytes(bytes),
-        }
-    }
-}
 
 /// A pool of connections to a server.
 pub struct PostgresPool {
     pool: Arc<Pool<Connector>>,
     query_timeout: Limit<Duration>,
+    statement_mode: StatementMode,
+    policy: Option<Arc<CallPolicy>>,
     name: String,
 }
 
 impl PostgresPool {
-    /// A pool that opens its connections as they are asked for.
-    pub fn open(config: &Config, runtime: Handle, listener: Arc<dyn PoolListener>) -> Self {
-        Self::open_with(config, runtime, listener, None)
-    }
-
-    /// The same, where `passwords` gives the password of a configuration that leaves it to a function.
-    pub fn open_with(
+    /// A pool that opens its connections as they are asked for. `passwords` gives the password of a configuration that leaves it
+    /// to a function.
+    pub fn open(
         config: &Config,
         runtime: Handle,
         listener: Arc<dyn PoolListener>,
@@ -85,6 +52,8 @@ impl PostgresPool {
         Self {
             pool,
             query_timeout: config.query_timeout,
+            statement_mode: config.statement_mode,
+            policy: CallPolicy::new(&config.policy).map(Arc::new),
             name,
         }
     }
@@ -104,10 +73,19 @@ impl PostgresPool {
         &self,
         cancel: &CancellationToken,
     ) -> impl Future<Output = Outcome<Lease>> + Send + use<> {
-        let acquired = self.pool.acquire(cancel);
+        let acquired: Acquired = match self.policy.clone() {
+            None => Box::pin(self.pool.acquire(cancel)),
+            Some(policy) => {
+                let (pool, cancel) = (Arc::clone(&self.pool), cancel.clone());
+                Box::pin(async move {
+                    let acquire = || -> Acquired { Box::pin(pool.acquire(&cancel)) };
+                    policy.run("connect", &cancel, acquire).await
+                })
+            }
+        };
         async move {
-            let acquired = acquired.await;
             acquired
+                .await
                 .map(PooledConnection::into_lease)
                 .map_err(|failure| failure.during(SERVICE, "connect"))
         }
@@ -116,6 +94,8 @@ impl PostgresPool {
     /// Releases a lease; one that is not `usable` has its connection closed. False when it is not held.
     pub fn release(&self, lease: Lease, usable: bool) -> bool {
         if usable {
+            let forget = |connection: &mut Arc<Connection>| connection.statements().forget_names();
+            let _ = self.pool.with(lease, forget);
             self.pool.release(lease)
         } else {
             self.pool.discard(lease)
@@ -136,47 +116,35 @@ impl PostgresPool {
         types: ValueTypes,
         limits: CallLimits,
     ) -> impl Future<Output = Outcome<Vec<ResultText>>> + Send + use<> {
-        let query_timeout = self.query_timeout;
-        let start = match lease {
-            Some(lease) => Start::Sent(
-                self.connection(lease)
-                    .and_then(|connection| Running::send(connection, &statement, types)),
-                None,
-            ),
-            None => match self.pool.take() {
-                Some(borrowed) => {
-                    let (running, borrowed) = Self::send_on(borrowed, &statement, types);
-                    Start::Sent(running, Some(borrowed))
-                }
-                None => Start::Waiting(Box::pin(self.pool.acquire(&limits.cancel))),
-            },
+        let call = Arc::new(StatementCall {
+            is_prepared: statement.name.is_some() && self.statement_mode == StatementMode::Named,
+            statement,
+            types,
+            limit: limits.timeout.unwrap_or(self.query_timeout),
+            cancel: limits.cancel,
+        });
+        let start = match (lease, self.policy.clone()) {
+            (Some(lease), _) => Start::Sent(self.send_for(lease, &call), None),
+            (None, None) => begin(&self.pool, &call),
+            (None, Some(policy)) => {
+                let (pool, call) = (Arc::clone(&self.pool), Arc::clone(&call));
+                Start::Guarded(Box::pin(async move {
+                    let run = || finish(begin(&pool, &call), &call);
+                    policy.run("query", &call.cancel, run).await
+                }))
+            }
         };
-        async move {
-            let (running, _borrowed) = match start {
-                Start::Sent(running, borrowed) => (running, borrowed),
-                Start::Waiting(acquired) => {
-                    let borrowed = acquired.await.map_err(during_query)?;
-                    let (running, borrowed) = Self::send_on(borrowed, &statement, types);
-                    (running, Some(borrowed))
-                }
-            };
-            let limit = limits.timeout.unwrap_or(query_timeout);
-            let outcome = running.map_err(during_query)?.end(limit, &limits.cancel);
-            outcome.await.map_err(during_query)
-        }
+        async move { finish(start, &call).await.map_err(during_query) }
     }
 
-    fn send_on(
-        borrowed: PooledConnection<Connector>,
-        statement: &OwnedStatement,
-        types: ValueTypes,
-    ) -> (Outcome<Running>, PooledConnection<Connector>) {
-        let connection = borrowed.with(|connection| Arc::clone(connection));
-        let closed = || Failure::new(Kind::Closed, "The pool was closed").with_attempts(0);
-        let sent = connection
-            .ok_or_else(closed)
-            .and_then(|connection| Running::send(connection, statement, types));
-        (sent, borrowed)
+    /// Sends a statement of a borrower's, who keeps the connection.
+    fn send_for(&self, lease: Lease, call: &StatementCall) -> Outcome<Running> {
+        let connection = self.connection(lease)?;
+        if let Some(name) = &call.statement.name {
+            let text = &call.statement.text;
+            connection.statements().claim_name(name, text)?;
+        }
+        call.send(connection)
     }
 
     /// The current sizes.
@@ -190,83 +158,55 @@ impl PostgresPool {
     }
 }
 
+/// A connection that is waited for.
+type Acquired = Pin<Box<dyn Future<Output = Outcome<PooledConnection<Connector>>> + Send>>;
+
 /// How far a call has come when it returns.
-enum Start<F> {
+enum Start {
     /// Its statement was handed over; with the connection that was borrowed for it.
     Sent(Outcome<Running>, Option<PooledConnection<Connector>>),
     /// It waits for a connection.
-    Waiting(F),
+    Waiting(Acquired),
+    /// It runs under the policies.
+    Guarded(Pin<Box<dyn Future<Output = Outcome<Vec<ResultText>>> + Send>>),
+}
+
+/// Hands a statement over to a free connection, or waits for one.
+fn begin(pool: &Pool<Connector>, call: &StatementCall) -> Start {
+    match pool.take() {
+        Some(borrowed) => {
+            let (running, borrowed) = send_on(borrowed, call);
+            Start::Sent(running, Some(borrowed))
+        }
+        None => Start::Waiting(Box::pin(pool.acquire(&call.cancel))),
+    }
+}
+
+/// Its outcome; then its connection is released.
+async fn finish(start: Start, call: &StatementCall) -> Outcome<Vec<ResultText>> {
+    let (running, _borrowed) = match start {
+        Start::Sent(running, borrowed) => (running, borrowed),
+        Start::Waiting(acquired) => {
+            let (running, borrowed) = send_on(acquired.await?, call);
+            (running, Some(borrowed))
+        }
+        Start::Guarded(outcome) => return outcome.await,
+    };
+    running?.end(call).await
+}
+
+fn send_on(
+    borrowed: PooledConnection<Connector>,
+    call: &StatementCall,
+) -> (Outcome<Running>, PooledConnection<Connector>) {
+    let connection = borrowed.with(|connection| Arc::clone(connection));
+    let closed = || Failure::new(Kind::Closed, "The pool was closed").with_attempts(0);
+    let sent = connection
+        .ok_or_else(closed)
+        .and_then(|connection| call.send(connection));
+    (sent, borrowed)
 }
 
 fn during_query(failure: Failure) -> Failure {
     failure.during(SERVICE, "query")
-}
-
-/// A statement that was handed over.
-struct Running {
-    connection: Arc<Connection>,
-    ticket: Ticket,
-    receiver: oneshot::Receiver<Outcome<Vec<ResultText>>>,
-}
-
-impl Running {
-    fn send(
-        connection: Arc<Connection>,
-        statement: &OwnedStatement,
-        types: ValueTypes,
-    ) -> Outcome<Self> {
-        let values: Option<Vec<_>> = statement
-            .values
-            .as_ref()
-            .map(|values| values.iter().map(OwnedValue::borrow).collect());
-        let borrowed = Statement {
-            text: &statement.text,
-            values: values.as_deref(),
-        };
-        let (sender, receiver) = oneshot::channel();
-        let ticket = connection.run(&borrowed, types, |(outcome, _)| {
-            let _ = sender.send(outcome);
-        })?;
-        Ok(Self {
-            connection,
-            ticket,
-            receiver,
-        })
-    }
-
-    /// Its outcome. When the time is over, or the caller gives up, the server is asked to cancel it; the caller hears at once,
-    /// and nobody else gets the connection before the server has answered.
-    async fn end(
-        mut self,
-        limit: Limit<Duration>,
-        cancel: &CancellationToken,
-    ) -> Outcome<Vec<ResultText>> {
-        let given_up = tokio::select! {
-            biased;
-            outcome = &mut self.receiver => return outcome.unwrap_or_else(|_| Err(Failure::defect())),
-            given_up = give_up(limit, cancel) => given_up,
-        };
-        self.connection.cancel(&self.ticket);
-        // What was not sent is known to have had no effect.
-        let delivery = match self.receiver.try_recv() {
-            Ok(Err(failure)) => failure.delivery,
-            _ => Delivery::Unknown,
-        };
-        Err(given_up.with_delivery(delivery))
-    }
-}
-
-/// Waits for the end of the time, or of the caller's interest.
-async fn give_up(limit: Limit<Duration>, cancel: &CancellationToken) -> Failure {
-    let cancelled = async {
-        cancel.cancelled().await;
-        Failure::aborted()
-    };
-    let Limit::At(after) = limit else {
-        return cancelled.await;
-    };
-    timeout(after, cancelled).await.unwrap_or_else(|_| {
-        let message = format!("The statement took longer than {}ms", after.as_millis());
-        Failure::timed_out(Kind::Timeout, message, QUERY_TIMEOUT)
-    })
 }

@@ -14,6 +14,11 @@ export interface QueryConfig {
   text: string;
   /** The values of `$1`, `$2`, … */
   values?: readonly unknown[] | undefined;
+  /**
+   * The name under which it is parsed once on each connection; it stands for one text as long as a client is borrowed. Names of others
+   * mean nothing to it.
+   */
+  name?: string | undefined;
   /** `'array'` gives rows as arrays. Default: `'object'`. */
   rowMode?: RowMode | undefined;
   /** How values of the result are read, in place of the pool's. */
@@ -27,6 +32,7 @@ export interface QueryConfig {
 const QUERY_CONFIG: KnownOptions<QueryConfig> = {
   text: true,
   values: true,
+  name: true,
   rowMode: true,
   types: true,
   signal: true,
@@ -41,12 +47,20 @@ export async function runQuery<Row>(
   given: string | QueryConfig,
   givenValues: readonly unknown[] | undefined,
 ): Promise<QueryResult<Row>> {
-  const { text, values = givenValues, rowMode = 'object', types = poolTypes, signal, timeoutMs } = readConfig(given);
+  const {
+    text,
+    values = givenValues,
+    name,
+    rowMode = 'object',
+    types = poolTypes,
+    signal,
+    timeoutMs,
+  } = readConfig(given);
   if (rowMode !== 'object' && rowMode !== 'array') throw invalidType('query.rowMode', "'object' or 'array'", rowMode);
   const parsers = ResultParsers.of(typesOf('query.types', types));
   const prepared = values === undefined || values === null ? undefined : prepareValues(values);
   const answer = await call(
-    (cancel) => native.postgresQuery(pool, lease, [text, prepared, parsers.isRaw], timeoutMs, cancel),
+    (cancel) => native.postgresQuery(pool, lease, [text, prepared, parsers.isRaw, name], timeoutMs, cancel),
     signal,
     toPostgresError,
   );

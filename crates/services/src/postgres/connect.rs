@@ -21,9 +21,8 @@ use tokio::{
 };
 
 use super::{
-    address::Address,
     auth::{Login, log_in},
-    config::{CONNECTION_TIMEOUT, Config, SslMode},
+    config::{CONNECTION_TIMEOUT, Config, SslMode, StatementMode},
     connection::{Canceller, Connection, ConnectionListener},
     error::SERVICE,
     metrics::ConnectionSeries,
@@ -72,6 +71,7 @@ impl Connector {
         series: &Arc<ConnectionSeries>,
     ) -> Self {
         let dialer = Dialer::new(config.dial.clone());
+        let is_shared = config.statement_mode == StatementMode::Unnamed;
         let candidates = config.servers.iter().map(|server| {
             let request = PasswordRequest {
                 host: server.host(),
@@ -109,7 +109,7 @@ impl Connector {
             runtime,
             pool: Arc::clone(pool),
             series: Arc::clone(series),
-            sharing: Arc::new(SessionSharing::new(config.shares_sessions)),
+            sharing: Arc::new(SessionSharing::new(is_shared)),
         }
     }
 
@@ -175,7 +175,7 @@ impl Connector {
             reveals_password: self.allows_plain_password
                 || self.is_tunnelled
                 || is_secure
-                || matches!(way.server.address, Address::Directory(..)),
+                || !way.server.is_at_host(),
             end_point: stream.server_end_point(),
             ..login.clone()
         };

@@ -2,7 +2,12 @@
 //!
 //! A function that hides what it does is not seen through; settings that it makes are found where it is named `set_config`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use super::statement_cache::StatementCache;
 
 /// Tags of statements that change the session (<https://www.postgresql.org/docs/current/sql-discard.html>).
 const TAGS: [&str; 8] = [
@@ -24,34 +29,40 @@ const WORDS: [&str; 8] = [
 /// What `SET` is followed by where it ends with the transaction.
 const LOCAL: [&str; 3] = ["local", "transaction", "constraints"];
 
-/// Whether the session may have been changed.
+/// What is known of a session.
 #[derive(Debug, Default)]
-pub(super) struct SessionState(AtomicBool);
+pub(super) struct SessionState {
+    /// Whether it may have been changed.
+    is_changed: AtomicBool,
+    /// What is prepared in it.
+    pub(super) statements: Arc<StatementCache>,
+}
 
 impl SessionState {
     /// Takes note of a statement that is sent.
     pub(super) fn on_statement(&self, text: &str) {
         if has_word(text) {
-            self.0.store(true, Ordering::Relaxed);
+            self.is_changed.store(true, Ordering::Relaxed);
         }
     }
 
     /// Takes note of the tag of one that has run.
     pub(super) fn on_tag(&self, tag: &str) {
+        self.statements.on_tag(tag);
         let command = tag.split(' ').next().unwrap_or_default();
         if TAGS.contains(&command) {
-            self.0.store(true, Ordering::Relaxed);
+            self.is_changed.store(true, Ordering::Relaxed);
         }
     }
 
     /// Whether there is something to remove.
     pub(super) fn is_changed(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.is_changed.load(Ordering::Relaxed)
     }
 
     /// Everything was removed.
     pub(super) fn reset(&self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.is_changed.store(false, Ordering::Relaxed);
     }
 }
 
@@ -65,6 +76,17 @@ pub(super) fn sets_locally(text: &str) -> bool {
             .is_some_and(|word| known.iter().any(|known| word.eq_ignore_ascii_case(known)))
     };
     next(&["set"]) && next(&LOCAL) && !text.contains(';')
+}
+
+/// Whether `name`, in lower case, stands in `text` in any case.
+pub(super) fn contains(text: &[u8], name: &[u8]) -> bool {
+    let Some((&first, _)) = name.split_first() else {
+        return true;
+    };
+    memchr::memchr2_iter(first, first.to_ascii_uppercase(), text).any(|at| {
+        text.get(at..at + name.len())
+            .is_some_and(|found| found.eq_ignore_ascii_case(name))
+    })
 }
 
 /// Whether one of [`WORDS`] stands in `text`, in any case.

@@ -1,6 +1,6 @@
 //! What the driver of a connection and those who use it share.
 
-use std::{collections::VecDeque, sync::MutexGuard};
+use std::{collections::VecDeque, pin::pin, sync::MutexGuard};
 
 use bytes::BytesMut;
 use futures_util::task::AtomicWaker;
@@ -8,41 +8,9 @@ use moorline_core::{
     error::{Delivery, Failure, Kind},
     sync::lock,
 };
+use tokio::sync::Notify;
 
-use super::{Request, Response};
-
-/// The state of the transaction, as the server tells it whenever it is ready for the next request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TransactionStatus {
-    /// In none.
-    #[default]
-    Idle,
-    /// In one.
-    Active,
-    /// In one that failed and has to be rolled back.
-    Failed,
-}
-
-impl TransactionStatus {
-    /// The letter of it in the protocol.
-    pub const fn from_letter(letter: u8) -> Option<Self> {
-        match letter {
-            b'I' => Some(Self::Idle),
-            b'T' => Some(Self::Active),
-            b'E' => Some(Self::Failed),
-            _ => None,
-        }
-    }
-
-    /// The letter that stands for it in the protocol.
-    pub const fn letter(self) -> u8 {
-        match self {
-            Self::Idle => b'I',
-            Self::Active => b'T',
-            Self::Failed => b'E',
-        }
-    }
-}
+use super::{Request, Response, TransactionStatus};
 
 /// The number of a request on its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,13 +20,22 @@ pub(in crate::postgres) struct RequestId(u64);
 pub(in crate::postgres) enum Withdrawal {
     /// Nothing of it was sent: it is gone.
     Unsent(Box<dyn Response>),
-    /// The server works on it, and on nothing after it: it can be cancelled there. Nothing more is sent until
-    /// [`super::Link::release`].
-    Held,
-    /// Others were sent after it, which a cancellation could hit.
-    Followed,
+    /// It was sent; [`super::Link::turn`] says when it can be cancelled.
+    Sent,
     /// It was answered.
     Answered,
+}
+
+/// Whether a request that was withdrawn can be cancelled at the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::postgres) enum Turn {
+    /// The server works on it, and on nothing after it that anybody waits for. Nothing more is sent until
+    /// [`super::Link::release`].
+    Now,
+    /// Another one is to be answered first, or was sent after it, which a cancellation could hit.
+    Later,
+    /// It was answered.
+    Over,
 }
 
 /// A request that was handed over and is not answered yet.
@@ -67,7 +44,19 @@ pub(super) struct Exchange {
     /// Where its bytes begin among all that were handed over, and how many they are.
     begin: u64,
     length: u64,
+    /// Nothing is sent after it before it is answered.
+    is_exclusive: bool,
+    /// Nobody waits for its answer any more.
+    is_withdrawn: bool,
     pub(super) response: Box<dyn Response>,
+}
+
+/// The request whose answer is read.
+#[derive(Clone, Copy)]
+struct Answering {
+    id: RequestId,
+    is_exclusive: bool,
+    is_withdrawn: bool,
 }
 
 #[derive(Default)]
@@ -80,10 +69,13 @@ pub(super) struct State {
     written: u64,
     pub(super) exchanges: VecDeque<Exchange>,
     /// The request whose answer the driver reads.
-    answering: Option<RequestId>,
+    answering: Option<Answering>,
     last_id: u64,
-    /// Nothing is sent at the moment.
-    pub(super) is_held: bool,
+    /// How many of those that are not answered are exclusive, and how many were withdrawn.
+    exclusive: usize,
+    withdrawn: usize,
+    /// The server is asked to cancel one.
+    is_cancelling: bool,
     pub(super) status: TransactionStatus,
     /// The server has refused to write.
     pub(super) was_refused_writing: bool,
@@ -100,6 +92,8 @@ pub(super) struct State {
 pub(super) struct Shared {
     state: std::sync::Mutex<State>,
     pub(super) waker: AtomicWaker,
+    /// Those that were withdrawn may have their turn.
+    turns: Notify,
 }
 
 impl Shared {
@@ -109,7 +103,17 @@ impl Shared {
 
     /// Hands a request over. Its response hears of a connection that is over at once.
     pub(super) fn submit(&self, request: Request) -> RequestId {
-        let mut state = self.state();
+        let state = self.state();
+        self.submit_in(state, request)
+    }
+
+    /// The same, where nothing is to be answered; else nothing is done.
+    pub(super) fn submit_if_idle(&self, request: Request) -> Option<RequestId> {
+        let state = self.state();
+        state.is_idle().then(|| self.submit_in(state, request))
+    }
+
+    fn submit_in(&self, mut state: MutexGuard<'_, State>, request: Request) -> RequestId {
         state.last_id += 1;
         let id = RequestId(state.last_id);
         if let Some(failure) = state.refusal() {
@@ -124,10 +128,13 @@ impl Shared {
         } else {
             state.outgoing.extend_from_slice(&request.bytes);
         }
+        state.exclusive += usize::from(request.is_exclusive);
         state.exchanges.push_back(Exchange {
             id,
             begin,
             length,
+            is_exclusive: request.is_exclusive,
+            is_withdrawn: false,
             response: request.response,
         });
         drop(state);
@@ -135,35 +142,49 @@ impl Shared {
         id
     }
 
-    /// Takes back a request, or keeps what comes after it until it was cancelled.
+    /// Takes back a request, or takes note that nobody waits for it any more.
     pub(super) fn withdraw(&self, id: RequestId) -> Withdrawal {
-        let mut state = self.state();
-        let place = state
-            .exchanges
-            .iter()
-            .position(|exchange| exchange.id == id);
-        let Some(place) = place else {
-            if state.answering != Some(id) {
-                return Withdrawal::Answered;
+        let withdrawal = self.state().withdraw(id);
+        // Those before it may have waited for this.
+        self.turns.notify_waiters();
+        withdrawal
+    }
+
+    /// Waits until a request that was withdrawn can be cancelled; false when it was answered before.
+    pub(super) async fn turn(&self, id: RequestId) -> bool {
+        loop {
+            let mut notified = pin!(self.turns.notified());
+            notified.as_mut().enable();
+            let turn = self.state().turn(id);
+            match turn {
+                Turn::Now => return true,
+                Turn::Over => return false,
+                Turn::Later => notified.await,
             }
-            return state.hold(0);
-        };
-        let unsent_from = state.submitted - state.outgoing.len() as u64;
-        if state.exchanges[place].begin < unsent_from {
-            let is_next = place == 0 && state.answering.is_none();
-            return if is_next {
-                state.hold(1)
-            } else {
-                Withdrawal::Followed
-            };
         }
-        state.remove(place, unsent_from)
+    }
+
+    /// Whether a request that was withdrawn can be cancelled now.
+    #[cfg(test)]
+    pub(super) fn turn_now(&self, id: RequestId) -> Turn {
+        self.state().turn(id)
+    }
+
+    /// The answer that was read is complete.
+    pub(super) fn end_answer(&self, mut state: MutexGuard<'_, State>, status: TransactionStatus) {
+        let was_withdrawn = state.withdrawn > 0;
+        state.end_answer(status);
+        drop(state);
+        if was_withdrawn {
+            self.turns.notify_waiters();
+        }
     }
 
     /// Sends again what is handed over.
     pub(super) fn release(&self) {
-        self.state().is_held = false;
+        self.state().is_cancelling = false;
         self.waker.wake();
+        self.turns.notify_waiters();
     }
 
     /// Ends it: what was not answered fails, and so does what is handed over from now on.
@@ -172,7 +193,9 @@ impl Shared {
         state.end.get_or_insert_with(|| failure.clone());
         let written = state.written;
         let exchanges = std::mem::take(&mut state.exchanges);
+        state.answering = None;
         drop(state);
+        self.turns.notify_waiters();
         if let Some(response) = answering {
             response.on_lost(failure.clone().with_delivery(Delivery::Unknown));
         }
@@ -207,31 +230,122 @@ impl State {
 
     /// Whether nothing is to be answered.
     pub(super) fn is_idle(&self) -> bool {
-        self.exchanges.is_empty() && self.answering.is_none() && !self.is_held
+        self.exchanges.is_empty() && self.answering.is_none() && !self.is_cancelling
     }
 
     /// The next request whose answer comes.
     pub(super) fn next_answer(&mut self) -> Option<Box<dyn Response>> {
         let next = self.exchanges.pop_front()?;
-        self.answering = Some(next.id);
+        self.answering = Some(Answering {
+            id: next.id,
+            is_exclusive: next.is_exclusive,
+            is_withdrawn: next.is_withdrawn,
+        });
         Some(next.response)
     }
 
-    /// The answer that was read is complete.
-    pub(super) fn end_answer(&mut self, status: TransactionStatus) {
-        self.answering = None;
+    fn end_answer(&mut self, status: TransactionStatus) {
+        if let Some(ended) = self.answering.take() {
+            self.exclusive -= usize::from(ended.is_exclusive);
+            self.withdrawn -= usize::from(ended.is_withdrawn);
+        }
         self.status = status;
     }
 
-    /// Sends nothing more, if nothing was sent after the first `answered` of those that wait.
-    fn hold(&mut self, answered: usize) -> Withdrawal {
-        let unsent_from = self.submitted - self.outgoing.len() as u64;
-        let mut after = self.exchanges.iter().skip(answered);
-        if after.any(|exchange| exchange.begin < unsent_from) {
-            return Withdrawal::Followed;
+    /// Where the bytes begin that the driver has not taken.
+    fn unsent_from(&self) -> u64 {
+        self.submitted - self.outgoing.len() as u64
+    }
+
+    /// Those behind the one that is answered of which something was sent.
+    fn sent(&self) -> impl DoubleEndedIterator<Item = &Exchange> {
+        let unsent_from = self.unsent_from();
+        let count = self
+            .exchanges
+            .partition_point(|exchange| exchange.begin < unsent_from);
+        self.exchanges.range(..count)
+    }
+
+    /// Whether something was sent behind the request that is answered.
+    pub(super) fn has_sent_more(&self) -> bool {
+        self.sent().next().is_some()
+    }
+
+    /// The number of bytes that may be sent now. Nothing is sent behind a request that was withdrawn, so that it can be cancelled, and
+    /// nothing behind one that is exclusive.
+    pub(super) fn sendable(&self) -> usize {
+        let all = self.outgoing.len();
+        if self.is_cancelling || self.ends_withdrawn() {
+            return 0;
         }
-        self.is_held = true;
-        Withdrawal::Held
+        if self.exclusive == 0 {
+            return all;
+        }
+        if self
+            .answering
+            .is_some_and(|answering| answering.is_exclusive)
+        {
+            return 0;
+        }
+        let mut exclusive = self
+            .exchanges
+            .iter()
+            .filter(|exchange| exchange.is_exclusive);
+        let until = exclusive
+            .next()
+            .map(|exchange| exchange.begin + exchange.length);
+        until.map_or(all, |until| {
+            usize::try_from(until.saturating_sub(self.unsent_from())).unwrap_or(all)
+        })
+    }
+
+    /// Whether the last request that was sent was withdrawn.
+    fn ends_withdrawn(&self) -> bool {
+        if self.withdrawn == 0 {
+            return false;
+        }
+        match self.sent().next_back() {
+            Some(last) => last.is_withdrawn,
+            None => self
+                .answering
+                .is_some_and(|answering| answering.is_withdrawn),
+        }
+    }
+
+    fn turn(&mut self, id: RequestId) -> Turn {
+        let (is_current, behind) = match self.answering {
+            Some(answering) => (answering.id == id, 0),
+            None => (self.exchanges.front().is_some_and(|next| next.id == id), 1),
+        };
+        if !is_current {
+            let waits = self.exchanges.iter().any(|exchange| exchange.id == id);
+            return if waits { Turn::Later } else { Turn::Over };
+        }
+        if self.is_cancelling || self.sent().skip(behind).any(|later| !later.is_withdrawn) {
+            return Turn::Later;
+        }
+        self.is_cancelling = true;
+        Turn::Now
+    }
+
+    fn withdraw(&mut self, id: RequestId) -> Withdrawal {
+        if let Some(answering) = self.answering.as_mut().filter(|one| one.id == id) {
+            self.withdrawn += usize::from(!answering.is_withdrawn);
+            answering.is_withdrawn = true;
+            return Withdrawal::Sent;
+        }
+        let unsent_from = self.unsent_from();
+        let place = self.exchanges.iter().position(|exchange| exchange.id == id);
+        let Some((place, exchange)) = place.and_then(|at| Some((at, self.exchanges.get_mut(at)?)))
+        else {
+            return Withdrawal::Answered;
+        };
+        if exchange.begin >= unsent_from {
+            return self.remove(place, unsent_from);
+        }
+        self.withdrawn += usize::from(!exchange.is_withdrawn);
+        exchange.is_withdrawn = true;
+        Withdrawal::Sent
     }
 
     /// Takes an unsent request out of what is to be sent.
@@ -239,6 +353,7 @@ impl State {
         let Some(exchange) = self.exchanges.remove(place) else {
             return Withdrawal::Answered;
         };
+        self.exclusive -= usize::from(exchange.is_exclusive);
         let (begin, length) = (exchange.begin - unsent_from, exchange.length);
         let [begin, end] =
             [begin, begin + length].map(|at| usize::try_from(at).unwrap_or(usize::MAX));

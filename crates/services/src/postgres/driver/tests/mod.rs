@@ -1,7 +1,10 @@
 //! The driver over a stream in memory, step by step.
 
+mod order;
+
 use std::{
     sync::{Arc, Mutex},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -17,21 +20,24 @@ use tokio::{
     time::timeout,
 };
 
-use super::super::{
+use super::{
+    Driver, Link, Listener, Request, RequestId, Response, TransactionStatus, Withdrawal,
+    shared::Turn,
+};
+use crate::postgres::{
     result::ValueTypes,
     statement::{Answer, Collector},
-};
-use super::{
-    Driver, Link, Listener, Request, RequestId, Response, ServerMessage, TransactionStatus,
-    Withdrawal,
 };
 
 struct Quiet;
 
 impl Listener for Quiet {
-    fn on_notice(&self, _: ServerMessage) {}
+    fn on_notice(&self, _: &[u8]) {}
     fn on_notification(&self, _: i32, _: &str, _: &str) {}
     fn on_parameter(&self, _: &str, _: &str) {}
+    fn poll_room(&self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
     fn on_end(&self, _: Option<&Failure>) {}
 }
 
@@ -48,6 +54,9 @@ impl Response for Recorder {
 
     fn on_message(&mut self, _: u8, _: bytes::Bytes) -> Outcome<()> {
         Ok(())
+    }
+    fn on_copy_in(&mut self) -> Outcome<BytesMut> {
+        Ok(b"copy"[..].into())
     }
     fn on_ready(self: Box<Self>, status: TransactionStatus) {
         lock(&self.1).push((self.0, Ok(status)));
@@ -84,6 +93,7 @@ impl Bench {
         self.link.submit(Request {
             bytes: text.as_bytes().into(),
             response: Box::new(Recorder(name, Arc::clone(&self.ends))),
+            is_exclusive: name.is_ascii_uppercase(),
         })
     }
 
@@ -95,10 +105,8 @@ impl Bench {
         let mut bytes = [0; 64];
         let read = poll!(std::pin::pin!(self.server.read(&mut bytes)));
         match read {
-            std::task::Poll::Ready(length) => {
-                String::from_utf8_lossy(&bytes[..length.unwrap()]).into_owned()
-            }
-            std::task::Poll::Pending => String::new(),
+            Poll::Ready(length) => String::from_utf8_lossy(&bytes[..length.unwrap()]).into_owned(),
+            Poll::Pending => String::new(),
         }
     }
 
@@ -122,10 +130,13 @@ impl Bench {
     fn withdraw(&self, id: RequestId) -> &'static str {
         match self.link.withdraw(id) {
             Withdrawal::Unsent(_) => "unsent",
-            Withdrawal::Held => "held",
-            Withdrawal::Followed => "followed",
+            Withdrawal::Sent => "sent",
             Withdrawal::Answered => "answered",
         }
+    }
+
+    fn turn(&self, id: RequestId) -> Turn {
+        self.link.0.turn_now(id)
     }
 }
 
@@ -171,49 +182,6 @@ async fn a_request_that_was_not_sent_is_taken_out_and_the_others_stay() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_while_the_one_before_is_cancelled() {
-    let mut bench = Bench::new(64);
-    let first = bench.submit('a');
-    bench.step().await;
-    assert_eq!(bench.sent().await, "aaaa");
-    assert_eq!(bench.withdraw(first), "held");
-    bench.submit('b');
-    bench.step().await;
-    assert_eq!(bench.sent().await, "");
-    bench.answer(READY).await;
-    assert_eq!(bench.sent().await, "", "the cancellation may still come");
-    assert!(!bench.link.is_idle());
-    bench.link.release();
-    bench.step().await;
-    assert_eq!(bench.sent().await, "bbbb");
-    bench.answer(READY).await;
-    assert_eq!(bench.ends(), [('a', IDLE), ('b', IDLE)]);
-    assert!(bench.link.is_idle());
-}
-
-#[tokio::test]
-async fn a_request_whose_answer_has_begun_is_held_unless_others_follow() {
-    let mut bench = Bench::new(64);
-    let first = bench.submit('a');
-    bench.step().await;
-    bench.answer(b"1\0\0\0\x04").await;
-    assert_eq!(bench.withdraw(first), "held");
-    bench.link.release();
-    let second = bench.submit('b');
-    assert_eq!(bench.withdraw(first), "held", "the second is not sent yet");
-    bench.link.release();
-    bench.step().await;
-    assert_eq!(bench.withdraw(first), "followed");
-    assert_eq!(
-        bench.withdraw(second),
-        "followed",
-        "the first is not answered"
-    );
-    bench.answer(READY).await;
-    assert_eq!(bench.withdraw(second), "held");
-}
-
-#[tokio::test]
 async fn what_was_written_in_part_may_have_had_an_effect_and_the_rest_has_had_none() {
     // The stream takes the first request and a part of the second.
     for (bytes, deliveries) in [
@@ -235,6 +203,7 @@ async fn what_was_written_in_part_may_have_had_an_effect_and_the_rest_has_had_no
         let late = bench.link.submit(Request {
             bytes: b"d"[..].into(),
             response: Box::new(Recorder('d', Arc::clone(&bench.ends))),
+            is_exclusive: false,
         });
         assert!(matches!(bench.link.withdraw(late), Withdrawal::Answered));
         let ends = lock(&bench.ends);
@@ -350,7 +319,8 @@ proptest! {
                 };
                 link.submit(Request {
                     bytes: b"q"[..].into(),
-                    response: Box::new(Collector::new(ValueTypes::Known, None, reply)),
+                    response: Box::new(Collector::new(ValueTypes::Known, Arc::default(), reply)),
+                    is_exclusive: false,
                 });
             }
             let driven = tokio::spawn(driver);

@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -14,6 +15,8 @@ use super::statement::refused;
 
 /// The statements that a connection keeps prepared at most; the one that was not used for the longest time gives way.
 const MAX_STATEMENTS: usize = 256;
+/// The longest text that is kept, in bytes; a longer one is parsed each time.
+const MAX_TEXT: usize = 64 * 1024;
 /// The names that a borrower's statements are held to at most.
 const MAX_NAMES: usize = 4096;
 
@@ -35,8 +38,9 @@ pub(super) struct StatementCache(Mutex<Statements>);
 #[derive(Debug, Default)]
 struct Statements {
     prepared: HashMap<Arc<str>, Prepared>,
-    /// The texts that the borrower's names stand for.
-    names: HashMap<String, Arc<str>>,
+    /// The hashes of the texts that the borrower's names stand for.
+    names: HashMap<String, u64>,
+    hasher: RandomState,
     /// The names of statements that the server still has, and nobody uses.
     unused: Vec<String>,
     last_number: u64,
@@ -94,8 +98,9 @@ impl StatementCache {
     /// The borrower has used it for another one.
     pub(super) fn claim_name(&self, name: &str, text: &str) -> Outcome<()> {
         let mut statements = self.statements();
+        let text = statements.hasher.hash_one(text);
         if let Some(known) = statements.names.get(name) {
-            if **known == *text {
+            if *known == text {
                 return Ok(());
             }
             return Err(refused(format!(
@@ -106,7 +111,7 @@ impl StatementCache {
         if statements.names.len() == MAX_NAMES {
             statements.names.clear();
         }
-        statements.names.insert(name.to_owned(), text.into());
+        statements.names.insert(name.to_owned(), text);
         Ok(())
     }
 
@@ -117,6 +122,9 @@ impl StatementCache {
 
     /// How a statement that is prepared once is sent this time; where it is parsed, whoever reads the answer says how that went.
     pub(super) fn plan(self: &Arc<Self>, text: &str) -> (Plan, Option<Parsing>) {
+        if text.len() > MAX_TEXT {
+            return (Plan::Unnamed, None);
+        }
         let mut statements = self.statements();
         statements.clock += 1;
         let clock = statements.clock;
@@ -227,6 +235,7 @@ mod tests {
         parsing.confirm();
         parsing.end();
         assert_eq!(cache.plan("a").0, Plan::Execute { name: name(1) });
+        assert_eq!(cache.plan(&"a".repeat(MAX_TEXT + 1)).0, Plan::Unnamed);
         // One that cannot be parsed is tried again.
         let (_, failed) = cache.plan("b");
         failed.unwrap().end();

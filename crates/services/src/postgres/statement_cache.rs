@@ -5,6 +5,7 @@
 
 use std::{
     collections::HashMap,
+    hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -14,6 +15,8 @@ use super::statement::refused;
 
 /// The statements that a connection keeps prepared at most; the one that was not used for the longest time gives way.
 const MAX_STATEMENTS: usize = 256;
+/// The longest text that is kept, in bytes; a longer one is parsed each time.
+const MAX_TEXT: usize = 64 * 1024;
 /// The names that a borrower's statements are held to at most.
 const MAX_NAMES: usize = 4096;
 
@@ -35,13 +38,12 @@ pub(super) enum Plan {
 #[derive(Debug, Default)]
 pub(super) struct StatementCache(Mutex<Statements>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Statements {
-    /// Stands in all names: behind a pooler, what another connection has prepared must never be taken for ours.
-    key: u64,
     prepared: HashMap<Arc<str>, Prepared>,
-    /// The texts that the borrower's names stand for.
-    names: HashMap<String, Arc<str>>,
+    /// The hashes of the texts that the borrower's names stand for.
+    names: HashMap<String, u64>,
+    hasher: RandomState,
     /// The names of statements that the server still has, and nobody uses.
     unused: Vec<String>,
     last_number: u64,
@@ -99,8 +101,9 @@ impl StatementCache {
     /// The borrower has used it for another one.
     pub(super) fn claim_name(&self, name: &str, text: &str) -> Outcome<()> {
         let mut statements = self.statements();
+        let text = statements.hasher.hash_one(text);
         if let Some(known) = statements.names.get(name) {
-            if **known == *text {
+            if *known == text {
                 return Ok(());
             }
             return Err(refused(format!(
@@ -111,7 +114,7 @@ impl StatementCache {
         if statements.names.len() == MAX_NAMES {
             statements.names.clear();
         }
-        statements.names.insert(name.to_owned(), text.into());
+        statements.names.insert(name.to_owned(), text);
         Ok(())
     }
 
@@ -122,9 +125,12 @@ impl StatementCache {
 
     /// How a statement that is prepared once is sent this time; where it is parsed, whoever reads the answer says how that went.
     pub(super) fn plan(self: &Arc<Self>, text: &str) -> (Plan, Option<Parsing>) {
+        if text.len() > MAX_TEXT {
+            return (Plan::Unnamed, None);
+        }
         let mut statements = self.statements();
         statements.clock += 1;
-        let (clock, key) = (statements.clock, statements.key);
+        let (clock, key) = (statements.clock, statements.key());
         if let Some(prepared) = statements.prepared.get_mut(text) {
             prepared.last_use = clock;
             // The server may still say that it cannot be parsed.
@@ -163,7 +169,7 @@ impl StatementCache {
     pub(super) fn forget(&self, text: &str) {
         let mut statements = self.statements();
         if let Some(prepared) = statements.prepared.remove(text) {
-            let name = server_name(statements.key, prepared.number);
+            let name = server_name(statements.key(), prepared.number);
             statements.unused.push(name);
         }
     }
@@ -178,20 +184,12 @@ impl StatementCache {
     }
 }
 
-impl Default for Statements {
-    fn default() -> Self {
-        Self {
-            key: fastrand::u64(..),
-            prepared: HashMap::new(),
-            names: HashMap::new(),
-            unused: Vec::new(),
-            last_number: 0,
-            clock: 0,
-        }
-    }
-}
-
 impl Statements {
+    /// What stands in all names: behind a pooler, what another connection has prepared must never be taken for ours.
+    fn key(&self) -> u64 {
+        self.hasher.hash_one(())
+    }
+
     fn make_room(&mut self) {
         if self.prepared.len() < MAX_STATEMENTS {
             return;
@@ -203,7 +201,7 @@ impl Statements {
             return;
         };
         if let Some(prepared) = self.prepared.remove(&text) {
-            self.unused.push(server_name(self.key, prepared.number));
+            self.unused.push(server_name(self.key(), prepared.number));
         }
     }
 }
@@ -218,7 +216,7 @@ mod tests {
     use super::*;
 
     fn name(cache: &StatementCache, number: u64) -> String {
-        server_name(cache.statements().key, number)
+        server_name(cache.statements().key(), number)
     }
 
     fn prepare(cache: &StatementCache, number: u64, closed: &[u64]) -> Plan {
@@ -252,6 +250,7 @@ mod tests {
                 name: name(&cache, 1)
             }
         );
+        assert_eq!(cache.plan(&"a".repeat(MAX_TEXT + 1)).0, Plan::Unnamed);
         // One that cannot be parsed is tried again.
         let (_, failed) = cache.plan("b");
         failed.unwrap().end();

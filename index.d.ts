@@ -3237,6 +3237,8 @@ export type TypesOption = 'pg' | 'plain' | TypeParsers;
 export interface QueryConfig {
   /** The text; without `values` it may be several statements. */
   text: string;
+  /** A name of the statement, which has no other effect. */
+  name?: string | undefined;
   /** The values of `$1`, `$2`, … */
   values?: readonly unknown[] | undefined;
   /** `'array'` gives rows as arrays. Default: `'object'`. */

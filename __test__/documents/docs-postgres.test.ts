@@ -42,7 +42,10 @@ describe('docs/services/postgres.md', { skip: skipWithoutPostgres() || skipWitho
             "'postgres.internal', remotePort: 5432",
             `'127.0.0.1', remotePort: ${port}, ...${JSON.stringify(login)}`,
           ),
-          place("user: 'app', password: 'secret', database: 'orders'", `user: '${user}', password: '${password}'`),
+          place(
+            "user: 'app', password: 'secret', database: 'orders'",
+            `host: '${host}', port: ${port}, user: '${user}', password: '${password}'`,
+          ),
         ],
         prelude: 'const said: unknown[] = []; const console = { log: (text: unknown) => said.push(text) };',
         exposes: ['said'],

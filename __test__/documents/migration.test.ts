@@ -12,6 +12,7 @@ import { json } from 'node:stream/consumers';
 import { after, before, describe, test } from 'node:test';
 
 import { ConnectionPool, HTTPConnection, SSEConnection, WebhookVerifier } from 'moorline';
+import { Pool as OurPool } from 'moorline/pg';
 
 import type { BlockEdits } from '../specification/edits';
 import { compilePage } from '../specification/page';
@@ -20,6 +21,7 @@ import { eventually } from '../support/eventually';
 import { serve } from '../support/http';
 import { peer, peersMissing } from '../support/peers';
 import { freePort } from '../support/ports';
+import { Postgres, skipWithoutPostgres } from '../support/postgres';
 import { skipWithoutSqld } from '../support/servers';
 import { skipWithoutSshd, Sshd } from '../support/sshd';
 import { testsDirectory } from '../support/paths';
@@ -135,6 +137,20 @@ const EDITS: Partial<BlockEdits>[] = [
   given('{ open, url }: { open(url: string): Promise<any>; url: string }', 'answer'),
   given('{ pRetry, AbortError, load, url }: any', 'invoice'),
   given('{ load, url }: { load(url: string, signal: AbortSignal): Promise<string>; url: string }', 'invoice'),
+  {
+    replace: [{ reason: 'import specifier', from: "import { Pool } from 'pg';", to: '// it is given' }],
+    ...given('{ Pool }: any', 'Pool'),
+  },
+  {
+    replace: [
+      {
+        reason: 'host, port, path or secret',
+        from: "'postgres://app:secret@localhost:5432/app'",
+        to: 'connectionString',
+      },
+    ],
+    ...given('{ connectionString }: { connectionString: string }', 'rows', 'pool'),
+  },
 ];
 
 describe('docs/migration.md', { skip: peersMissing() }, () => {
@@ -430,4 +446,47 @@ describe('docs/migration.md', { skip: peersMissing() }, () => {
     await assert.rejects(blocks[24]!({ load, url: 'here' }), /no such invoice/);
     assert.equal(loads, 2);
   });
+
+  test('pg', { skip: skipWithoutPostgres() }, async (t) => {
+    const server = await Postgres.start();
+    t.after(() => server.stop());
+    const { host, port, user, password, database } = server.config;
+    const connectionString = `postgres://${user}:${encodeURIComponent(password)}@${host}:${port}/${database}`;
+    const { Pool } = await blocks[25]!((await peer('pg')).default);
+    const theirs = new Pool({ connectionString });
+    const ours = await blocks[26]!({ connectionString });
+    assert.deepEqual(
+      [(await theirs.query('SELECT $1::int + 1 AS n', [41])).rows, ours.rows],
+      [[{ n: 42 }], [{ n: 42 }]],
+    );
+    await theirs.end();
+    assert.equal(ours.pool.ended, true);
+  });
+
+  test(
+    'what a borrower leaves, and a statement that fails, with pg and with ours',
+    { skip: skipWithoutPostgres() },
+    async (t) => {
+      const server = await Postgres.start();
+      t.after(() => server.stop());
+      const seen = [];
+      for (const { Pool } of [(await peer('pg')).default, { Pool: OurPool }]) {
+        const pool = new Pool({ ...server.config, max: 1 });
+        const client = await pool.connect();
+        await client.query("SET work_mem = '7MB'");
+        client.release();
+        const { rows } = await pool.query('SHOW work_mem');
+        await client.query('SELECT 1').catch((error: { kind: string }) => rows.push(error.kind));
+        const before = (await pool.query('SELECT pg_backend_pid() AS id')).rows[0].id;
+        await pool.query('SELECT 1/0').catch(() => undefined);
+        const after = (await pool.query('SELECT pg_backend_pid() AS id')).rows[0].id;
+        seen.push([...rows, before === after]);
+        await pool.end();
+      }
+      assert.deepEqual(seen, [
+        [{ work_mem: '7MB' }, false],
+        [{ work_mem: '4MB' }, 'closed', true],
+      ]);
+    },
+  );
 });

@@ -10,12 +10,17 @@ import type { Snippet } from '../specification/compile';
 import type { Replacement } from '../specification/edits';
 import { blocksOf, compilePage } from '../specification/page';
 import { root } from '../support/paths';
+import { Postgres, skipWithoutPostgres } from '../support/postgres';
 import { skipWithoutSqld, startSqld } from '../support/servers';
 import { skipWithoutSshd, Sshd } from '../support/sshd';
 
-/** The quick start that needs servers. */
+/** The quick starts that need servers. */
 const TUNNEL = 'SSHTunnel';
-const skipTunnel = skipWithoutSshd() || skipWithoutSqld();
+const POSTGRES = 'PostgresConnectionManager';
+const skips: Record<string, string | false> = {
+  [TUNNEL]: skipWithoutSshd() || skipWithoutSqld(),
+  [POSTGRES]: skipWithoutPostgres(),
+};
 
 /** Where the quick starts run, and leave their files. */
 const directory = join(root, 'target', `readme-${process.pid}`);
@@ -30,10 +35,13 @@ describe('README', () => {
   let servers: { stop(): Promise<void> }[] = [];
   before(async () => {
     mkdirSync(directory, { recursive: true });
-    const replace = skipTunnel === false ? await startTunnelServers() : [];
+    const replace: Record<string, Replacement[]> = {
+      [TUNNEL]: skips[TUNNEL] === false ? await startTunnelServers() : [],
+      [POSTGRES]: skips[POSTGRES] === false ? await startPostgres() : [],
+    };
     snippets = compilePage(
       'README.md',
-      blocks.map(({ title }) => (title === TUNNEL ? { replace } : {})),
+      blocks.map(({ title }) => ({ replace: replace[title] ?? [] })),
     );
   });
   after(async () => {
@@ -44,7 +52,7 @@ describe('README', () => {
   /** Starts what the quick start of a tunnel reaches; gives what puts it in the place of the names there. */
   async function startTunnelServers(): Promise<Replacement[]> {
     const [sshd, sqld] = await Promise.all([Sshd.start(), startSqld()]);
-    servers = [sshd, sqld];
+    servers.push(sshd, sqld);
     const { sshPort, sshUsername, sshKeyPath, hostKeyFingerprint } = sshd.config;
     const login = JSON.stringify({ sshPort, hostKeyFingerprint }).slice(1, -1);
     const places = {
@@ -56,9 +64,18 @@ describe('README', () => {
     return Object.entries(places).map(([from, to]) => ({ reason: 'host, port, path or secret', from, to }));
   }
 
+  async function startPostgres(): Promise<Replacement[]> {
+    const postgres = await Postgres.start();
+    servers.push(postgres);
+    const { user, password, host, port } = postgres.config;
+    const url = `postgres://${user}:${encodeURIComponent(password)}@${host}:${port}/postgres`;
+    return [{ reason: 'host, port, path or secret', from: 'postgres://app:secret@localhost/harbour', to: url }];
+  }
+
   test('has a quick start for each of the main classes', () => {
     const classes = [
       'TursoPool',
+      'PostgresConnectionManager',
       'NixtlaClient',
       'WebhookVerifier',
       'HealthMonitor',
@@ -73,7 +90,7 @@ describe('README', () => {
   });
 
   for (const [index, { title, code }] of blocks.entries()) {
-    test(`the quick start of ${title} prints what it says`, { skip: title === TUNNEL && skipTunnel }, () => {
+    test(`the quick start of ${title} prints what it says`, { skip: skips[title] ?? false }, () => {
       const { NIXTLA_API_KEY: _, ...env } = process.env;
       const { stdout, stderr } = spawnSync(process.execPath, [snippets[index]!.script], {
         cwd: directory,

@@ -12,6 +12,7 @@ export const PROGRAMS = {
   arguments: 'exports and methods called with values that no caller ought to pass',
   workers: 'worker threads ended in the middle of calls',
   servers: 'servers that answer with malformed bytes',
+  postgres: 'a server of PostgreSQL whose messages are cut and changed',
 } as const;
 export type Program = keyof typeof PROGRAMS;
 

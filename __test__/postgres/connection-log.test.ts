@@ -71,8 +71,11 @@ describe('the connection log', { skip: skipWithoutPostgres(), timeout: 60_000 },
 
   test('the table and the function are created once, by several at the same time, and used by a role that may not', async () => {
     server.psql('CREATE DATABASE installed');
-    const pools = Array.from({ length: 6 }, () => open('installed'));
-    await Promise.all(pools.map(installConnectionLog));
+    const pools = Array.from({ length: 8 }, () => open('installed'));
+    for (let round = 0; round < 10; round++) {
+      await pools[0]!.query('DROP TABLE IF EXISTS connection_logs; DROP FUNCTION IF EXISTS log_connection_event');
+      await Promise.all(pools.map(installConnectionLog));
+    }
     await installConnectionLog(pools[0]!);
     await pools[0]!.query("SELECT log_connection_event('1', 'of a user', p_metadata => '{\"a\": 1}')");
     await pools[0]!.query("SELECT log_connection_event('2', 'of a user', 'an error')");
@@ -115,6 +118,30 @@ describe('the connection log', { skip: skipWithoutPostgres(), timeout: 60_000 },
     assert.equal(acquired, released);
     assert.equal(new Set([acquired, ...others]).size, 4);
     for (const { timestamp } of typed) assert.equal(new Date(timestamp).toISOString(), timestamp);
+  });
+
+  test('a connection that is lost is an error, of its borrower or of nobody', async () => {
+    listen();
+    const { pool } = await openLogged('lost');
+    records = [];
+    const client = await pool.connect();
+    const { processID } = client;
+    server.psql(`SELECT pg_terminate_backend(${processID})`);
+    await eventually(() => told('connection_error').length === 1);
+    client.release();
+    const [lent, lost] = records;
+    assert.deepEqual([lent!.event, lost!.correlationId], ['connection_acquired', lent!.correlationId]);
+    assert.deepEqual([lost!.level, lost!.data['connectionId']], ['warn', String(processID)]);
+    assert.match(String(lost!.data['error']), /administrator command/);
+    // It was never lent to a client.
+    await pool.query('SELECT 1');
+    server.psql(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'moorline' AND datname = 'lost'",
+    );
+    await eventually(() => told('connection_error').length === 2);
+    await pool.query('SELECT 1');
+    await pool.end(1000);
+    assert.equal(told('connection_error').length, 2);
   });
 
   test('rows are written in batches, with the times of their events, on a connection that is not logged', async () => {

@@ -92,38 +92,6 @@ describe('connections to PostgreSQL', { skip: skipWithoutPostgres(), timeout: 12
     });
   });
 
-  test('what is aborted, or takes too long, is cancelled on the server', async () => {
-    const pool = open({ max: 1 });
-    const reason = new Error('no longer wanted');
-    const controller = new AbortController();
-    const sleeping = pool.query({ text: 'SELECT pg_sleep(60)', signal: controller.signal });
-    await eventually(() => processes("query LIKE '%pg_sleep(60)%' AND state = 'active'") === 1);
-    controller.abort(reason);
-    await assert.rejects(sleeping, reason);
-    const gone = performance.now();
-    await eventually(() => processes("query LIKE '%pg_sleep(60)%' AND state = 'active'") === 0);
-    assert.ok(performance.now() - gone < 1000);
-    const late = await failure(pool.query({ text: 'SELECT pg_sleep(60)', timeoutMs: 50 }));
-    assert.deepEqual([late.kind, late.code, late.delivery], ['timeout', 'ETIMEDOUT', 'unknown']);
-    assert.equal((await pool.query('SELECT 1 AS one')).rows[0].one, 1);
-  });
-
-  test('a cancellation never hits the next statement of its connection', async () => {
-    const pool = open({ max: 4 });
-    const work = async (seed: number) => {
-      for (let n = 0; n < 60; n++) {
-        const aborted = pool.query({
-          text: 'SELECT pg_sleep(0.002)',
-          signal: AbortSignal.timeout((seed * 7 + n) % 5),
-        });
-        await aborted.catch((error: Error) => assert.match(error.name, /TimeoutError/));
-        assert.equal((await pool.query('SELECT pg_sleep(0.001), 1 AS one')).rows[0].one, 1);
-      }
-    };
-    await Promise.all([1, 2, 3, 4].map(work));
-    assert.ok(pool.totalCount <= 4);
-  });
-
   test('a borrower finds nothing of the one before', async () => {
     const pool = open({ max: 1 });
     const [before] = (await pool.query('SELECT pg_backend_pid() AS pid')).rows;

@@ -6,12 +6,13 @@ import { runInNewContext } from 'node:vm';
 
 import * as moorline from 'moorline';
 
+import type { PostgresClient } from '../../lib/postgres/client';
 import type * as Metrics from '../../lib/postgres/metrics';
 import type { PostgresPoolConfig } from '../../lib/postgres/options';
 import type * as Pools from '../../lib/postgres/pool';
 import { eventually } from '../support/eventually';
 import { valueOf } from '../support/exposition';
-import { load } from '../support/native';
+import { load, native } from '../support/native';
 import { Postgres, skipWithoutPostgres } from '../support/postgres';
 
 const { ConnectionPool } = load<typeof Pools>('postgres/pool');
@@ -21,6 +22,15 @@ setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
 const OWN = 'moorline_postgres';
+
+async function borrowed<T>(pool: Pools.ConnectionPool, work: (client: PostgresClient) => T | Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  try {
+    return await work(client);
+  } finally {
+    client.release();
+  }
+}
 
 describe('metrics of connections to PostgreSQL', { skip: skipWithoutPostgres(), timeout: 60_000 }, () => {
   let server: Postgres;
@@ -109,8 +119,19 @@ describe('metrics of connections to PostgreSQL', { skip: skipWithoutPostgres(), 
     await eventually(() => errors() === 2);
     client.release();
     assert.equal(errors(), 2);
-    await pool.end(1000);
-    assert.equal(errors(), 2);
+    // One that is free, one that is closed by its borrower while it works, and one that the pool's end cuts.
+    const { processID } = await borrowed(pool, (next) => next);
+    server.psql(`SELECT pg_terminate_backend(${processID})`);
+    await eventually(() => errors() === 3);
+    const sleeping = (next: PostgresClient) => next.query('SELECT pg_sleep(60)').then(assert.fail, () => undefined);
+    const stopped = await pool.connect();
+    const first = sleeping(stopped);
+    stopped.release(true);
+    await first;
+    const cut = sleeping(await pool.connect());
+    await pool.end(0);
+    await cut;
+    assert.equal(errors(), 3);
 
     const refused = new ConnectionPool({ ...server.config, database: 'no_such' } as PostgresPoolConfig);
     await assert.rejects(refused.query('SELECT 1'), { code: '3D000' });
@@ -171,6 +192,35 @@ describe('metrics of connections to PostgreSQL', { skip: skipWithoutPostgres(), 
     await pool.query('SELECT 1');
     assert.deepEqual(['BEGIN', 'ROLLBACK', 'DISCARD'].map(succeeded), [1, undefined, undefined]);
     await pool.end(1000);
+  });
+
+  test('a call makes no more calls of the addon for them', async () => {
+    const calls = async (monitoring: boolean) => {
+      const pool = open(`calls_${monitoring}`, { max: 1, monitoring } as Partial<PostgresPoolConfig>);
+      await pool.query('SELECT 1');
+      const counts: Record<string, number> = {};
+      const functions = Object.entries(native) as [string, (...args: unknown[]) => unknown][];
+      const counted = ([name, run]: (typeof functions)[number]) => [
+        name,
+        (...args: unknown[]) => ((counts[name] = (counts[name] ?? 0) + 1), run(...args)),
+      ];
+      Object.assign(native, Object.fromEntries(functions.map(counted)));
+      try {
+        for (let n = 0; n < 10; n++) await pool.query('SELECT 1');
+        for (let n = 0; n < 10; n++) await borrowed(pool, (client) => client.query('SELECT 1'));
+      } finally {
+        Object.assign(native, Object.fromEntries(functions));
+      }
+      await pool.end(1000);
+      return counts;
+    };
+    const measured = await calls(true);
+    assert.equal(measured['postgresQuery'], 20);
+    assert.deepEqual(
+      Object.keys(measured).filter((name) => name.startsWith('metric')),
+      [],
+    );
+    assert.deepEqual(measured, await calls(false));
   });
 
   test('without monitoring nothing is shown', async () => {

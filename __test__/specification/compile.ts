@@ -31,12 +31,13 @@ export interface Snippet {
 }
 
 /** The module's text: the block's imports, its prelude, its code, and what the test looks at. */
-export function moduleText(block: Block, { replace, prelude = '', scope, exposes }: BlockEdits): string {
+export function moduleText(block: Block, { replace, prelude = '', scope, memberOf, exposes }: BlockEdits): string {
   let { code } = block;
   for (const { from, to } of replace) {
     assert.equal(code.split(from).length, 2, `block ${block.number} must have ${from} once`);
     code = code.replace(from, () => to);
   }
+  if (memberOf !== undefined) code = `class ${memberOf} {\n${code}\n}`;
   const names = `{ ${exposes.join(', ')} }`;
   if (scope === undefined) return `${prelude}\n${code}\nexport ${names};\n`;
   // Imports cannot stand in a function.

@@ -8,7 +8,8 @@ export type Reason =
   | 'placeholder or empty body'
   | 'own scope for a repeated const'
   | 'lines of a file in a block of code'
-  | 'narrowed event, connection or error';
+  | 'narrowed event, connection or error'
+  | 'a class around members of one';
 
 /** Replaces the one occurrence of a text. */
 export interface Replacement {
@@ -27,6 +28,8 @@ export interface BlockEdits {
    * block declares twice.
    */
   scope?: string;
+  /** The block's code becomes the members of this class, for a block that shows members of one. */
+  memberOf?: string;
   /** The names a test looks at; exported after the block's code, or returned from its scope. */
   exposes: string[];
 }
@@ -267,16 +270,18 @@ function failingOnce(name: string): string {
     }`;
 }
 
-/** Where the blocks of document 3 find the SSH server. */
-export interface TunnelPlaces {
+/** Where the blocks of document 3 find their servers. */
+export interface ManagerPlaces {
   sshPort: number;
   username: string;
   localPort: number;
+  /** How the database is reached: its host and port as the SSH server sees them. */
+  database: { host: string; port: number; user: string; password: string };
 }
 
-/** Document 3, its blocks about the tunnel by number; `environmentLines` are those of `.env.local`. */
+/** Document 3, its TypeScript blocks by number; `environmentLines` are those of `.env.local`. */
 export function document3(
-  { sshPort, username, localPort }: TunnelPlaces,
+  { sshPort, username, localPort, database }: ManagerPlaces,
   environmentLines: string,
 ): Record<number, BlockEdits> {
   const place = (from: string, to: string): Replacement => ({ reason: 'host, port, path or secret', from, to });
@@ -285,23 +290,33 @@ export function document3(
     from: `const tunnel = ${line};`,
     to: `{ const tunnel = ${line}; void tunnel; }`,
   });
-  const ours = "import { SSHTunnel } from 'moorline';";
+  const ours = "import { PostgresConnectionManager, SSHTunnel } from 'moorline';";
   const printing = `
     const printed: unknown[] = [];
-    const console = { error: (...said: unknown[]) => void printed.push(said.join(" ")) };`;
-  // The manager of pools is not made yet: it has no part in what is tested here.
-  const manager = `
-    class PostgresConnectionManager { constructor(_: object) {} async shutdown(): Promise<void> {} }
-    const config = {};`;
+    const say = (...said: unknown[]) => void printed.push(said.join(" "));
+    const console = { error: say, warn: say, log: say };`;
+  const config = `
+    const config = ${JSON.stringify(database)};`;
   return {
     1: {
-      replace: [],
+      replace: [
+        {
+          reason: 'placeholder or empty body',
+          from: 'private healthCheckInterval: NodeJS.Timeout;',
+          to: 'private healthCheckInterval: NodeJS.Timeout = undefined!;',
+        },
+      ],
       prelude: `
         import { EventEmitter } from 'node:events';
         import type { Server } from 'node:net';
-        import { SSHTunnel as Ours } from 'moorline';
+        import { type Counter, PostgresConnectionManager as OurManager, type PostgresPoolConfig, SSHTunnel as Ours } from 'moorline';
+        import { Pool, type PoolConfig as PgPoolConfig } from 'moorline/pg';
+        type PoolConfig = PgPoolConfig & PostgresPoolConfig;
         type Client = object;
         type ClientChannel = object;
+        type ConnectionManager = object;
+        declare const metrics: { healthCheckFailures: Counter };
+        const managers: new (...given: ConstructorParameters<typeof PostgresConnectionManager>) => object = OurManager;
         const config: TunnelConfig = { sshHost: 'a', sshPort: 22, sshUsername: 'b', sshKeyPath: 'c', remoteHost: 'd',
           remotePort: 1, localPort: 0, maxRetries: 1, retryDelay: 1, healthCheckInterval: 1 };
         type Members = EventEmitter & Pick<SSHTunnel, Exclude<keyof SSHTunnel, keyof EventEmitter>>;
@@ -313,7 +328,7 @@ export function document3(
         const statics: Statics = Ours;
         const tunnel = new Ours(config);
         const members: Members = tunnel;`,
-      exposes: ['tunnel', 'statics', 'members'],
+      exposes: ['tunnel', 'statics', 'members', 'managers'],
     },
     3: {
       replace: [],
@@ -325,30 +340,88 @@ export function document3(
         place("sshHost: 'remote-host'", "sshHost: '127.0.0.1'"),
         place('sshPort: 22', `sshPort: ${sshPort}`),
         place("sshUsername: 'user'", `sshUsername: '${username}'`),
+        place('remotePort: 5432', `remotePort: ${database.port}`),
         place('localPort: 5432', `localPort: ${localPort}`),
+        place('\n  port: 5432', `\n  port: ${database.port}`),
+        place("user: 'postgres'", `user: '${database.user}'`),
+        place("password: 'password'", `password: '${database.password}'`),
         scoped('SSHTunnel.initializeFromEnv()'),
         scoped('SSHTunnel.getInstance()'),
         { reason: 'lines of a file in a block of code', from: environmentLines, to: '' },
       ],
-      prelude: ours + manager + printing,
-      exposes: ['tunnel', 'printed'],
+      prelude: ours + printing,
+      exposes: ['tunnel', 'manager', 'printed'],
     },
-    5: { replace: [], prelude: ours + manager, exposes: ['tunnel'] },
+    5: { replace: [], prelude: ours + config, exposes: ['tunnel', 'manager'] },
+    6: { replace: [], prelude: "import { Pool } from 'moorline/pg';", exposes: ['pool', 'client'] },
+    7: {
+      replace: [],
+      prelude: `${ours}${printing}${config}
+        const manager = new PostgresConnectionManager({ ...config, tunnel: false, healthCheckIntervalMs: 50 });`,
+      exposes: ['manager', 'printed'],
+    },
     8: {
       replace: [],
-      prelude: `${ours}${manager}
-        const manager = new PostgresConnectionManager(config);
+      prelude: `${ours}${config}
         const tunnel = SSHTunnel.getInstance();
+        const manager = new PostgresConnectionManager(config);
+        await manager.query('SELECT 1');
         const cleanup = async () => {};`,
-      exposes: [],
+      exposes: ['manager'],
     },
     9: {
       replace: [
         { reason: 'narrowed event, connection or error', from: 'error: Error', to: 'error: NodeJS.ErrnoException' },
       ],
-      prelude: `${ours}${printing}
+      prelude: `import { SSHTunnel } from 'moorline';${printing}
         const tunnel = SSHTunnel.initializeFromEnv();`,
       exposes: ['tunnel', 'printed'],
+    },
+    10: {
+      replace: [
+        {
+          reason: 'narrowed event, connection or error',
+          from: '} catch (error) {',
+          to: '} catch (caught) { const error = caught as NodeJS.ErrnoException;',
+        },
+      ],
+      prelude: `import { Pool, type PoolClient } from 'moorline/pg';${printing}`,
+      scope: 'run(pool: Pool)',
+      exposes: ['printed'],
+    },
+    11: {
+      replace: [],
+      prelude: ours + printing,
+      memberOf: 'Recovering extends PostgresConnectionManager',
+      exposes: ['Recovering', 'printed'],
+    },
+    12: {
+      replace: [{ reason: 'a class around members of one', from: 'async function cleanup()', to: 'async cleanup()' }],
+      prelude: ours + printing,
+      memberOf: 'Cleaning extends PostgresConnectionManager',
+      exposes: ['Cleaning', 'printed'],
+    },
+    13: {
+      replace: [],
+      prelude: `
+        const titles: string[] = [];
+        const describe = (_: string, body: () => void) => body();
+        const test = (title: string, body: () => Promise<void>) => void titles.push(typeof body === 'function' ? title : '');`,
+      exposes: ['titles'],
+    },
+    14: {
+      replace: [],
+      prelude: `
+        import type { PostgresLogRecord } from 'moorline';
+        const toFormat = (record: PostgresLogRecord): LogFormat => record;`,
+      exposes: ['toFormat'],
+    },
+    15: {
+      replace: [],
+      prelude: `
+        import type { Counter, Gauge, Histogram, PostgresConnectionManager } from 'moorline';
+        const metricsOf = (manager: PostgresConnectionManager): Metrics => ({ performance: manager.metrics });`,
+      exposes: ['metricsOf'],
     },
   };
 }

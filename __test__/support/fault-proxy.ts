@@ -88,6 +88,15 @@ export class FaultProxy {
     }
   }
 
+  /** Ends one connection with a reset to both sides. */
+  resetOne(): void {
+    for (const { client, server } of this.#pairs) {
+      resetSocket(client);
+      resetSocket(server);
+      return;
+    }
+  }
+
   /** The servers' sides vanish; the clients' stay open, and what they send is lost. */
   halfOpen(): void {
     for (const pair of this.#pairs) {

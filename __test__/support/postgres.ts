@@ -146,6 +146,20 @@ export class Postgres {
 
   /** Starts it, again where it was stopped, on the same port and data. */
   async listen(): Promise<void> {
+    const failed = this.#start({});
+    const pidFile = join(this.data, 'postmaster.pid');
+    const accepts = () => existsSync(pidFile) && this.psql('SELECT 1') === '1';
+    await Promise.race([failed, eventually(accepts, 20_000)]);
+  }
+
+  /** Starts it as a standby that nobody may read, which says that it starts up, until it is ended and started again. */
+  startUp(): void {
+    this.file('data/standby.signal', '');
+    void this.#start({ hot_standby: 'off' });
+  }
+
+  /** Rejects when it has ended. */
+  #start(more: Record<string, string>): Promise<never> {
     const settings = {
       listen_addresses: '127.0.0.1',
       unix_socket_directories: this.directory,
@@ -155,6 +169,7 @@ export class Postgres {
       jit: 'off',
       shared_buffers: '16MB',
       ...this.#settings,
+      ...more,
     };
     const given = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
     const [command, args, env] = commandOf(server, ['-D', this.data, '-p', String(this.port), ...given]);
@@ -165,10 +180,8 @@ export class Postgres {
       child.once('error', reject);
       child.once('exit', (code) => reject(new Error(`PostgreSQL ended (${code}): ${this.#log}`)));
     });
-    const pidFile = join(this.data, 'postmaster.pid');
-    const accepts = () => existsSync(pidFile) && this.psql('SELECT 1') === '1';
-    await Promise.race([failed, eventually(accepts, 20_000)]);
     failed.catch(() => undefined);
+    return failed;
   }
 
   /** What these statements give, through its socket: a line per row, unaligned. */

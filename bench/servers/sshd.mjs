@@ -1,34 +1,15 @@
-// OpenSSH's sshd on loopback for bench/ssh.mjs, with a user's key of its own: that of the machine, else the one in Debian's
+// OpenSSH's sshd on loopback for the benches, with a user's key of its own: that of the machine, else the one in Debian's
 // package, which is unpacked without being installed.
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { join } from 'node:path';
 
-import { load } from '../harness.mjs';
-
-const START_TIMEOUT_MS = 10_000;
-
-/** A program and the environment that it needs; throws the reason when it cannot be had. */
-function find(name, debianPackage) {
-  const at = (directory) =>
-    ['usr/sbin', 'usr/bin'].map((bin) => join(directory, bin, name)).find((path) => existsSync(path));
-  const installed = at('/');
-  if (installed) return { path: installed, env: process.env };
-  const directory = join(tmpdir(), `moorline-debian-${userInfo().uid}`, debianPackage);
-  execFileSync(process.execPath, [load.resolve('./scripts/lib/debian.mjs'), directory, debianPackage], {
-    stdio: 'pipe',
-  });
-  const libraries = ['lib', 'usr/lib'].map((lib) => join(directory, lib)).filter((path) => existsSync(path));
-  const directories = libraries.flatMap((lib) => readdirSync(lib).map((entry) => join(lib, entry)));
-  return { path: at(directory), env: { ...process.env, LD_LIBRARY_PATH: directories.join(delimiter) } };
-}
+import { findProgram, freePort, stopAtExit, untilListening } from './programs.mjs';
 
 /** Starts it; what it gives is what clients need, and `stop`, which is called when the process exits, too. */
 export async function startSshd() {
-  const [sshd, keygen] = [find('sshd', 'openssh-server'), find('ssh-keygen', 'openssh-client')];
+  const [sshd, keygen] = [findProgram('sshd', 'openssh-server'), findProgram('ssh-keygen', 'openssh-client')];
   const directory = mkdtempSync(join(tmpdir(), 'moorline-bench-sshd-'));
   const file = (name) => join(directory, name);
   const run = (...args) => execFileSync(keygen.path, args, { env: keygen.env, encoding: 'utf8' });
@@ -53,12 +34,8 @@ export async function startSshd() {
     child.kill('SIGKILL');
     rmSync(directory, { recursive: true, force: true });
   };
-  process.once('exit', stop);
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
-  for (const deadline = performance.now() + START_TIMEOUT_MS; !(await listens(port)); await sleep(20)) {
-    if (child.exitCode !== null || performance.now() > deadline) throw new Error('sshd does not start');
-  }
-  child.unref();
+  stopAtExit(stop);
+  await untilListening(child, port);
   return {
     port,
     username: userInfo().username,
@@ -67,21 +44,4 @@ export async function startSshd() {
     fingerprint: /SHA256:\S+/.exec(run('-lf', file('host.pub')))[0],
     stop,
   };
-}
-
-function listens(port) {
-  return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1', () => (socket.destroy(), resolve(true)));
-    socket.once('error', () => resolve(false));
-  });
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -1,6 +1,7 @@
 import { types } from 'node:util';
 
 import { Buffer } from '../runtime/node';
+import { defineColumn, HeadingCache, type RowMaker, rowMaker } from '../runtime/row-shape';
 import { inexactInteger } from './error';
 
 /** A value of a row. */
@@ -45,10 +46,11 @@ export interface ResultSet<T = Row> {
   toJSON(): unknown;
 }
 
-/** What the addon writes of the columns, in a line of its own before the rest. */
+/** What the addon writes of the columns, in a line of its own before the rest, and what follows from it. */
 interface Heading {
-  columns: string[];
-  types: string[];
+  readonly columns: string[];
+  readonly types: string[];
+  readonly makeRow: RowMaker<Value>;
 }
 
 /** A result as the addon writes it. */
@@ -62,8 +64,6 @@ interface ResultText {
   blobs?: number[];
   values: Value[];
 }
-
-type RowMaker = (values: Value[], offset: number) => Row;
 
 class Result<T> implements ResultSet<T> {
   readonly columns: string[];
@@ -97,7 +97,7 @@ function plainValue(value: unknown): unknown {
 export function readResult<T>(answer: string | [string, Uint8Array], intMode: IntMode): ResultSet<T> {
   const [json, bytes] = typeof answer === 'string' ? [answer] : answer;
   const line = json.indexOf('\n');
-  const head = headOf(json.slice(0, line));
+  const head = headings.get(json.slice(0, line));
   const text = JSON.parse(json.slice(line + 1)) as ResultText;
   const { values, length } = text;
   const width = head.columns.length;
@@ -129,21 +129,10 @@ function restoreBlobs(values: Value[], blobs: number[], bytes: Uint8Array): void
   }
 }
 
-/** One head per list of columns, so that all rows of a query, and of its next run, share one shape. */
-const heads = new Map<string, Heading & { makeRow: RowMaker }>();
-const MAX_HEADS = 256;
-
-function headOf(json: string) {
-  let head = heads.get(json);
-  if (!head) {
-    if (heads.size >= MAX_HEADS) heads.clear();
-    const { columns, types } = JSON.parse(json) as Heading;
-    head = { columns, types, makeRow: isOrdinary(columns) ? sharedShape(columns) : ownShape(columns) };
-    // A copy: a part of a text keeps all of it in memory.
-    heads.set(Buffer.from(json).toString(), head);
-  }
-  return head;
-}
+const headings = new HeadingCache<Heading>((text) => {
+  const { columns, types } = JSON.parse(text) as { columns: string[]; types: string[] };
+  return { columns, types, makeRow: isOrdinary(columns) ? sharedShape(columns) : ownShape(columns) };
+});
 
 /** Whether the names can be set as they are: distinct, and none that means something else to a plain object. */
 function isOrdinary(columns: string[]): boolean {
@@ -151,17 +140,12 @@ function isOrdinary(columns: string[]): boolean {
   return new Set(columns).size === columns.length && !columns.some(isReserved);
 }
 
-/** Rows whose columns are set by one constructor, so that they have one shape. */
-function sharedShape(columns: string[]): RowMaker {
+/** Rows of one shape, up to their hidden members. */
+function sharedShape(columns: string[]): RowMaker<Value> {
   const width = columns.length;
-  function Columns(this: Record<string, Value>, values: Value[], offset: number): void {
-    for (let index = 0; index < width; index++) this[columns[index]!] = values[offset + index]!;
-  }
-  // What takes plain objects only asks for their prototype.
-  Columns.prototype = Object.prototype;
-  const Shape = Columns as unknown as new (values: Value[], offset: number) => Row;
+  const makeRow = rowMaker<Value>(columns);
   return (values, offset) => {
-    const row = new Shape(values, offset);
+    const row = makeRow(values, offset);
     Object.defineProperty(row, 'length', hidden(width));
     for (let index = 0; index < width; index++) Object.defineProperty(row, index, hidden(values[offset + index]));
     return row;
@@ -169,14 +153,13 @@ function sharedShape(columns: string[]): RowMaker {
 }
 
 /** Rows whose column names repeat, or look like indices: the first of a name counts, and an index before a name. */
-function ownShape(columns: string[]): RowMaker {
+function ownShape(columns: string[]): RowMaker<Value> {
   return (values, offset) => {
     const row = Object.defineProperty({}, 'length', hidden(columns.length)) as Row;
     columns.forEach((name, index) => {
       const value = values[offset + index];
       Object.defineProperty(row, index, { value });
-      if (Object.hasOwn(row, name)) return;
-      Object.defineProperty(row, name, { value, enumerable: true, configurable: true, writable: true });
+      if (!Object.hasOwn(row, name)) defineColumn(row, name, value);
     });
     return row;
   };

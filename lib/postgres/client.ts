@@ -5,7 +5,7 @@ import { emitGuarded } from '../runtime/emitter';
 import { type Handle, type MessageQueue, native, type PostgresPool } from '../runtime/native';
 import { weakListener } from '../runtime/native-call';
 import { releasedError } from './error';
-import { type QueryConfig, runQuery } from './query';
+import { encodeStatement, type QueryConfig, runQuery } from './query';
 import type { QueryResult } from './result';
 import { type SessionSettings, TransactionSettings } from './session-settings';
 import { runTransaction, type TransactionOptions } from './transaction';
@@ -118,6 +118,12 @@ export class PostgresClient extends EventEmitter<PostgresClientEvents> {
   override prependListener(event: string | symbol, listener: Listener): this {
     super.prependListener(event, listener);
     return this.#onListener(event);
+  }
+
+  /** @internal Takes what was done so far for the state that each borrower finds, to which these statements lead. */
+  setUp(statements: readonly QueryConfig[]): void {
+    const encoded = statements.map(encodeStatement);
+    if (this.#lease !== undefined) native.postgresSetUp(this.#owner.handle, this.#lease, encoded);
   }
 
   /** The state of the transaction after the last answer; undefined after the release. */

@@ -66,7 +66,8 @@ export class ConnectionRecorder {
     pool.on('release', (error: unknown, client: RecordedClient) => {
       this.#record('debug', 'connection_released', error instanceof Error ? error : undefined, client);
     });
-    pool.on('error', (error: unknown, client?: RecordedClient) => {
+    pool.on('error', (error: unknown) => this.#record('warn', 'connection_error', error));
+    pool.on('lost', (client: RecordedClient | undefined, error: unknown) => {
       this.#record('warn', 'connection_error', error, client);
     });
   }

@@ -6,6 +6,7 @@ import { emitGuarded, type EventSource, eventSource, publishEvent } from '../run
 import { performance } from '../runtime/node';
 import { SingleFlight } from '../runtime/single-flight';
 import { repeat, sleep, withTimeout } from '../runtime/timers';
+import { variables } from '../ssh/environment';
 import { SSHTunnel } from '../ssh/tunnel';
 import type { PostgresClient } from './client';
 import { ConnectionLog, installConnectionLog, LOG_POOL } from './connection-log';
@@ -96,7 +97,7 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
     const given = typeof config === 'string' ? { connectionString: config } : config;
     const { fallback, ...options } = given as PostgresManagerConfig;
     const tunnel = options.tunnel === undefined ? SSHTunnel.getInstance() : options.tunnel;
-    this.#pool = new ConnectionPool({ ...options, tunnel }, true);
+    this.#pool = new ConnectionPool({ ...options, tunnel }, variables());
     this.pool = this.#pool;
     this.#options = this.#pool.options();
     this.#target = { pool: this.#pool, tunnel: tunnel === false ? undefined : tunnel };
@@ -106,7 +107,7 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
     this.metrics = metrics;
     const { monitoring, connectionLog, connectionLogRetentionMs: retentionMs } = this.#options;
     if (monitoring && connectionLog) {
-      const logPool = new ConnectionPool({ ...options, tunnel, ...LOG_POOL }, true);
+      const logPool = new ConnectionPool({ ...options, tunnel, ...LOG_POOL }, variables());
       this.#connectionLog = new ConnectionLog(logPool, { name: this.#pool.name, retentionMs, dropped: logDropped });
     }
     if (monitoring) this.#recorder = new ConnectionRecorder(this.#pool, this.#connectionLog);

@@ -125,8 +125,8 @@ export interface PostgresPoolConfig extends PostgresConnectionOptions {
   /** The time limit of a statement. Default: 30 000. */
   queryTimeoutMs?: number | undefined;
   /**
-   * `'unnamed'` sends a statement with a name as one without, as behind a pooler that gives each transaction another connection.
-   * Default: `'named'`.
+   * `'unnamed'` sends a statement with a name as one without, and uses no state of a session, as behind a pooler that gives each
+   * transaction another session. Default: `'named'`, until a statement shows that it is so.
    */
   statementMode?: 'named' | 'unnamed' | undefined;
   /**
@@ -136,6 +136,11 @@ export interface PostgresPoolConfig extends PostgresConnectionOptions {
   retry?: boolean | Omit<RetryOptions, 'retryableExceptions'> | undefined;
   /** A circuit breaker around the same calls, listed as `postgres-1` and so on. Default: false; `true` for the defaults. */
   breaker?: boolean | PostgresBreakerOptions | undefined;
+  /**
+   * The time after which a server that answers nothing, not even the system's keep-alive, counts as gone; `Infinity`: as the system
+   * has it. Through a tunnel, its own keep-alive counts. Default: 60 000.
+   */
+  keepAliveTimeoutMs?: number | undefined;
   /** The interval of the health checks; `Infinity`: none. Default: that of the profile, else 60 000. */
   healthCheckIntervalMs?: number | undefined;
   /** `false` opens a connection for each borrower, and closes it when it is released. Default: true. */
@@ -170,6 +175,7 @@ export interface ResolvedPostgresPoolConfig {
   maxLifetimeMs: number;
   leakAfterMs: number;
   recycleTimeoutMs: number;
+  keepAliveTimeoutMs: number;
   queryTimeoutMs: number;
   healthCheckIntervalMs: number;
   pooling: boolean;

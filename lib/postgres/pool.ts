@@ -10,7 +10,7 @@ import { LeakTracker } from '../runtime/leak-tracker';
 import { variables } from '../ssh/environment';
 import { withTunnel } from '../ssh/tunnel';
 import { type ClientOwner, PostgresClient, slotOf } from './client';
-import { toPostgresError } from './error';
+import { type PostgresError, toPostgresError } from './error';
 import type { PasswordFunction, PasswordTarget, PostgresPoolConfig, ResolvedPostgresPoolConfig } from './options';
 import { type QueryConfig, runQuery } from './query';
 import type { QueryResult } from './result';
@@ -23,6 +23,7 @@ type NativeEvent =
   | { event: 'destroy'; connectionId: number }
   | { event: 'timeout'; afterMs: number }
   | { event: 'leak'; lease: number; heldMs: number }
+  | { event: 'lost'; failure: string }
   | { event: 'drain' }
   | { event: 'error'; failure: string };
 
@@ -59,17 +60,18 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
   readonly #password: PostgresPoolConfig['password'];
   /** The clients by the slot of their connection in the pool, with the number of that connection. */
   readonly #clients = new Map<number, { id: number; client: PostgresClient }>();
+  /** The slots that have another connection already, once for each that is gone without its event having come. */
+  readonly #replaced: number[] = [];
   readonly #leakTracker: LeakTracker | undefined;
   #ending: Promise<boolean> | undefined;
 
-  /** `isManaged` has it read a manager's environment variables, too. */
-  constructor(config: PostgresPoolConfig, isManaged = false) {
+  /** `environment` are the variables that it reads. */
+  constructor(config: PostgresPoolConfig, environment = withoutManagers(variables())) {
     super();
     const { types, ...options } = withTunnel(config);
     this.types = types;
     this.#password = options.password;
     this.#requests = native.postgresPasswordRequests(weakListener(this, ConnectionPool.#onRequest));
-    const environment = isManaged ? variables() : withoutManagers(variables());
     const onEvent = weakListener(this, ConnectionPool.#onEvent);
     this.handle = native.postgresOpen(options, environment, onEvent, this.#requests);
     this.#source = eventSource('postgres', native.postgresName(this.handle));
@@ -185,6 +187,11 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
       emitGuarded(this, 'acquire', known.client);
       return known.client;
     }
+    if (known) {
+      // Its event is still under way.
+      this.#replaced.push(slot);
+      emitGuarded(this, 'remove', known.client);
+    }
     const client = new PostgresClient(this, lease, settings);
     this.#clients.set(slot, { id, client });
     emitGuarded(this, 'connect', client);
@@ -205,6 +212,15 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
     pool.#answer(JSON.parse(text) as PasswordRequest).catch(() => undefined);
   }
 
+  /** The connection of a slot is gone. */
+  #forget(slot: number): void {
+    const place = this.#replaced.indexOf(slot);
+    if (place >= 0) return void this.#replaced.splice(place, 1);
+    const known = this.#clients.get(slot);
+    this.#clients.delete(slot);
+    if (known) emitGuarded(this, 'remove', known.client);
+  }
+
   static #onEvent(pool: ConnectionPool, text: string): void {
     pool.#onNativeEvent(JSON.parse(text) as NativeEvent);
   }
@@ -221,9 +237,19 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
       );
       return;
     }
+    if (event.event === 'lost') return this.#onLost(event.failure);
     const { event: name, ...facts } = event;
+    if (event.event === 'destroy') this.#forget(event.connectionId);
     if (event.event === 'leak') this.#describeLeak(event.lease, facts);
     publishEvent(this, this.#source, name, () => facts);
+  }
+
+  /** A connection has ended by itself, which is a client's if it was lent to one. */
+  #onLost(failure: string): void {
+    const error = toPostgresError(failure) as PostgresError;
+    const processId = error.detail?.['processId'];
+    const known = Array.from(this.#clients.values()).find(({ client }) => client.processID === processId);
+    emitGuarded(this, 'lost', known?.client, error);
   }
 
   #describeLeak(lease: number, facts: object): void {

@@ -6,7 +6,7 @@ import { toPostgresError } from './error';
 import { type QueryResult, readResults, type RowMode } from './result';
 import { ResultParsers } from './types/result-parsers';
 import { typesOf, type TypesOption } from './types/sets';
-import { prepareValues } from './values';
+import { type PreparedValue, prepareValues } from './values';
 
 /** A statement with its options. */
 export interface QueryConfig {
@@ -65,6 +65,11 @@ export async function runQuery<Row>(
     toPostgresError,
   );
   return readResults(answer, parsers, rowMode) as QueryResult<Row>;
+}
+
+/** @internal A statement as the addon takes it, for one whose result nobody reads. */
+export function encodeStatement({ text, values }: QueryConfig): [string, PreparedValue[] | undefined, boolean] {
+  return [text, values && prepareValues(values), true];
 }
 
 function readConfig(given: string | QueryConfig): QueryConfig {

@@ -1,4 +1,4 @@
-import { Buffer } from '../runtime/node';
+import { HeadingCache, type RowMaker, rowMaker } from '../runtime/row-shape';
 import type { TypeParser } from './types/registry';
 import type { ResultParsers } from './types/result-parsers';
 
@@ -46,8 +46,6 @@ interface ResultText {
   oid: number | null;
 }
 
-type RowMaker = (values: unknown[], offset: number) => unknown;
-
 class Result implements QueryResult {
   readonly command: string | null;
   readonly rowCount: number | null;
@@ -78,7 +76,7 @@ export function readResults(
 /** The result in one text of the addon's. What a parser throws is thrown. */
 export function readResult(json: string, parsers: ResultParsers, mode: RowMode): QueryResult {
   const line = json.indexOf('\n');
-  const heading = headingOf(json.slice(0, line));
+  const heading = headings.get(json.slice(0, line));
   const text = JSON.parse(json.slice(line + 1)) as ResultText;
   const { values, length } = text;
   parseColumns(values, parsersOf(heading, parsers));
@@ -116,54 +114,14 @@ interface Heading {
   last?: { readonly of: ResultParsers; readonly columns: readonly (TypeParser | undefined)[] };
 }
 
-/** One heading per list of columns, so that all rows of a statement, and of its next run, share one shape. */
-const headings = new Map<string, Heading>();
-const MAX_HEADINGS = 256;
-/** The length of all headings that are kept, in characters. */
-const MAX_HEADING_LENGTH = 1 << 20;
-let headingLength = 0;
-
-function headingOf(json: string): Heading {
-  let heading = headings.get(json);
-  if (heading) return heading;
-  const { fields } = JSON.parse(json) as { fields: FieldDef[] };
-  heading = { fields: fields.map((field) => Object.freeze(field)), makeRow: rowMaker(fields.map(({ name }) => name)) };
-  headingLength += json.length;
-  if (headings.size >= MAX_HEADINGS || headingLength > MAX_HEADING_LENGTH) {
-    headings.clear();
-    headingLength = json.length;
-  }
-  // A copy: a part of a text keeps all of it in memory.
-  headings.set(Buffer.from(json).toString(), heading);
-  return heading;
-}
+const headings = new HeadingCache<Heading>((text) => {
+  const { fields } = JSON.parse(text) as { fields: FieldDef[] };
+  return { fields: fields.map((field) => Object.freeze(field)), makeRow: rowMaker(fields.map(({ name }) => name)) };
+});
 
 function parsersOf(heading: Heading, parsers: ResultParsers): readonly (TypeParser | undefined)[] {
   if (heading.last?.of === parsers) return heading.last.columns;
   const columns = heading.fields.map((field) => parsers.parserOf(field));
   if (parsers.isFixed) heading.last = { of: parsers, columns };
   return columns;
-}
-
-/** Rows whose columns are set by one constructor, so that they have one shape. */
-function rowMaker(columns: string[]): RowMaker {
-  const width = columns.length;
-  // Setting these may do something else, as a setter or a member that is read-only is inherited.
-  const inherited = columns.map((name) => name in Object.prototype);
-  const hasInherited = inherited.includes(true);
-  function Columns(this: Record<string, unknown>, values: unknown[], offset: number): void {
-    for (let index = 0; index < width; index++) {
-      const value = values[offset + index];
-      if (hasInherited && inherited[index]) define(this, columns[index]!, value);
-      else this[columns[index]!] = value;
-    }
-  }
-  // What takes plain objects only asks for their prototype.
-  Columns.prototype = Object.prototype;
-  const Shape = Columns as unknown as new (values: unknown[], offset: number) => unknown;
-  return (values, offset) => new Shape(values, offset);
-}
-
-function define(row: object, name: string, value: unknown): void {
-  Object.defineProperty(row, name, { value, enumerable: true, configurable: true, writable: true });
 }

@@ -2,11 +2,13 @@
 
 use std::ffi::CStr;
 
-use moorline_core::pool::Lease;
 use moorline_services::libsql::service::LibsqlPool;
 use napi::Result;
 
-use crate::bridge::{Call, Exports, Function, ReturnValue};
+use crate::{
+    bridge::{Call, Exports, Function, ReturnValue},
+    pool::{lease_argument, lease_value},
+};
 
 /// Adds the hand-written functions.
 pub(crate) fn register(exports: &Exports) -> Result<()> {
@@ -20,11 +22,8 @@ struct Take;
 impl Function for Take {
     const NAME: &'static CStr = c"libsqlTake";
     fn run(call: &Call) -> ReturnValue {
-        call.handle::<LibsqlPool>(0)
-            .and_then(|pool| pool.take())
-            .map_or(ReturnValue::Undefined, |lease| {
-                ReturnValue::Number(lease.number() as f64)
-            })
+        let pool = call.handle::<LibsqlPool>(0);
+        lease_value(pool.and_then(|pool| pool.take()))
     }
 }
 
@@ -36,8 +35,8 @@ impl Function for Release {
     fn run(call: &Call) -> ReturnValue {
         let released = call
             .handle::<LibsqlPool>(0)
-            .zip(call.number(1))
-            .is_some_and(|(pool, lease)| pool.release(Lease::from_number(lease as u64)));
+            .zip(lease_argument(call, 1))
+            .is_some_and(|(pool, lease)| pool.release(lease));
         ReturnValue::Bool(released)
     }
 }

@@ -6,7 +6,7 @@ use moorline_core::error::Failure;
 use moorline_net::pool::{Event, PoolListener};
 use serde_json::{Value as Json, json};
 
-use crate::bridge::Callback;
+use crate::bridge::{Callback, failure_json};
 
 /// The JavaScript listener of a pool, which receives each event as JSON text. Borrowing and giving back are events of
 /// `lib/`, where they happen.
@@ -29,6 +29,7 @@ impl PoolListener for PoolEvents {
             Event::Leak { lease, held } => {
                 json!({ "event": "leak", "lease": lease.number(), "heldMs": ms(held) })
             }
+            Event::Lost(failure) => json!({ "event": "lost", "failure": failure_json(failure) }),
             Event::Drain => json!({ "event": "drain" }),
             Event::Error(failure) => (self.encode_error)(failure),
         };

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use moorline_core::{error::Failure, limit::Limit};
 use moorline_services::postgres::{
-    config::Config, error::ServerMessage, message_queue::Message, password::PasswordRequest,
-    result::ResultText,
+    address::Server, config::Config, error::ServerMessage, message_queue::Message,
+    password::PasswordRequest, result::ResultText,
 };
 use serde_json::{Value as Json, json};
 
@@ -73,7 +73,7 @@ pub(super) fn encode_config(config: &Config) -> Json {
     let list = |items: Vec<String>| items.join(",");
     let servers = &config.servers;
     json!({
-        "host": list(servers.iter().map(|server| server.host()).collect()),
+        "host": list(servers.iter().map(Server::host).collect()),
         "port": list(servers.iter().map(|server| server.port().to_string()).collect()),
         "user": config.user,
         "database": config.database,
@@ -81,7 +81,7 @@ pub(super) fn encode_config(config: &Config) -> Json {
         "sslmode": config.encryption.mode.as_str(),
         "max": ledger.max,
         "min": ledger.min,
-        "maxIdle": ledger.max_idle,
+        "maxIdle": ledger.max_idle.min(ledger.max),
         "maxConnecting": ledger.max_connecting.get(),
         "maxWaiters": ledger.max_waiters.get(),
         "idleTimeoutMillis": ms(ledger.idle_timeout),
@@ -89,6 +89,7 @@ pub(super) fn encode_config(config: &Config) -> Json {
         "maxLifetimeMs": ms(ledger.max_lifetime),
         "leakAfterMs": ms(ledger.leak_after),
         "recycleTimeoutMs": ms(Limit::At(config.pool.recycle_timeout)),
+        "keepAliveTimeoutMs": ms(config.keep_alive_timeout),
         "queryTimeoutMs": ms(config.query_timeout),
         "healthCheckIntervalMs": ms(manager.health_check_interval),
         "pooling": manager.is_pooling,

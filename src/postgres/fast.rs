@@ -2,11 +2,13 @@
 
 use std::{ffi::CStr, sync::Arc};
 
-use moorline_core::pool::Lease;
 use moorline_services::postgres::{connection::Connection, service::PostgresPool};
 use napi::Result;
 
-use crate::bridge::{Call, Exports, Function, ReturnValue};
+use crate::{
+    bridge::{Call, Exports, Function, ReturnValue},
+    pool::{lease_argument, lease_value},
+};
 
 /// Adds the hand-written functions.
 pub(crate) fn register(exports: &Exports) -> Result<()> {
@@ -22,11 +24,8 @@ struct Take;
 impl Function for Take {
     const NAME: &'static CStr = c"postgresTake";
     fn run(call: &Call) -> ReturnValue {
-        call.handle::<PostgresPool>(0)
-            .and_then(|pool| pool.take())
-            .map_or(ReturnValue::Undefined, |lease| {
-                ReturnValue::Number(lease.number() as f64)
-            })
+        let pool = call.handle::<PostgresPool>(0);
+        lease_value(pool.and_then(|pool| pool.take()))
     }
 }
 
@@ -56,8 +55,8 @@ impl Function for TransactionStatus {
 }
 
 fn leased(call: &Call) -> Option<Arc<Connection>> {
-    let (pool, lease) = call.handle::<PostgresPool>(0).zip(call.number(1))?;
-    pool.connection(Lease::from_number(lease as u64)).ok()
+    let pool = call.handle::<PostgresPool>(0)?;
+    pool.connection(lease_argument(call, 1)?).ok()
 }
 
 /// `postgresRelease(pool, lease, usable)`: false when it is not held.
@@ -69,8 +68,8 @@ impl Function for Release {
         let usable = call.flag(2) != Some(false);
         let released = call
             .handle::<PostgresPool>(0)
-            .zip(call.number(1))
-            .is_some_and(|(pool, lease)| pool.release(Lease::from_number(lease as u64), usable));
+            .zip(lease_argument(call, 1))
+            .is_some_and(|(pool, lease)| pool.release(lease, usable));
         ReturnValue::Bool(released)
     }
 }

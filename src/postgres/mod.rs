@@ -146,6 +146,32 @@ pub fn postgres_shares_sessions(pool: Handle<PostgresPool>) -> bool {
     pool.shares_sessions()
 }
 
+/// Takes what was done so far on the connection of `lease` for the state that each borrower finds, to which `statements` lead. False
+/// when it is not held.
+#[napi(catch_unwind)]
+pub fn postgres_set_up(
+    env: Env,
+    pool: Handle<PostgresPool>,
+    lease: f64,
+    #[napi(
+        ts_arg_type = "[text: string, values: (string | Uint8Array | null)[] | undefined, raw: boolean][]"
+    )]
+    statements: RawArgument,
+) -> Result<bool> {
+    let read = read_set_up(statements.0).or_throw(&env)?;
+    let connection = pool.connection(Lease::from_number(lease as u64));
+    Ok(connection.map(|connection| connection.set_up(read)).is_ok())
+}
+
+fn read_set_up(given: PlainValue) -> Read<Vec<OwnedStatement>> {
+    let PlainValue::List(statements) = given else {
+        return Err(OptionError::wrong_type("statements", "an array", &given));
+    };
+    let read = statements.into_iter().map(read_statement);
+    read.map(|read| read.map(|(statement, _)| statement))
+        .collect()
+}
+
 fn read_statement(given: PlainValue) -> Read<(OwnedStatement, ValueTypes)> {
     let mut parts = match given {
         PlainValue::List(parts) => parts.into_iter(),

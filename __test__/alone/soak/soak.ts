@@ -6,6 +6,7 @@ import { type Program, PROGRAMS, runProgram } from '../../hostile/run';
 import { subjects } from '../../contract/subjects';
 import { soakColdDatabase } from './cold-database';
 import { assertFlat, measure, repetitions } from './memory-growth';
+import { soakPostgresFaults } from './postgres-faults';
 import { soakCursor } from './sse-cursor';
 import { soakTunnel } from './tunnel-faults';
 
@@ -46,9 +47,9 @@ function isFlat(measured: Parameters<typeof assertFlat>[0]): boolean {
 }
 
 /** A minute of each program, unless told otherwise. */
-async function soakHostile(minutes: number): Promise<void> {
+async function soakHostile(minutes: number, programs = Object.keys(PROGRAMS) as Program[]): Promise<void> {
   console.log('| hostile | seed | what it did | survived |\n|---|---|---|---|');
-  for (const program of Object.keys(PROGRAMS) as Program[]) {
+  for (const program of programs) {
     const seed = values.seed === undefined ? Date.now() % 1_000_000 : Number(values.seed);
     const { output, survived } = await runProgram(program, seed, minutes * 60_000);
     if (!survived) process.exitCode = 1;
@@ -60,6 +61,10 @@ async function main(): Promise<void> {
   if (positionals[0] === 'sse-cursor') return soakCursor(100, values.seed);
   if (positionals[0] === 'libsql') return soakColdDatabase();
   if (positionals[0] === 'ssh') return soakTunnel();
+  if (positionals[0] === 'postgres') {
+    await soakPostgresFaults();
+    return soakHostile(1, ['postgres']);
+  }
   const minutes = Number(values.minutes ?? (positionals.includes('hostile') ? 1 : 5));
   if (positionals.includes('hostile') && minutes > 0) return soakHostile(minutes);
   // `connections` means every `…Connection`.
@@ -68,7 +73,7 @@ async function main(): Promise<void> {
   if (wanted.length === 0 || !(minutes > 0)) {
     const names = subjects.map(({ name }) => name).join(', ');
     console.error(
-      `usage: npm run soak -- <part of a name> … [--minutes 5]\nnames: ${names}, hostile, sse-cursor, libsql, ssh`,
+      `usage: npm run soak -- <part of a name> … [--minutes 5]\nnames: ${names}, hostile, sse-cursor, libsql, ssh, postgres`,
     );
     process.exitCode = 1;
     return;

@@ -182,7 +182,8 @@ export async function runRoundHere(name: FaultName, sessions: Sessions, targets:
     await load.stop();
     assert.deepEqual(await load.problems(), []);
     const failed = load.failures().length;
-    if (fault.failures !== undefined) assert.equal(failed, fault.failures);
+    if (fault.failures !== undefined)
+      assert.equal(failed, fault.failures, `${failed} failed: ${load.describeFailures()}`);
     else assert.ok(failed > 0, 'the calls were not touched');
     assert.ok(allMs < RECOVERY_MS + startMs, `recovered after ${allMs} ms`);
     assertEventsAddUp(fault, before, events, tunnel);

@@ -2,24 +2,16 @@
 import assert from 'node:assert/strict';
 import { connect, createServer } from 'node:net';
 import { text } from 'node:stream/consumers';
-import { setTimeout as sleep } from 'node:timers/promises';
 
 import { HTTPConnection, MoorlineError, type SSHTunnel, TursoPool, WebSocketConnection } from 'moorline';
 
 import { socketServer, type SocketServer } from '../../support/connections';
-import { eventually } from '../../support/eventually';
 import { type RunningServer, serve, startServer } from '../../support/http';
 import { type Sqld, startSqld } from '../../support/servers';
+import { CallLoad, type CallStep, describeCall } from './call-load';
 
 /** The time limit of each call, unless told otherwise. */
 const DEADLINE_MS = 1500;
-/** How much later a call may end: more where the machine is shared. */
-const SLACK_MS = process.env['CI'] ? 1000 : 100;
-/** Of calls without a tunnel that nobody answers, which tell how late the machine is. */
-const DIRECT_DEADLINE_MS = 100;
-const DIRECT_CALLS = 2;
-/** After a call that failed, so that failures do not keep the processor busy. */
-const PAUSE_MS = 10;
 
 const HTTP_CALLS = 42;
 const SQL_CALLS = 4;
@@ -27,22 +19,13 @@ const SOCKET_CALLS = 2;
 const LOCAL_CALLS = 2;
 export const CALLS_IN_FLIGHT = HTTP_CALLS + SQL_CALLS + SOCKET_CALLS + LOCAL_CALLS;
 
-/** A call that has ended. */
-export interface EndedCall {
-  what: 'http' | 'sql' | 'socket' | 'local';
-  id: number;
-  began: number;
-  tookMs: number;
-  error?: unknown;
-}
+type What = 'http' | 'sql' | 'socket' | 'local';
 
 /** What the calls lead to; it outlives the faults of a tunnel. */
 export class Targets {
   http!: RunningServer;
   sockets!: SocketServer;
   echo!: RunningServer;
-  /** It accepts and says nothing. */
-  silent!: RunningServer;
   sqld!: Sqld;
   /** How often each request has come to the server of HTTP. */
   readonly requests = new Map<number, number>();
@@ -64,7 +47,6 @@ export class Targets {
       createServer({ allowHalfOpen: true }, (socket) => socket.pipe(socket)),
       'tcp',
     );
-    targets.silent = await startServer(createServer(), 'http');
     targets.sqld = await startSqld();
     const pool = new TursoPool({ url: targets.sqld.url });
     await pool.execute('CREATE TABLE calls (id INTEGER)');
@@ -86,7 +68,7 @@ export class Targets {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.http, this.sockets, this.echo, this.silent].map((server) => server.close()));
+    await Promise.all([this.http, this.sockets, this.echo].map((server) => server.close()));
     await this.sqld.stop();
   }
 }
@@ -97,11 +79,8 @@ export interface LoadOptions {
   opensChannels?: boolean | undefined;
 }
 
-let lastId = 0;
-
 /** Fifty calls at any time, until it is stopped. */
-export class TunnelLoad {
-  readonly ended: EndedCall[] = [];
+export class TunnelLoad extends CallLoad<What> {
   readonly #targets: Targets;
   readonly #tunnel: SSHTunnel;
   readonly #http: HTTPConnection;
@@ -109,23 +88,15 @@ export class TunnelLoad {
   readonly #sockets: WebSocketConnection[];
   readonly #deadlineMs: number;
   readonly #localCalls: number;
-  readonly #direct: HTTPConnection;
-  /** How late the calls without a tunnel were at most. */
-  #lateMs = 0;
-  /** When each of them has last begun a call that succeeded. */
-  #succeeded: number[] = [];
-  #names: string[] = [];
-  #workers: Promise<void>[] = [];
-  #isStopped = false;
 
   /** `tunnel` leads to the echo by its local port. */
   constructor(tunnel: SSHTunnel, targets: Targets, { deadlineMs = DEADLINE_MS, opensChannels = true }: LoadOptions) {
+    super();
     this.#localCalls = opensChannels ? LOCAL_CALLS : 0;
     this.#targets = targets;
     this.#tunnel = tunnel;
     this.#deadlineMs = deadlineMs;
     const quiet = { monitoring: false, auditLogging: false, autoRetry: false, circuitBreaker: false } as const;
-    this.#direct = new HTTPConnection({ ...quiet, url: targets.silent.url });
     this.#http = new HTTPConnection({ ...quiet, tunnel, url: targets.http.url, maxConnections: CALLS_IN_FLIGHT });
     this.#pool = new TursoPool({ url: targets.sqld.url, tunnel, poolSize: SQL_CALLS });
     const again = { retryDelay: 50, backoffMultiplier: 1, timeout: deadlineMs };
@@ -137,61 +108,27 @@ export class TunnelLoad {
     assert.ok((await Promise.all(this.#sockets.map((socket) => socket.connect()))).every(Boolean));
     const deadlineMs = this.#deadlineMs;
     const kinds = [
-      ...Array<EndedCall['what']>(HTTP_CALLS + LOCAL_CALLS - this.#localCalls).fill('http'),
-      ...Array<EndedCall['what']>(SQL_CALLS).fill('sql'),
-      ...Array<EndedCall['what']>(this.#localCalls).fill('local'),
+      ...Array<What>(HTTP_CALLS + LOCAL_CALLS - this.#localCalls).fill('http'),
+      ...Array<What>(SQL_CALLS).fill('sql'),
+      ...Array<What>(this.#localCalls).fill('local'),
     ];
-    const steps = kinds.map((what) => [what, (id: number) => this.#call(what, id)] as const);
-    const sockets = this.#sockets.map(
-      (socket) => ['socket', (id: number) => exchange(socket, id, deadlineMs)] as const,
-    );
-    this.#succeeded = new Array<number>(CALLS_IN_FLIGHT).fill(0);
-    this.#names = [...steps, ...sockets].map(([what]) => what);
-    this.#workers = [...steps, ...sockets].map(([what, step], index) => this.#work(index, what, step));
-    for (let call = 0; call < DIRECT_CALLS; call++) this.#workers.push(this.#measureLateness());
-    await this.untilAllSucceed();
+    const steps = kinds.map((what): CallStep<What> => [what, (id) => this.#call(what, id)]);
+    const sockets = this.#sockets.map((socket): CallStep<What> => ['socket', (id) => exchange(socket, id, deadlineMs)]);
+    await this.repeat([...steps, ...sockets]);
   }
 
-  /** Waits until each of them has succeeded with a call that was begun after this; how long that took, and the first one. */
-  async untilAllSucceed(limitMs = 60_000): Promise<{ firstMs: number; allMs: number }> {
-    const from = performance.now();
-    await eventually(() => this.#succeeded.some((began) => began >= from), limitMs);
-    const firstMs = performance.now() - from;
-    await eventually(() => {
-      const behind = this.#succeeded.flatMap((began, index) => (began < from ? [this.#names[index]] : []));
-      if (behind.length > 0) throw new Error(`no success of ${behind.join()}: ${this.#describeLast()}`);
-      return true;
-    }, limitMs);
-    return { firstMs, allMs: performance.now() - from };
-  }
-
-  #describeLast(): string {
-    return this.failures()
-      .slice(-3)
-      .map(({ what, tookMs, error }) => `${what} after ${tookMs} ms: ${describe(error)}`)
-      .join('; ');
-  }
-
-  /** The calls that have failed. */
-  failures(): EndedCall[] {
-    return this.ended.filter(({ error }) => error !== undefined);
-  }
-
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    await Promise.all(this.#workers);
-    await Promise.all([...this.#sockets, this.#http, this.#direct].map((connection) => connection.disconnect()));
+  override async stop(): Promise<void> {
+    await super.stop();
+    await Promise.all([...this.#sockets, this.#http].map((connection) => connection.disconnect()));
     await this.#pool.drain();
   }
 
   /** What was late, or told of its delivery what the servers know to be wrong. To be asked once nothing is under way. */
   async problems(): Promise<string[]> {
     const statements = await this.#targets.statements();
-    // A pause of the machine is seen as shorter by as much as the direct calls still had.
-    const pauseMs = this.#lateMs > SLACK_MS ? this.#lateMs + DIRECT_DEADLINE_MS : this.#lateMs;
-    const limitMs = this.#deadlineMs + SLACK_MS + pauseMs;
+    const limitMs = this.limitMs(this.#deadlineMs);
     return this.ended.flatMap((call) => {
-      const name = `${call.what} ${call.id}, ${describe(call.error)}`;
+      const name = `${call.what} ${call.id}, ${describeCall(call.error)}`;
       const late = call.tookMs > limitMs ? [`${name}: after ${call.tookMs} ms`] : [];
       if (call.what !== 'http' && call.what !== 'sql') return late;
       const seen = (call.what === 'http' ? this.#targets.requests : statements).get(call.id) ?? 0;
@@ -199,30 +136,7 @@ export class TunnelLoad {
     });
   }
 
-  async #work(index: number, what: EndedCall['what'], step: (id: number) => Promise<void>): Promise<void> {
-    while (!this.#isStopped) {
-      const id = ++lastId;
-      const began = performance.now();
-      const error: unknown = await step(id).then(
-        () => undefined,
-        (error: unknown) => error,
-      );
-      this.ended.push({ what, id, began, tookMs: performance.now() - began, error });
-      if (error === undefined) this.#succeeded[index] = began;
-      else await sleep(PAUSE_MS);
-    }
-  }
-
-  async #measureLateness(): Promise<void> {
-    while (!this.#isStopped) {
-      const began = performance.now();
-      await this.#direct.request({ timeoutMs: DIRECT_DEADLINE_MS }).catch(() => undefined);
-      this.#lateMs = Math.max(this.#lateMs, performance.now() - began - DIRECT_DEADLINE_MS);
-      await sleep(PAUSE_MS);
-    }
-  }
-
-  async #call(what: EndedCall['what'], id: number): Promise<void> {
+  async #call(what: What, id: number): Promise<void> {
     if (what === 'local') return this.#exchangeLocally(id);
     if (what === 'sql') return this.#insert(id);
     const body = Buffer.alloc(id % 7 === 0 ? 60_000 : 500, 'x');
@@ -266,11 +180,6 @@ async function exchange(socket: WebSocketConnection, id: number, deadlineMs: num
     assert.ok(message.id <= id, 'an answer that was not asked for');
     if (message.id === id) return;
   }
-}
-
-function describe(error: unknown): string {
-  if (!(error instanceof MoorlineError)) return error === undefined ? 'answered' : String(error);
-  return `${error.kind} ${error.code} ${error.delivery} in phase ${String(error.detail?.['phase'])}: ${error.message}`;
 }
 
 /** The kinds of failure that a fault of the network may lead to. */

@@ -43,6 +43,8 @@ pub enum Event {
         /// For how long.
         held: Duration,
     },
+    /// `lost`: a connection has ended by itself, whether it was free or in use.
+    Lost(Failure),
     /// `drain`: the end of the pool began.
     Drain,
     /// `error`: a failure of work in the background, which no caller gets.

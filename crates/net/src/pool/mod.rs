@@ -143,6 +143,12 @@ impl<C: Connect> Pool<C> {
         self.inner.evict_unusable();
     }
 
+    /// A connection has ended by itself: its pool tells of it, and closes it where it is free.
+    pub fn on_lost(&self, failure: Failure) {
+        self.inner.emit(|| Event::Lost(failure));
+        self.inner.evict_unusable();
+    }
+
     /// Closes the free connections, and those in use when they come back: the transport below all of them is gone.
     pub fn evict_all(&self) {
         self.inner.evict_all();

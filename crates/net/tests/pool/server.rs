@@ -165,6 +165,7 @@ impl Server {
             Event::Timeout { .. } => "timeout",
             Event::Leak { .. } => "leak",
             Event::Drain => "drain",
+            Event::Lost(_) => "lost",
             Event::Error(_) => "error",
         };
         self.events().iter().map(word).collect()

@@ -49,6 +49,24 @@ pub enum OwnedValue {
     Bytes(Vec<u8>),
 }
 
+impl OwnedStatement {
+    /// Its values, as they are sent: a statement with a name has some, if only none.
+    pub(super) fn borrow_values(&self) -> Option<Vec<Value<'_>>> {
+        let values = self.values.as_ref();
+        let values = values.map(|values| values.iter().map(OwnedValue::borrow).collect());
+        values.or_else(|| self.name.as_ref().map(|_| Vec::new()))
+    }
+
+    /// The statement, with these of its values.
+    pub(super) fn borrow<'a>(&'a self, values: Option<&'a [Value<'a>]>) -> Statement<'a> {
+        Statement {
+            text: &self.text,
+            values,
+            is_prepared: self.name.is_some(),
+        }
+    }
+}
+
 impl OwnedValue {
     fn borrow(&self) -> Value<'_> {
         match self {
@@ -63,7 +81,6 @@ impl OwnedValue {
 pub(super) struct StatementCall {
     pub(super) statement: OwnedStatement,
     pub(super) types: ValueTypes,
-    pub(super) is_prepared: bool,
     /// Its time, from when it is sent.
     pub(super) limit: Limit<Duration>,
     /// Ends the call.
@@ -107,21 +124,15 @@ impl StatementCall {
     }
 
     fn with<T>(&self, use_statement: impl FnOnce(&Statement<'_>) -> T) -> T {
-        let values = self.statement.values.as_ref();
-        let values: Option<Vec<_>> =
-            values.map(|values| values.iter().map(OwnedValue::borrow).collect());
-        use_statement(&Statement {
-            text: &self.statement.text,
-            values: values
-                .as_deref()
-                .or(self.statement.name.as_ref().map(|_| &[][..])),
-            is_prepared: self.is_prepared,
-        })
+        let values = self.statement.borrow_values();
+        use_statement(&self.statement.borrow(values.as_deref()))
     }
 
     /// Whether the session of the server is another one than it was prepared in.
     fn is_elsewhere(&self, failure: &Failure) -> bool {
-        self.is_prepared && failure.code == LOST_STATEMENT && failure.message.contains(NAME_PREFIX)
+        self.statement.name.is_some()
+            && failure.code == LOST_STATEMENT
+            && failure.message.contains(NAME_PREFIX)
     }
 
     /// Whether the server refuses to run it as it was parsed: outside of a transaction it is parsed anew, once.
@@ -130,7 +141,7 @@ impl StatementCall {
             .detail
             .get("server")
             .map(|fields| &fields["routine"]);
-        self.is_prepared
+        self.statement.name.is_some()
             && failure.code == "0A000"
             && routine.is_some_and(|routine| routine == "RevalidateCachedQuery")
     }
@@ -145,6 +156,11 @@ pub(super) struct Running {
 }
 
 impl Running {
+    /// What its caller sends after it waits from when `cancel` fires.
+    pub(super) fn give_up_by(&self, cancel: &CancellationToken) {
+        self.connection.give_up_by(&self.ticket, cancel);
+    }
+
     /// Its outcome, which is counted.
     pub(super) async fn end(self, call: &StatementCall) -> Results {
         let (connection, began) = (Arc::clone(&self.connection), self.began);

@@ -25,7 +25,6 @@ use super::{
     config::{CONNECTION_TIMEOUT, Config, SslMode, StatementMode},
     connection::{Canceller, Connection, ConnectionListener},
     error::SERVICE,
-    metrics::ConnectionSeries,
     negotiation::Way,
     password::{Password, PasswordRequest, PasswordSource},
     result::ResultText,
@@ -55,7 +54,6 @@ pub struct Connector {
     limit: Duration,
     runtime: Handle,
     pool: PoolCell,
-    series: Arc<ConnectionSeries>,
     sharing: Arc<SessionSharing>,
 }
 
@@ -68,7 +66,6 @@ impl Connector {
         passwords: Option<&Arc<dyn PasswordSource>>,
         runtime: Handle,
         pool: &PoolCell,
-        series: &Arc<ConnectionSeries>,
     ) -> Self {
         let dialer = Dialer::new(config.dial.clone());
         let is_shared = config.statement_mode == StatementMode::Unnamed;
@@ -108,7 +105,6 @@ impl Connector {
             limit: config.pool.connect_timeout,
             runtime,
             pool: Arc::clone(pool),
-            series: Arc::clone(series),
             sharing: Arc::new(SessionSharing::new(is_shared)),
         }
     }
@@ -194,8 +190,8 @@ impl Connector {
         };
         let listener = Arc::new(EndListener {
             pool: Arc::clone(&self.pool),
-            series: Arc::clone(&self.series),
-            is_opened: AtomicBool::new(false),
+            process_id: session.process_id,
+            is_wanted: Arc::default(),
         });
         let connection = Connection::start(
             stream,
@@ -208,8 +204,10 @@ impl Connector {
         );
         let mut checked = CutOnDrop(Some(connection));
         check_target(&checked, way, target).await?;
-        listener.is_opened.store(true, Ordering::Relaxed);
-        checked.0.take().ok_or_else(Failure::defect)
+        let mut connection = checked.0.take().ok_or_else(Failure::defect)?;
+        listener.is_wanted.store(true, Ordering::Relaxed);
+        connection.is_wanted = Arc::clone(&listener.is_wanted);
+        Ok(connection)
     }
 }
 
@@ -304,24 +302,23 @@ fn summary(mut failures: Vec<(&Candidate, Failure)>) -> Failure {
     first.with_message(message).with_detail("servers", details)
 }
 
-/// Counts connections that were lost, and closes those of them that are free.
+/// Tells of a connection that is lost, and has it closed where it is free.
 struct EndListener {
     pool: PoolCell,
-    series: Arc<ConnectionSeries>,
-    /// Whether it was one that is wanted.
-    is_opened: AtomicBool,
+    process_id: i32,
+    /// Whether it is open for the pool, and not closed by it.
+    is_wanted: Arc<AtomicBool>,
 }
 
 impl ConnectionListener for EndListener {
     fn on_end(&self, failure: Option<&Failure>) {
-        if failure.is_none() {
+        let Some(failure) = failure else { return };
+        if !self.is_wanted.load(Ordering::Relaxed) {
             return;
         }
-        if self.is_opened.load(Ordering::Relaxed) {
-            self.series.on_lost();
-        }
         if let Some(pool) = self.pool.get().and_then(Weak::upgrade) {
-            pool.evict_unusable();
+            let failure = failure.clone().during(SERVICE, "connection");
+            pool.on_lost(failure.with_detail("processId", self.process_id));
         }
     }
 }
@@ -370,6 +367,7 @@ impl Connect for Connector {
     }
 
     async fn close(&self, connection: Arc<Connection>) {
+        connection.is_wanted.store(false, Ordering::Relaxed);
         connection.stop().await;
         connection.close();
         connection.ended().await;

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -34,8 +34,9 @@ use super::{
     message_queue::{Message, MessageQueue, Subscription},
     negotiation::Way,
     result::{ResultText, ValueTypes},
+    service::OwnedStatement,
     session_sharing::{SessionSharing, refuse_session_state},
-    session_state::{SessionState, sets_locally},
+    session_state::SessionState,
     statement::{Answer, Collector, Statement},
     statement_cache::{Plan, StatementCache},
 };
@@ -72,7 +73,11 @@ pub struct Connection {
     subscription: Arc<Subscription>,
     state: Arc<SessionState>,
     sharing: Arc<SessionSharing>,
+    /// What its owner has set up, which everybody finds who borrows it.
+    set_up: Mutex<Vec<OwnedStatement>>,
     ended: CancellationToken,
+    /// Whether its end is a loss.
+    pub(super) is_wanted: Arc<AtomicBool>,
     runtime: Handle,
 }
 
@@ -156,6 +161,7 @@ impl Connection {
             link,
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             ended,
+            is_wanted: Arc::default(),
             process_id: session.process_id,
             canceller,
             parameters,
@@ -163,6 +169,7 @@ impl Connection {
             subscription,
             state: Arc::default(),
             sharing,
+            set_up: Mutex::default(),
             runtime: runtime.clone(),
         }
     }
@@ -228,6 +235,12 @@ impl Connection {
         !self.sharing.is_shared() && self.state.is_changed()
     }
 
+    /// Takes what was done so far for the state that each borrower finds; these are the statements that lead to it.
+    pub fn set_up(&self, statements: Vec<OwnedStatement>) {
+        *lock(&self.set_up) = statements;
+        self.state.reset();
+    }
+
     /// Removes what its borrower has left.
     pub(super) async fn clean(&self) -> Outcome<()> {
         if !self.is_idle() || self.transaction_status() != TransactionStatus::Idle {
@@ -241,6 +254,10 @@ impl Connection {
                     self.run_to_end(&format!("SET {name} = {value}")).await?;
                 }
             }
+            let statements = lock(&self.set_up).clone();
+            for statement in &statements {
+                self.run_owned(statement).await?;
+            }
             self.state.reset();
         }
         Ok(())
@@ -253,6 +270,17 @@ impl Connection {
             let _ = sender.send(outcome);
         })?;
         receiver.await.unwrap_or_else(|_| Err(Failure::defect()))
+    }
+
+    async fn run_owned(&self, statement: &OwnedStatement) -> Outcome<()> {
+        let (sender, receiver) = oneshot::channel();
+        let values = statement.borrow_values();
+        let borrowed = statement.borrow(values.as_deref());
+        self.run(&borrowed, ValueTypes::Text, |(outcome, _)| {
+            let _ = sender.send(outcome);
+        })?;
+        let outcome = receiver.await.unwrap_or_else(|_| Err(Failure::defect()));
+        outcome.map(drop)
     }
 
     /// Ends it once everything is answered.
@@ -335,9 +363,8 @@ impl Connection {
         if let (Err(_), Some(parsing)) = (&bytes, &parsing) {
             parsing.end();
         }
-        self.state.on_statement(statement.text);
-        let mut collector = Collector::new(types, Arc::clone(&self.state), reply);
-        collector.sets_locally = sets_locally(statement.text);
+        let trace = self.state.on_statement(statement.text);
+        let collector = Collector::new(types, trace, reply);
         let response: Box<dyn Response> = if statement.is_extended() {
             Box::new(collector.of_extended(parsing))
         } else {
@@ -360,6 +387,12 @@ impl Connection {
         &self.state.statements
     }
 
+    /// From when `given_up` fires, nothing is sent after a request until it is answered: who has given it up may send the next one
+    /// before [`Self::cancel`] is called.
+    pub fn give_up_by(&self, ticket: &Ticket, given_up: &CancellationToken) {
+        self.link.give_up_by(ticket.0, given_up);
+    }
+
     /// Cancels a request: takes it back, or has the server cancel it, as soon as that can hit nothing else that is waited for. Its
     /// `reply` is called as ever.
     pub fn cancel(&self, ticket: &Ticket) {
@@ -375,7 +408,8 @@ impl Connection {
                     if !link.turn(id).await {
                         return;
                     }
-                    match timeout(CANCEL_TIMEOUT, canceller.cancel()).await {
+                    let cancelling = cancel_until_answered(&link, &canceller, id);
+                    match timeout(CANCEL_TIMEOUT, cancelling).await {
                         Ok(Ok(())) => link.release(),
                         // Whether it comes late, and hits the next one, is not known.
                         _ => link.cut(),
@@ -383,6 +417,18 @@ impl Connection {
                 });
             }
         }
+    }
+}
+
+/// Has the server cancel a request until it has answered: a cancellation that overtakes its statement does nothing.
+async fn cancel_until_answered(link: &Link, canceller: &Canceller, id: RequestId) -> Outcome<()> {
+    let mut interval = CANCEL_INTERVAL;
+    loop {
+        canceller.cancel().await?;
+        if timeout(interval, link.answered(id)).await.is_ok() {
+            return Ok(());
+        }
+        interval *= 2;
     }
 }
 

@@ -126,6 +126,7 @@ impl<'a> Fields<'a> {
 #[cfg(test)]
 mod tests {
     use moorline_core::error::Kind;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -151,6 +152,67 @@ mod tests {
                 [(b'Z', Bytes::from_static(b"I")), (b'1', Bytes::new())],
                 "{cut}"
             );
+        }
+    }
+
+    /// Messages, of which some bytes are others: their length, too.
+    fn changed_messages() -> impl Strategy<Value = Vec<u8>> {
+        let messages = prop::collection::vec(
+            (any::<u8>(), prop::collection::vec(any::<u8>(), 0..20)),
+            0..6,
+        );
+        let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4);
+        (messages, changes).prop_map(|(messages, changes)| {
+            let mut sent: Vec<u8> = messages
+                .iter()
+                .flat_map(|(tag, body)| bytes(*tag, body))
+                .collect();
+            if sent.is_empty() {
+                return sent;
+            }
+            for (at, byte) in changes {
+                let at = at.index(sent.len());
+                sent[at] = byte;
+            }
+            sent
+        })
+    }
+
+    /// What is read when so many bytes come at a time, and whether that ends with a failure.
+    fn read_in_pieces(sent: &[u8], pieces: &[usize], phase: Phase) -> (Vec<(u8, Bytes)>, bool) {
+        let (mut buffer, mut frames, mut left) = (BytesMut::new(), Vec::new(), sent);
+        let mut pieces = pieces.iter().copied().cycle();
+        while !left.is_empty() {
+            let (piece, rest) = left.split_at(pieces.next().unwrap_or(1).min(left.len()));
+            left = rest;
+            buffer.extend_from_slice(piece);
+            loop {
+                match next_frame(&mut buffer, phase) {
+                    Ok(Some(frame)) => frames.push((frame.tag, frame.body)),
+                    Ok(None) => break,
+                    Err(_) => return (frames, true),
+                }
+            }
+        }
+        // Nothing is set aside for what a length announces.
+        assert!(buffer.capacity() <= 4 * sent.len() + 64);
+        (frames, false)
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_read_the_same_however_it_is_cut(
+            sent in changed_messages(),
+            pieces in prop::collection::vec(1..9_usize, 1..5),
+        ) {
+            for phase in [Phase::Greeting, Phase::Session] {
+                let whole = read_in_pieces(&sent, &[usize::MAX], phase);
+                prop_assert_eq!(&read_in_pieces(&sent, &pieces, phase), &whole);
+                for (_, body) in whole.0 {
+                    let mut fields = Fields(&body);
+                    while fields.text().is_ok() || matches!(fields.value(), Ok(Some(value)) if !value.is_empty()) {}
+                }
+            }
         }
     }
 

@@ -110,11 +110,6 @@ impl ConnectionSeries {
         ]
     }
 
-    /// A connection was lost.
-    pub(super) fn on_lost(&self) {
-        self.errors.increment();
-    }
-
     /// A statement that was sent to a server at `began` has ended.
     pub(super) fn on_statement(
         &self,
@@ -226,6 +221,7 @@ impl PoolListener for MeasuringListener {
                     self.on_end(opened);
                 }
             }
+            Event::Lost(_) => self.series.errors.increment(),
             _ => {}
         }
         self.next.on_event(event);

@@ -4,8 +4,6 @@
 //! A task drives each connection: it writes statements as they are handed over, and gives the answers to those who wait for them.
 //! Results are written as the text that JavaScript parses fastest. What a borrower leaves is removed before anybody else gets
 //! the connection.
-//!
-//! No `bench`: the class that users see is not measured yet.
 
 pub mod address;
 mod auth;

@@ -52,7 +52,7 @@ impl PostgresPool {
         let (series, usage) = ConnectionSeries::new(&name, config);
         let series = Arc::new(series);
         let cell = PoolCell::default();
-        let connector = Connector::new(config, passwords, runtime.clone(), &cell, &series);
+        let connector = Connector::new(config, passwords, runtime.clone(), &cell);
         let sharing = Arc::clone(connector.sharing());
         let listener = Arc::new(MeasuringListener::new(Arc::clone(&series), listener));
         let pool = Pool::with_listener(connector, config.pool, runtime, Some(listener));
@@ -155,7 +155,6 @@ impl PostgresPool {
         limits: CallLimits,
     ) -> impl Future<Output = Outcome<Vec<ResultText>>> + Send + use<> {
         let call = Arc::new(StatementCall {
-            is_prepared: statement.name.is_some(),
             statement,
             types,
             limit: limits.timeout.unwrap_or(self.config.query_timeout),
@@ -185,7 +184,9 @@ impl PostgresPool {
             let text = &call.statement.text;
             connection.statements().claim_name(name, text)?;
         }
-        call.send(connection)
+        let running = call.send(connection)?;
+        running.give_up_by(&call.cancel);
+        Ok(running)
     }
 
     /// The current sizes.

@@ -38,20 +38,33 @@ pub(super) struct SessionState {
     pub(super) statements: Arc<StatementCache>,
 }
 
+/// What the tags of a statement say of the session on which it runs.
+pub(super) struct StatementTrace {
+    state: Arc<SessionState>,
+    /// Whether whatever it sets ends with the transaction.
+    sets_locally: bool,
+}
+
+impl StatementTrace {
+    /// Takes note of the tag of a statement that has run.
+    pub(super) fn on_tag(&self, tag: &str) {
+        self.state.statements.on_tag(tag);
+        let command = tag.split(' ').next().unwrap_or_default();
+        if TAGS.contains(&command) && !(self.sets_locally && command == "SET") {
+            self.state.is_changed.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 impl SessionState {
     /// Takes note of a statement that is sent.
-    pub(super) fn on_statement(&self, text: &str) {
+    pub(super) fn on_statement(self: &Arc<Self>, text: &str) -> StatementTrace {
         if has_word(text) {
             self.is_changed.store(true, Ordering::Relaxed);
         }
-    }
-
-    /// Takes note of the tag of one that has run.
-    pub(super) fn on_tag(&self, tag: &str) {
-        self.statements.on_tag(tag);
-        let command = tag.split(' ').next().unwrap_or_default();
-        if TAGS.contains(&command) {
-            self.is_changed.store(true, Ordering::Relaxed);
+        StatementTrace {
+            state: Arc::clone(self),
+            sets_locally: sets_locally(text),
         }
     }
 
@@ -66,16 +79,15 @@ impl SessionState {
     }
 }
 
-/// Whether all that a statement sets ends with its transaction. Its tag does not tell.
-pub(super) fn sets_locally(text: &str) -> bool {
-    let text = text.trim().trim_end_matches(';');
-    let mut words = text.split_ascii_whitespace();
-    let mut next = |known: &[&str]| {
-        words
-            .next()
-            .is_some_and(|word| known.iter().any(|known| word.eq_ignore_ascii_case(known)))
-    };
-    next(&["set"]) && next(&LOCAL) && !text.contains(';')
+/// Whether each SET in `text`, or what looks like one, ends with the transaction. Its tag does not tell.
+fn sets_locally(text: &str) -> bool {
+    occurrences(text.as_bytes(), b"set").all(|after| {
+        let mut words = after.trim_ascii_start().split(|byte| !is_name(byte));
+        let next = words.next().unwrap_or_default();
+        LOCAL
+            .iter()
+            .any(|local| next.eq_ignore_ascii_case(local.as_bytes()))
+    })
 }
 
 /// Whether `name`, in lower case, stands in `text` in any case.
@@ -89,24 +101,27 @@ pub(super) fn contains(text: &[u8], name: &[u8]) -> bool {
     })
 }
 
-/// Whether one of [`WORDS`] stands in `text`, in any case.
+/// Whether one of [`WORDS`] stands in `text`, and changes what outlives the transaction.
 fn has_word(text: &str) -> bool {
-    let text = text.as_bytes();
-    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
-    let is_word = |at: usize, word: &[u8]| {
-        let (before, rest) = text.split_at(at);
-        let found = rest.split_at_checked(word.len());
-        found.is_some_and(|(found, after)| {
-            let is_whole =
-                !after.first().is_some_and(is_name) && !before.last().is_some_and(is_name);
-            let is_local = word == SET_CONFIG.as_bytes() && is_local_call(after);
-            found.eq_ignore_ascii_case(word) && is_whole && !is_local
-        })
-    };
-    WORDS.iter().map(|word| word.as_bytes()).any(|word| {
-        let first = word.first().copied().unwrap_or_default();
-        memchr::memchr2_iter(first, first.to_ascii_uppercase(), text).any(|at| is_word(at, word))
+    WORDS.iter().any(|word| {
+        let lasts = |after| *word != SET_CONFIG || !is_local_call(after);
+        occurrences(text.as_bytes(), word.as_bytes()).any(lasts)
     })
+}
+
+/// What follows each `word`, given in lower case, that stands in `text` in any case.
+fn occurrences<'a>(text: &'a [u8], word: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
+    let first = word.first().copied().unwrap_or_default();
+    memchr::memchr2_iter(first, first.to_ascii_uppercase(), text).filter_map(move |at| {
+        let (before, rest) = text.split_at(at);
+        let (found, after) = rest.split_at_checked(word.len())?;
+        let is_whole = !after.first().is_some_and(is_name) && !before.last().is_some_and(is_name);
+        (found.eq_ignore_ascii_case(word) && is_whole).then_some(after)
+    })
+}
+
+const fn is_name(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || *byte == b'_'
 }
 
 /// Whether the arguments that `text` begins with end in `true`. Where it takes more than a look to tell, they do not.
@@ -126,9 +141,8 @@ mod tests {
     use super::*;
 
     fn after(text: &str, tag: &str) -> bool {
-        let state = SessionState::default();
-        state.on_statement(text);
-        state.on_tag(tag);
+        let state = Arc::new(SessionState::default());
+        state.on_statement(text).on_tag(tag);
         let changed = state.is_changed();
         state.reset();
         assert!(!state.is_changed());
@@ -140,6 +154,12 @@ mod tests {
         for (text, tag) in [
             ("SET search_path = a", "SET"),
             ("set role x", "SET"),
+            ("SET LOCAL x = 1; SET y = 2", "SET"),
+            ("SET /* LOCAL */ x = 1", "SET"),
+            (
+                "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+                "SET",
+            ),
             ("RESET ALL", "RESET"),
             ("LISTEN news", "LISTEN"),
             ("PREPARE p AS SELECT 1", "PREPARE"),
@@ -167,6 +187,11 @@ mod tests {
             ("SELECT 1", "SELECT 1"),
             ("INSERT INTO settings VALUES (1)", "INSERT 0 1"),
             ("BEGIN", "BEGIN"),
+            ("SET LOCAL app.tenant = 'a'", "SET"),
+            (" set  local x to 1; ", "SET"),
+            ("BEGIN; SET LOCAL ROLE a; set local x.y = 1", "SET"),
+            ("SET TRANSACTION READ ONLY", "SET"),
+            ("SET CONSTRAINTS ALL DEFERRED", "SET CONSTRAINTS"),
             ("CREATE TABLE t ()", "CREATE TABLE"),
             ("SELECT attempts, max_temp, temperature FROM t", "SELECT 1"),
             ("SELECT pg_advisory_xact_lock(1)", "SELECT 1"),
@@ -175,28 +200,6 @@ mod tests {
             ("", ""),
         ] {
             assert!(!after(text, tag), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_set_for_a_transaction_ends_with_it() {
-        for text in [
-            "SET LOCAL app.tenant = 'a'",
-            " set  local x to 1; ",
-            "SET TRANSACTION READ ONLY",
-            "SET CONSTRAINTS ALL DEFERRED",
-        ] {
-            assert!(sets_locally(text), "{text}");
-        }
-        for text in [
-            "SET x = 1",
-            "SET SESSION x = 1",
-            "SET LOCAL x = 1; SET y = 2",
-            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
-            "SET",
-            "",
-        ] {
-            assert!(!sets_locally(text), "{text}");
         }
     }
 }

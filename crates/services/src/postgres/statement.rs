@@ -1,6 +1,6 @@
 //! Statements as they are sent, and what collects their answers.
 
-use std::{io, sync::Arc};
+use std::io;
 
 use bytes::{Bytes, BytesMut};
 use moorline_core::error::{Delivery, Failure, Kind, Outcome};
@@ -22,7 +22,7 @@ use super::{
     error::protocol_failure,
     frame::Fields,
     result::{Field, ResultText, ResultWriter, ValueTypes},
-    session_state::{SessionState, contains},
+    session_state::{StatementTrace, contains},
     statement_cache::{Parsing, Plan},
 };
 
@@ -161,9 +161,7 @@ pub type Answer = (Outcome<Vec<ResultText>>, Option<TransactionStatus>);
 /// Collects the results of a request.
 pub(super) struct Collector<F> {
     types: ValueTypes,
-    state: Arc<SessionState>,
-    /// Whether what its statement sets ends with the transaction.
-    pub(super) sets_locally: bool,
+    trace: StatementTrace,
     is_extended: bool,
     /// Its statement is parsed for the first time.
     parsing: Option<Parsing>,
@@ -174,11 +172,10 @@ pub(super) struct Collector<F> {
 }
 
 impl<F: FnOnce(Answer) + Send> Collector<F> {
-    pub(super) const fn new(types: ValueTypes, state: Arc<SessionState>, reply: F) -> Self {
+    pub(super) const fn new(types: ValueTypes, trace: StatementTrace, reply: F) -> Self {
         Self {
             types,
-            state,
-            sets_locally: false,
+            trace,
             is_extended: false,
             parsing: None,
             writer: None,
@@ -208,9 +205,7 @@ impl<F: FnOnce(Answer) + Send> Collector<F> {
     }
 
     fn complete(&mut self, tag: &str) {
-        if !self.sets_locally {
-            self.state.on_tag(tag);
-        }
+        self.trace.on_tag(tag);
         let writer = self.writer.take();
         let writer = writer.unwrap_or_else(|| ResultWriter::new(&[], self.types));
         self.results.push(writer.finish(tag));

@@ -321,7 +321,10 @@ async fn a_statement_behind_another_is_cancelled_when_it_is_its_turn() {
         was_over,
         "the first was answered before the second was cancelled"
     );
-    assert!(cancellations.try_recv().is_err());
+    // It is repeated until that is answered.
+    while let Ok(was_over) = cancellations.try_recv() {
+        assert!(was_over);
+    }
     pool.release(lease, true);
 }
 

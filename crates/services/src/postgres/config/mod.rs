@@ -35,6 +35,8 @@ use super::{address::Server, session_target::SessionTarget};
 const APPLICATION_NAME: &str = "moorline";
 /// The time limit of one statement.
 const QUERY_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(30));
+/// The time in which a server that has gone without a word is noticed.
+const KEEP_ALIVE_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_mins(1));
 /// The time in which borrowers may finish when a pool ends.
 pub const DRAIN_TIMEOUT: Limit<Duration> = Limit::At(Duration::from_secs(5));
 /// The options that are called as the specification calls them.
@@ -108,6 +110,8 @@ pub struct Config {
     pub statement_mode: StatementMode,
     /// Retries of what has not reached the server, and a breaker.
     pub policy: PolicyConfig,
+    /// The time after which a silent server counts as gone.
+    pub keep_alive_timeout: Limit<Duration>,
 }
 
 impl Config {
@@ -121,7 +125,9 @@ impl Config {
         let _ = options.value(parameters::CONNECTION_STRING);
         let profile = Profile::read(&options, variables)?.unwrap_or(Profile::DEVELOPMENT);
         let pool = read_pool(&options, profile)?;
-        let dial = read_dial(&options, pool.connect_timeout)?;
+        let keep_alive_timeout =
+            options.ms_limit("keepAliveTimeoutMs", KEEP_ALIVE_TIMEOUT, 1_000.0)?;
+        let dial = read_dial(&options, pool.connect_timeout, keep_alive_timeout)?;
         let tunnel = dial.tunnel.as_ref();
         let end = tunnel.and_then(|Shared(tunnel)| tunnel.end());
         let servers = servers::read(&options, end.as_ref())?;
@@ -162,6 +168,7 @@ impl Config {
                 &StatementMode::NAMES,
             )?,
             policy: PolicyConfig::read_unbounded(&options)?,
+            keep_alive_timeout,
             pool,
         };
         options.finish().map(|()| config)
@@ -175,10 +182,14 @@ impl Config {
 }
 
 /// How servers are reached; `tunnel: false` is no tunnel.
-fn read_dial(options: &Options<'_>, connect_timeout: Duration) -> Read<DialConfig> {
+fn read_dial(
+    options: &Options<'_>,
+    connect_timeout: Duration,
+    keep_alive_timeout: Limit<Duration>,
+) -> Read<DialConfig> {
     let dial = DialConfig {
         connect_timeout,
-        keep_alive: read_keep_alive(options)?,
+        keep_alive: read_keep_alive(options, keep_alive_timeout.get())?,
         ..DialConfig::default().with_connect_option(CONNECTION_TIMEOUT)
     };
     match options.value("tunnel") {
@@ -187,20 +198,22 @@ fn read_dial(options: &Options<'_>, connect_timeout: Duration) -> Read<DialConfi
     }
 }
 
-/// The keep-alives of a connection: with the defaults a dead server is noticed within a minute. `Infinity` leaves a limit to the
-/// system.
-fn read_keep_alive(options: &Options<'_>) -> Read<KeepAlive> {
-    let ms = |key, seconds| {
-        let default = Limit::At(Duration::from_secs(seconds));
+/// The keep-alives of a connection: with the defaults a dead server is noticed within `limit`. `Infinity` leaves one to the system.
+/// The system counts in seconds.
+fn read_keep_alive(options: &Options<'_>, limit: Option<Duration>) -> Read<KeepAlive> {
+    let ms = |key, part: fn(Duration) -> Duration| {
+        let default = limit.map(|limit| part(limit).max(Duration::from_secs(1)));
+        let default = default.map_or(Limit::Off, Limit::At);
         options.ms_limit(key, default, 1.0).map(Limit::get)
     };
-    let count = options.integer_limit("keepAliveCount", Limit::At(3), 1..=127)?;
+    let count = limit.map_or(Limit::Off, |_| Limit::At(3));
+    let count = options.integer_limit("keepAliveCount", count, 1..=127)?;
     Ok(KeepAlive {
         is_on: options.flag("keepAlive", true)?,
-        idle: ms("keepAliveInitialDelayMillis", 30)?,
-        interval: ms("keepAliveIntervalMs", 10)?,
+        idle: ms("keepAliveInitialDelayMillis", |limit| limit / 2)?,
+        interval: ms("keepAliveIntervalMs", |limit| limit / 7)?,
         count: count.get().and_then(|count| u32::try_from(count).ok()),
-        user_timeout: ms("tcpUserTimeoutMs", 60)?,
+        user_timeout: ms("tcpUserTimeoutMs", |limit| limit * 15 / 16)?,
     })
 }
 
@@ -289,6 +302,7 @@ fn read_pool(options: &Options<'_>, profile: Profile) -> Read<PoolConfig> {
     let defaults = PoolConfig::new(ledger);
     Ok(PoolConfig {
         connect_timeout,
+        wait_bounds_connect: true,
         recycle_timeout: options.ms("recycleTimeoutMs", defaults.recycle_timeout, 1.0)?,
         names: TimeoutNames {
             acquire: CONNECTION_TIMEOUT,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
 
 use super::{Driver, Listener, Request, RequestId, TransactionStatus, Withdrawal, shared::Shared};
 
@@ -51,6 +52,16 @@ impl Link {
     /// Takes back a request that is no longer wanted, as far as that can be done here.
     pub(in crate::postgres) fn withdraw(&self, id: RequestId) -> Withdrawal {
         self.0.withdraw(id)
+    }
+
+    /// Keeps what comes after a request back from when `given_up` fires.
+    pub(in crate::postgres) fn give_up_by(&self, id: RequestId, given_up: &CancellationToken) {
+        self.0.give_up_by(id, given_up);
+    }
+
+    /// Ready when a request was answered, after [`Link::turn`], or the connection is over.
+    pub(in crate::postgres) async fn answered(&self, id: RequestId) {
+        self.0.answered(id).await;
     }
 
     /// Sends again what is handed over, after [`Link::turn`].

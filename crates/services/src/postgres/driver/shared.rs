@@ -9,6 +9,7 @@ use moorline_core::{
     sync::lock,
 };
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::{Request, Response, TransactionStatus};
 
@@ -48,6 +49,8 @@ pub(super) struct Exchange {
     is_exclusive: bool,
     /// Nobody waits for its answer any more.
     is_withdrawn: bool,
+    /// Fires when that is so.
+    given_up: Option<CancellationToken>,
     pub(super) response: Box<dyn Response>,
 }
 
@@ -70,6 +73,8 @@ pub(super) struct State {
     pub(super) exchanges: VecDeque<Exchange>,
     /// The request whose answer the driver reads.
     answering: Option<Answering>,
+    /// Fires when nobody waits for that any more.
+    answering_given_up: Option<CancellationToken>,
     last_id: u64,
     /// How many of those that are not answered are exclusive, and how many were withdrawn.
     exclusive: usize,
@@ -135,6 +140,7 @@ impl Shared {
             length,
             is_exclusive: request.is_exclusive,
             is_withdrawn: false,
+            given_up: None,
             response: request.response,
         });
         drop(state);
@@ -145,9 +151,33 @@ impl Shared {
     /// Takes back a request, or takes note that nobody waits for it any more.
     pub(super) fn withdraw(&self, id: RequestId) -> Withdrawal {
         let withdrawal = self.state().withdraw(id);
-        // Those before it may have waited for this.
+        // Those before it may have waited for this, and those after it.
         self.turns.notify_waiters();
+        self.waker.wake();
         withdrawal
+    }
+
+    /// Takes note of what fires when nobody waits for a request any more, which may be before it is withdrawn.
+    pub(super) fn give_up_by(&self, id: RequestId, given_up: &CancellationToken) {
+        let mut state = self.state();
+        let mut waiting = state.exchanges.iter_mut();
+        if let Some(exchange) = waiting.find(|exchange| exchange.id == id) {
+            exchange.given_up = Some(given_up.clone());
+        } else if state.answering.is_some_and(|answering| answering.id == id) {
+            state.answering_given_up = Some(given_up.clone());
+        }
+    }
+
+    /// Ready when a request that was withdrawn was answered, or the connection is over.
+    pub(super) async fn answered(&self, id: RequestId) {
+        loop {
+            let mut notified = pin!(self.turns.notified());
+            notified.as_mut().enable();
+            if !self.state().is_waiting(id) {
+                return;
+            }
+            notified.await;
+        }
     }
 
     /// Waits until a request that was withdrawn can be cancelled; false when it was answered before.
@@ -233,6 +263,13 @@ impl State {
         self.exchanges.is_empty() && self.answering.is_none() && !self.is_cancelling
     }
 
+    /// Whether a request is not answered yet.
+    fn is_waiting(&self, id: RequestId) -> bool {
+        let is_sent = self.exchanges.iter().any(|exchange| exchange.id == id);
+        let is_answered = self.answering.is_some_and(|answering| answering.id == id);
+        self.end.is_none() && (is_sent || is_answered)
+    }
+
     /// The next request whose answer comes.
     pub(super) fn next_answer(&mut self) -> Option<Box<dyn Response>> {
         let next = self.exchanges.pop_front()?;
@@ -241,6 +278,7 @@ impl State {
             is_exclusive: next.is_exclusive,
             is_withdrawn: next.is_withdrawn,
         });
+        self.answering_given_up = next.given_up;
         Some(next.response)
     }
 
@@ -249,6 +287,7 @@ impl State {
             self.exclusive -= usize::from(ended.is_exclusive);
             self.withdrawn -= usize::from(ended.is_withdrawn);
         }
+        self.answering_given_up = None;
         self.status = status;
     }
 
@@ -271,10 +310,15 @@ impl State {
         self.sent().next().is_some()
     }
 
-    /// The number of bytes that may be sent now. Nothing is sent behind a request that was withdrawn, so that it can be cancelled, and
-    /// nothing behind one that is exclusive.
+    /// The number of bytes that may be sent now. Nothing is sent behind a request that was withdrawn or is given up, so that it can be
+    /// cancelled, nothing of one that is given up before, and nothing behind one that is exclusive.
     pub(super) fn sendable(&self) -> usize {
-        let all = self.outgoing.len();
+        let unsent = self.exchanges.iter().skip(self.sent().count());
+        let mut given_up = unsent.filter(|exchange| is_fired(exchange.given_up.as_ref()));
+        let unsent_from = self.unsent_from();
+        let all = given_up.next().map_or(self.outgoing.len(), |exchange| {
+            usize::try_from(exchange.begin - unsent_from).unwrap_or(usize::MAX)
+        });
         if self.is_cancelling || self.ends_withdrawn() {
             return 0;
         }
@@ -295,20 +339,18 @@ impl State {
             .next()
             .map(|exchange| exchange.begin + exchange.length);
         until.map_or(all, |until| {
-            usize::try_from(until.saturating_sub(self.unsent_from())).unwrap_or(all)
+            let until = usize::try_from(until.saturating_sub(unsent_from)).unwrap_or(all);
+            until.min(all)
         })
     }
 
-    /// Whether the last request that was sent was withdrawn.
+    /// Whether the last request that was sent was withdrawn, or is about to be.
     fn ends_withdrawn(&self) -> bool {
-        if self.withdrawn == 0 {
-            return false;
-        }
         match self.sent().next_back() {
-            Some(last) => last.is_withdrawn,
-            None => self
-                .answering
-                .is_some_and(|answering| answering.is_withdrawn),
+            Some(last) => last.is_withdrawn || is_fired(last.given_up.as_ref()),
+            None => self.answering.is_some_and(|answering| {
+                answering.is_withdrawn || is_fired(self.answering_given_up.as_ref())
+            }),
         }
     }
 
@@ -370,4 +412,8 @@ impl State {
     pub(super) fn count_written(&mut self, bytes: usize) {
         self.written += bytes as u64;
     }
+}
+
+fn is_fired(given_up: Option<&CancellationToken>) -> bool {
+    given_up.is_some_and(CancellationToken::is_cancelled)
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use futures_util::poll;
+use futures_util::{FutureExt, poll};
 use moorline_core::{
     error::{Delivery, Failure, Kind, Outcome},
     sync::lock,
@@ -19,6 +19,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     time::timeout,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{
     Driver, Link, Listener, Request, RequestId, Response, TransactionStatus, Withdrawal,
@@ -26,6 +27,7 @@ use super::{
 };
 use crate::postgres::{
     result::ValueTypes,
+    session_state::SessionState,
     statement::{Answer, Collector},
 };
 
@@ -182,6 +184,33 @@ async fn a_request_that_was_not_sent_is_taken_out_and_the_others_stay() {
 }
 
 #[tokio::test]
+async fn what_is_given_up_is_followed_by_nothing_before_it_is_cancelled() {
+    let mut bench = Bench::new(64);
+    let given_up = CancellationToken::new();
+    let first = bench.submit('a');
+    bench.link.give_up_by(first, &given_up);
+    bench.step().await;
+    assert_eq!(bench.sent().await, "aaaa");
+    given_up.cancel();
+    bench.submit('b');
+    bench.step().await;
+    assert_eq!(bench.sent().await, "");
+    assert_eq!(bench.withdraw(first), "sent");
+    assert!(bench.link.answered(first).now_or_never().is_none());
+    bench.answer(READY).await;
+    assert!(bench.link.answered(first).now_or_never().is_some());
+    assert_eq!(bench.sent().await, "bbbb");
+
+    let ids = ['c', 'd', 'e'].map(|name| bench.submit(name));
+    bench.link.give_up_by(ids[1], &given_up);
+    bench.step().await;
+    assert_eq!(bench.sent().await, "cccc");
+    assert_eq!(bench.withdraw(ids[1]), "unsent");
+    bench.step().await;
+    assert_eq!(bench.sent().await, "eeee");
+}
+
+#[tokio::test]
 async fn what_was_written_in_part_may_have_had_an_effect_and_the_rest_has_had_none() {
     // The stream takes the first request and a part of the second.
     for (bytes, deliveries) in [
@@ -313,13 +342,14 @@ proptest! {
             let names: Vec<_> = "abcde".chars().take(requests).collect();
             for name in &names {
                 let (name, ends) = (*name, Arc::clone(&ends));
+                let trace = Arc::<SessionState>::default().on_statement("");
                 let reply = move |(outcome, _): Answer| {
                     let end = outcome.map(|_| TransactionStatus::Idle);
                     lock(&ends).push((name, end));
                 };
                 link.submit(Request {
                     bytes: b"q"[..].into(),
-                    response: Box::new(Collector::new(ValueTypes::Known, Arc::default(), reply)),
+                    response: Box::new(Collector::new(ValueTypes::Known, trace, reply)),
                     is_exclusive: false,
                 });
             }

@@ -137,6 +137,10 @@ describe('PgBouncer in transaction mode', { skip: skipWithoutPgBouncer(), timeou
           client.release();
         }
       },
+      async (worker, n) => {
+        const named = { name: 'sum', text: 'SELECT $1::int + $2::int AS n', values: [worker, n] };
+        assert.equal((await pool.query(named)).rows[0].n, worker + n);
+      },
     ];
     const work = async (worker: number) => {
       for (let n = 0; n < 625; n++) await kinds[(worker + n) % kinds.length]!(worker, n);
@@ -279,6 +283,26 @@ describe('PgBouncer in transaction mode', { skip: skipWithoutPgBouncer(), timeou
     const gone = `SELECT (SELECT count(*) FROM pg_cursors WHERE name <> '') +
       (SELECT count(*) FROM pg_class WHERE relname = 'left_over') AS n`;
     assert.equal((await pool.query(gone)).rows[0].n, '0');
+  });
+
+  test('a pooler of which nobody has told is found out by the first statement that its session does not have', async () => {
+    const pool = open(bouncer.config, { max: 8, statementMode: undefined });
+    const work = async (worker: number) => {
+      for (let n = 0; n < 100; n++) {
+        const kind = (worker + n) % 5;
+        const text = `SELECT $1::int + ${kind} AS n`;
+        // None of them fails, and none is run by the text of another.
+        const { rows } = await pool.query({ name: `by ${kind}`, text, values: [n] });
+        assert.equal(rows[0].n, n + kind);
+      }
+    };
+    await Promise.all(Array.from({ length: 16 }, (_, worker) => work(worker)));
+    assert.equal(pool.sharesSessions, true);
+    await assert.rejects(pool.query('LISTEN news'), { code: 'ERR_POSTGRES_SHARED_SESSION' });
+    // A name of the user's own that is not there says nothing of that.
+    const direct = open(server.config, { statementMode: undefined });
+    await assert.rejects(direct.query({ name: 'own', text: 'EXECUTE nothing' }), { code: '26000' });
+    assert.equal(direct.sharesSessions, false);
   });
 
   test('what somebody sets for a session stays with the session of the server, as the guide says', async () => {

@@ -1,7 +1,9 @@
 import { EventEmitter } from 'node:events';
 import { inspect } from 'node:util';
 
-import { type Handle, native, type PostgresPool } from '../runtime/native';
+import { emitGuarded } from '../runtime/emitter';
+import { type Handle, type MessageQueue, native, type PostgresPool } from '../runtime/native';
+import { weakListener } from '../runtime/native-call';
 import { releasedError } from './error';
 import { encodeStatement, type QueryConfig, runQuery } from './query';
 import type { QueryResult } from './result';
@@ -20,9 +22,62 @@ export interface ClientOwner {
   onRelease(client: PostgresClient, lease: number, destroyed: boolean): void;
 }
 
+/** A notice of the server: a warning, or what a function raises. Its fields have the names that `pg` gives them. */
+export interface PostgresNotice {
+  /** `WARNING`, `NOTICE`, `DEBUG`, `INFO` or `LOG`. */
+  severity?: string;
+  /** The SQLSTATE. */
+  code: string;
+  message: string;
+  detail?: string;
+  hint?: string;
+  where?: string;
+  schema?: string;
+  table?: string;
+  column?: string;
+  dataType?: string;
+  constraint?: string;
+  file?: string;
+  line?: string;
+  routine?: string;
+}
+
+/** A message of a channel that the client listens to by `LISTEN`. */
+export interface PostgresNotification {
+  /** The number of the server process that has sent it. */
+  processId: number;
+  /** The channel. */
+  channel: string;
+  /** Its text; may be empty. */
+  payload: string;
+}
+
+/** A parameter of the session that has another value now. */
+export interface PostgresParameterStatus {
+  parameterName: string;
+  parameterValue: string;
+}
+
+/** The arguments of the events of a {@link PostgresClient}, and of any that its users emit on it. */
+export interface PostgresClientEvents {
+  notice: [notice: PostgresNotice];
+  notification: [notification: PostgresNotification];
+  parameterStatus: [parameter: PostgresParameterStatus];
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any
+  [name: string | symbol]: any[];
+}
+
+type Listener = (...args: any[]) => void;
+
+/** What the server says without being asked; it crosses only while somebody listens. */
+const MESSAGES: readonly (string | symbol)[] = ['notice', 'notification', 'parameterStatus'];
+
 /**
  * A connection that is borrowed from a pool, until it is released. The pool removes what its borrower leaves on it before anybody else
  * gets it: an open transaction, settings, `LISTEN`, advisory locks, temporary tables.
+ *
+ * Emits `notice`, `notification` and `parameterStatus`, also while no statement runs. None is dropped: while they come faster than they
+ * are handled, the connection is not read.
  *
  * @example
  * ```ts
@@ -38,7 +93,7 @@ export interface ClientOwner {
  * }
  * ```
  */
-export class PostgresClient extends EventEmitter {
+export class PostgresClient extends EventEmitter<PostgresClientEvents> {
   /** The number of the server process. */
   readonly processID: number;
   /** The number of the connection in its pool, by which events name it. */
@@ -46,6 +101,7 @@ export class PostgresClient extends EventEmitter {
   readonly #owner: ClientOwner;
   #lease: number | undefined;
   #settings: TransactionSettings | undefined;
+  #messages: Handle<MessageQueue> | null = null;
 
   /** @internal */
   constructor(owner: ClientOwner, lease: number, settings?: SessionSettings) {
@@ -60,6 +116,22 @@ export class PostgresClient extends EventEmitter {
   lend(lease: number, settings?: SessionSettings): void {
     this.#lease = lease;
     this.#settings = settings && new TransactionSettings(settings);
+    if (this.#hasListeners()) this.#subscribe();
+  }
+
+  override on(event: string | symbol, listener: Listener): this {
+    super.on(event, listener);
+    return this.#onListener(event);
+  }
+
+  override addListener(event: string | symbol, listener: Listener): this {
+    super.addListener(event, listener);
+    return this.#onListener(event);
+  }
+
+  override prependListener(event: string | symbol, listener: Listener): this {
+    super.prependListener(event, listener);
+    return this.#onListener(event);
   }
 
   /** @internal Takes what was done so far for the state that each borrower finds, to which these statements lead. */
@@ -118,6 +190,33 @@ export class PostgresClient extends EventEmitter {
   /** @internal */
   [inspect.custom](): string {
     return `${this.constructor.name} ${inspect({ processID: this.processID, released: this.#lease === undefined })}`;
+  }
+
+  #hasListeners(): boolean {
+    return MESSAGES.some((event) => this.listenerCount(event) > 0);
+  }
+
+  #onListener(event: string | symbol): this {
+    if (MESSAGES.includes(event)) this.#subscribe();
+    return this;
+  }
+
+  #subscribe(): void {
+    if (this.#messages || this.#lease === undefined) return;
+    const listener = weakListener(this, PostgresClient.#onMessages);
+    this.#messages = native.postgresSubscribe(this.#owner.handle, this.#lease, listener);
+  }
+
+  static #onMessages(client: PostgresClient, text: string | undefined): void {
+    const messages = client.#messages;
+    if (text === undefined || !messages) return;
+    // The rest waits for another turn of the event loop, which has other work.
+    native.postgresPause(messages);
+    setImmediate(() => native.postgresResume(messages)).unref();
+    for (const [event, message] of JSON.parse(text) as [string, unknown][]) emitGuarded(client, event, message);
+    if (client.#lease === undefined || client.#hasListeners()) return;
+    client.#messages = null;
+    native.postgresUnsubscribe(client.#owner.handle, client.#lease);
   }
 }
 

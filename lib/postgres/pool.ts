@@ -3,14 +3,15 @@ import { inspect } from 'node:util';
 
 import { emitGuarded, type EventSource, eventSource, publishEvent } from '../runtime/emitter';
 import { toMoorlineError } from '../runtime/error';
-import { type Handle, native, type PostgresPool as NativePool } from '../runtime/native';
+import { messageOf } from '../runtime/error-message';
+import { type Handle, native, type PasswordRequests, type PostgresPool as NativePool } from '../runtime/native';
 import { call, weakListener } from '../runtime/native-call';
 import { LeakTracker } from '../runtime/leak-tracker';
 import { variables } from '../ssh/environment';
 import { withTunnel } from '../ssh/tunnel';
 import { type ClientOwner, PostgresClient, slotOf } from './client';
 import { type PostgresError, toPostgresError } from './error';
-import type { PostgresPoolConfig, ResolvedPostgresPoolConfig } from './options';
+import type { PasswordFunction, PasswordTarget, PostgresPoolConfig, ResolvedPostgresPoolConfig } from './options';
 import { type QueryConfig, runQuery } from './query';
 import type { QueryResult } from './result';
 import { type PostgresConnectOptions, readSettings, type SessionSettings } from './session-settings';
@@ -42,6 +43,12 @@ export interface PostgresPool extends EventEmitter {
   readonly waitingCount: number;
 }
 
+/** A request of the addon for the password of a connection. */
+interface PasswordRequest {
+  requestId: number;
+  connection: PasswordTarget;
+}
+
 /**
  * @internal A pool of connections with the methods of `pg`'s, of which the object of a connection is the same whenever it is lent.
  */
@@ -49,6 +56,8 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
   readonly handle: Handle<NativePool>;
   readonly types: TypesOption | undefined;
   readonly #source: EventSource;
+  readonly #requests: Handle<PasswordRequests>;
+  readonly #password: PostgresPoolConfig['password'];
   /** The clients by the slot of their connection in the pool, with the number of that connection. */
   readonly #clients = new Map<number, { id: number; client: PostgresClient }>();
   /** The slots that have another connection already, once for each that is gone without its event having come. */
@@ -59,12 +68,13 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
   /** `environment` are the variables that it reads. */
   constructor(config: PostgresPoolConfig, environment = withoutManagers(variables())) {
     super();
-    const { types, tunnel, ...options } = withTunnel(config);
+    const { types, ...options } = withTunnel(config);
     typesOf('options.types', types);
     this.types = types;
-    // `false` is what it is without one.
-    const given = tunnel === false ? options : { ...options, tunnel };
-    this.handle = native.postgresOpen(given, environment, weakListener(this, ConnectionPool.#onEvent));
+    this.#password = options.password;
+    this.#requests = native.postgresPasswordRequests(weakListener(this, ConnectionPool.#onRequest));
+    const onEvent = weakListener(this, ConnectionPool.#onEvent);
+    this.handle = native.postgresOpen(options, environment, onEvent, this.#requests);
     this.#source = eventSource('postgres', native.postgresName(this.handle));
     this.#leakTracker = this.options().leakAfterMs === Infinity ? undefined : new LeakTracker();
   }
@@ -188,6 +198,19 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
     emitGuarded(this, 'connect', client);
     emitGuarded(this, 'acquire', client);
     return client;
+  }
+
+  async #answer({ requestId, connection }: PasswordRequest): Promise<void> {
+    try {
+      const password = await (this.#password as PasswordFunction)(connection);
+      native.postgresAnswer(this.#requests, requestId, password);
+    } catch (error) {
+      native.postgresRefuse(this.#requests, requestId, messageOf(error));
+    }
+  }
+
+  static #onRequest(pool: ConnectionPool, text: string): void {
+    pool.#answer(JSON.parse(text) as PasswordRequest).catch(() => undefined);
   }
 
   /** The connection of a slot is gone. */

@@ -12,10 +12,13 @@ import { type PreparedValue, prepareValues } from './values';
 export interface QueryConfig {
   /** The text; without `values` it may be several statements. */
   text: string;
-  /** A name of the statement, which has no other effect. */
-  name?: string | undefined;
   /** The values of `$1`, `$2`, … */
   values?: readonly unknown[] | undefined;
+  /**
+   * The name under which it is parsed once on each connection; it stands for one text as long as a client is borrowed. Names of others
+   * mean nothing to it.
+   */
+  name?: string | undefined;
   /** `'array'` gives rows as arrays. Default: `'object'`. */
   rowMode?: RowMode | undefined;
   /** How values of the result are read, in place of the pool's. */
@@ -28,8 +31,8 @@ export interface QueryConfig {
 
 const QUERY_CONFIG: KnownOptions<QueryConfig> = {
   text: true,
-  name: true,
   values: true,
+  name: true,
   rowMode: true,
   types: true,
   signal: true,
@@ -44,12 +47,20 @@ export async function runQuery<Row>(
   given: string | QueryConfig,
   givenValues: readonly unknown[] | undefined,
 ): Promise<QueryResult<Row>> {
-  const { text, values = givenValues, rowMode = 'object', types = poolTypes, signal, timeoutMs } = readConfig(given);
+  const {
+    text,
+    values = givenValues,
+    name,
+    rowMode = 'object',
+    types = poolTypes,
+    signal,
+    timeoutMs,
+  } = readConfig(given);
   if (rowMode !== 'object' && rowMode !== 'array') throw invalidType('query.rowMode', "'object' or 'array'", rowMode);
   const parsers = ResultParsers.of(typesOf('query.types', types));
   const prepared = values === undefined || values === null ? undefined : prepareValues(values);
   const answer = await call(
-    (cancel) => native.postgresQuery(pool, lease, [text, prepared, parsers.isRaw], timeoutMs, cancel),
+    (cancel) => native.postgresQuery(pool, lease, [text, prepared, parsers.isRaw, name], timeoutMs, cancel),
     signal,
     toPostgresError,
   );

@@ -68,8 +68,15 @@ export const postgres = [
   [
     'ERR_POSTGRES_STATEMENT',
     '`rejected`',
-    'the statement cannot be sent: a NUL in its text, or more than 65 535 values',
+    'the statement cannot be sent: a NUL in its text, more than 65 535 values, or a name that stands for another text',
     'correct the statement',
+    'no',
+  ],
+  [
+    'ERR_POSTGRES_COPY',
+    '`rejected`',
+    'a COPY from STDIN or to STDOUT was run as a statement',
+    'use INSERT with several rows, or SELECT',
     'no',
   ],
   [

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use moorline_core::{error::Failure, limit::Limit};
-use moorline_services::postgres::{address::Server, config::Config, result::ResultText};
+use moorline_services::postgres::{
+    address::Server, config::Config, error::ServerMessage, message_queue::Message,
+    password::PasswordRequest, result::ResultText,
+};
 use serde_json::{Value as Json, json};
 
 use crate::bridge::{Value, failure_json};
@@ -11,6 +14,47 @@ use crate::bridge::{Value, failure_json};
 /// The event of a failure in the background.
 pub(super) fn encode_error(failure: Failure) -> Json {
     json!({ "event": "error", "failure": failure_json(failure) })
+}
+
+/// What a server has said without being asked, as JSON: its kind and its parts for each message.
+pub(super) fn encode_messages(messages: Vec<Message>) -> Value {
+    let encoded = messages.into_iter().map(|message| match message {
+        Message::Notice(ServerMessage {
+            code,
+            message,
+            fields,
+        }) => {
+            let mut notice = json!({ "message": message, "code": code });
+            for (name, value) in fields {
+                notice[name] = value.into();
+            }
+            json!(["notice", notice])
+        }
+        Message::Notification {
+            process_id,
+            channel,
+            payload,
+        } => {
+            let notification =
+                json!({ "processId": process_id, "channel": channel, "payload": payload });
+            json!(["notification", notification])
+        }
+        Message::Parameter { name, value } => {
+            json!(["parameterStatus", { "parameterName": name, "parameterValue": value }])
+        }
+    });
+    Value::Text(encoded.collect::<Json>().to_string())
+}
+
+/// A request for the password of a connection.
+pub(super) fn encode_password_request(id: u32, request: &PasswordRequest) -> Json {
+    let PasswordRequest {
+        host,
+        port,
+        database,
+        user,
+    } = request;
+    json!({ "requestId": id, "connection": { "host": host, "port": port, "database": database, "user": user } })
 }
 
 /// The result of a statement, or an array of all results of several.
@@ -45,7 +89,7 @@ pub(super) fn encode_config(config: &Config) -> Json {
         "maxLifetimeMs": ms(ledger.max_lifetime),
         "leakAfterMs": ms(ledger.leak_after),
         "recycleTimeoutMs": ms(Limit::At(config.pool.recycle_timeout)),
-        "keepAliveTimeoutMs": ms(config.dial.keep_alive_timeout.map_or(Limit::Off, Limit::At)),
+        "keepAliveTimeoutMs": ms(config.keep_alive_timeout),
         "queryTimeoutMs": ms(config.query_timeout),
         "healthCheckIntervalMs": ms(manager.health_check_interval),
         "pooling": manager.is_pooling,

@@ -11,36 +11,68 @@ use moorline_core::{
 };
 use moorline_services::postgres::{
     config::Config,
+    message_queue::{Message, MessageQueue},
+    password::{PasswordRequest, PasswordRequests, PasswordSource},
     result::ValueTypes,
     service::{CallLimits, OwnedStatement, OwnedValue, PostgresPool},
 };
 use napi::{Env, Result};
 use napi_derive::napi;
 
-use self::encode::{encode_config, encode_error, encode_results};
+use self::encode::{
+    encode_config, encode_error, encode_messages, encode_password_request, encode_results,
+};
 pub(crate) use self::fast::register;
 use crate::{
     bridge::{
-        Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Value, promise, runtime,
+        Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Received, Value, notifier,
+        promise, runtime,
     },
     metrics::MetricSeries,
     pool::PoolEvents,
 };
 
-/// Opens a pool. `variables` are environment variables; `listener` receives its events as JSON text.
+/// Requests for passwords, which `listener` receives as JSON text.
+#[napi(catch_unwind, ts_return_type = "Handle<PasswordRequests>")]
+pub fn postgres_password_requests(
+    #[napi(ts_arg_type = "(request: string) => void")] listener: Callback,
+) -> Handle<PasswordRequests> {
+    let ask = move |id, request: &PasswordRequest| {
+        listener.ask(encode_password_request(id, request).to_string());
+    };
+    Handle::new(PasswordRequests::new(Box::new(ask)))
+}
+
+/// Answers the request `id` by what the user's function has given.
+#[napi(catch_unwind)]
+pub fn postgres_answer(requests: Handle<PasswordRequests>, id: u32, password: RawArgument) {
+    requests.answer(id, password.0);
+}
+
+/// Answers the request `id` by the error of the user's function.
+#[napi(catch_unwind)]
+pub fn postgres_refuse(requests: Handle<PasswordRequests>, id: u32, error: String) {
+    requests.refuse(id, error);
+}
+
+/// Opens a pool. `variables` are environment variables; `listener` receives its events as JSON text. `passwords` answers for a
+/// password that is a function.
 #[napi(catch_unwind, ts_return_type = "Handle<PostgresPool>")]
 pub fn postgres_open(
     env: Env,
     options: RawArgument,
     variables: RawArgument,
     #[napi(ts_arg_type = "(event: string) => void")] listener: Callback,
+    passwords: Option<Handle<PasswordRequests>>,
 ) -> Result<Handle<PostgresPool>> {
     let config = Config::read(&options.0, &variables.0).or_throw(&env)?;
     let listener = Arc::new(PoolEvents {
         listener,
         encode_error,
     });
-    let pool = PostgresPool::open(&config, runtime(&env)?.clone(), listener);
+    let passwords = passwords.map(|passwords| passwords.0 as Arc<dyn PasswordSource>);
+    let runtime = runtime(&env)?.clone();
+    let pool = PostgresPool::open(&config, runtime, listener, passwords.as_ref());
     Ok(Handle::new(pool))
 }
 
@@ -81,14 +113,14 @@ pub fn postgres_acquire(
 }
 
 /// Runs a statement on `lease`, or on a connection that is borrowed for it: its results, each as text. With `raw` all values are
-/// texts in them.
+/// texts in them. A statement with a name is prepared.
 #[napi(catch_unwind, ts_return_type = "Promise<string | string[]>")]
 pub fn postgres_query(
     env: Env,
     pool: Handle<PostgresPool>,
     lease: Option<f64>,
     #[napi(
-        ts_arg_type = "[text: string, values: (string | Uint8Array | null)[] | undefined, raw: boolean]"
+        ts_arg_type = "[text: string, values: (string | Uint8Array | null)[] | undefined, raw: boolean, name?: unknown]"
     )]
     statement: RawArgument,
     timeout_ms: RawArgument,
@@ -155,7 +187,12 @@ fn read_statement(given: PlainValue) -> Read<(OwnedStatement, ValueTypes)> {
         PlainValue::Bool(true) => ValueTypes::Text,
         _ => ValueTypes::Known,
     };
-    Ok((OwnedStatement { text, values }, types))
+    let name = match next() {
+        PlainValue::Text(name) if !name.is_empty() => Some(name),
+        PlainValue::Undefined | PlainValue::Null | PlainValue::Text(_) => None,
+        other => return Err(OptionError::wrong_type("query.name", "a string", &other)),
+    };
+    Ok((OwnedStatement { text, values, name }, types))
 }
 
 fn read_values(given: PlainValue) -> Read<Option<Vec<OwnedValue>>> {
@@ -184,6 +221,40 @@ fn read_values(given: PlainValue) -> Read<Option<Vec<OwnedValue>>> {
 pub fn postgres_process_id(pool: Handle<PostgresPool>, lease: f64) -> Option<i32> {
     let connection = pool.connection(Lease::from_number(lease as u64)).ok()?;
     Some(connection.process_id())
+}
+
+/// Has `listener` called with what the server says on the connection of a lease without being asked, as JSON; null when the lease is
+/// not held. It goes on when the lease ends.
+#[napi(catch_unwind, ts_return_type = "Handle<MessageQueue> | null")]
+pub fn postgres_subscribe(
+    pool: Handle<PostgresPool>,
+    lease: f64,
+    #[napi(ts_arg_type = "(messages: string | undefined) => void")] listener: Callback,
+) -> Option<Handle<MessageQueue>> {
+    let connection = pool.connection(Lease::from_number(lease as u64)).ok()?;
+    let encode = |(messages, _): Received<Vec<Message>, ()>| encode_messages(messages);
+    Some(Handle(connection.subscribe(notifier(listener, encode))))
+}
+
+/// Calls the listener no more.
+#[napi(catch_unwind)]
+pub fn postgres_pause(queue: Handle<MessageQueue>) {
+    queue.pause();
+}
+
+/// Calls it again.
+#[napi(catch_unwind)]
+pub fn postgres_resume(queue: Handle<MessageQueue>) {
+    queue.resume();
+}
+
+/// Has it dropped, as at the beginning; false when the lease is not held.
+#[napi(catch_unwind)]
+pub fn postgres_unsubscribe(pool: Handle<PostgresPool>, lease: f64) -> bool {
+    let connection = pool.connection(Lease::from_number(lease as u64));
+    connection
+        .map(|connection| connection.unsubscribe())
+        .is_ok()
 }
 
 /// Total, in use, available, waiting.

@@ -102,6 +102,39 @@ impl PolicyConfig {
     pub fn read(options: &Options<'_>) -> Read<Self> {
         let timeout = options.ms_limit("timeoutMs", TIMEOUT, 1.0)?;
         let attempt_timeout = options.ms_limit("attemptTimeoutMs", ATTEMPT_TIMEOUT, 1.0)?;
+        let limits = PipelineConfig {
+            timeout,
+            attempt_timeout,
+            retry: None,
+            limiter: None,
+            bulkhead: None,
+        };
+        let own = Self::read_within(options, limits)?;
+        Ok(Self {
+            pipeline: PipelineConfig {
+                limiter: part(options, "rateLimit", LimiterConfig::read)?,
+                bulkhead: part(options, "bulkhead", |part| {
+                    BulkheadConfig::read(part, BULKHEAD)
+                })?,
+                ..own.pipeline
+            },
+            ..own
+        })
+    }
+
+    /// Reads `retry breaker` alone, for a service that bounds its calls by itself.
+    pub fn read_unbounded(options: &Options<'_>) -> Read<Self> {
+        let limits = PipelineConfig {
+            timeout: Limit::Off,
+            attempt_timeout: Limit::Off,
+            retry: None,
+            limiter: None,
+            bulkhead: None,
+        };
+        Self::read_within(options, limits)
+    }
+
+    fn read_within(options: &Options<'_>, limits: PipelineConfig) -> Read<Self> {
         let retry = part(options, "retry", |part| {
             RetryPolicy::read(part, RETRY, Some(BUDGET))
         })?;
@@ -113,8 +146,8 @@ impl PolicyConfig {
             let scope = part.choice("counts", BreakerScope::Attempts, &around)?;
             // A probe needs no longer than what it stands for.
             let longest = match scope {
-                BreakerScope::Attempts => attempt_timeout,
-                BreakerScope::Calls => timeout,
+                BreakerScope::Attempts => limits.attempt_timeout,
+                BreakerScope::Calls => limits.timeout,
             };
             let defaults = BreakerConfig {
                 probe_timeout: longest.get().unwrap_or(BREAKER.probe_timeout),
@@ -124,13 +157,8 @@ impl PolicyConfig {
         })?;
         Ok(Self {
             pipeline: PipelineConfig {
-                timeout,
-                attempt_timeout,
                 retry: retry.map(|(retry, _)| retry),
-                limiter: part(options, "rateLimit", LimiterConfig::read)?,
-                bulkhead: part(options, "bulkhead", |part| {
-                    BulkheadConfig::read(part, BULKHEAD)
-                })?,
+                ..limits
             },
             budget: retry.and_then(|(_, budget)| budget),
             breaker,

@@ -36,6 +36,34 @@ pub enum Proxy {
     Url(Url),
 }
 
+/// Keep-alives of a TCP connection: the system asks a silent peer whether it is still there, so that a firewall does not forget the
+/// connection and a dead peer is noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepAlive {
+    /// Whether there are any.
+    pub is_on: bool,
+    /// The time of silence before the first question; `None`: as the system has it.
+    pub idle: Option<Duration>,
+    /// The time between two; `None`: as the system has it.
+    pub interval: Option<Duration>,
+    /// The questions without an answer after which the connection is lost; `None`: as the system has it.
+    pub count: Option<u32>,
+    /// How long what was sent may go without an acknowledgement, on Linux; `None`: as the system has it.
+    pub user_timeout: Option<Duration>,
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        Self {
+            is_on: true,
+            idle: Some(Duration::from_mins(1)),
+            interval: Some(Duration::from_secs(15)),
+            count: None,
+            user_timeout: None,
+        }
+    }
+}
+
 /// The configuration of a dialer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DialConfig {
@@ -53,10 +81,10 @@ pub struct DialConfig {
     pub https_stays: bool,
     /// What resolves names (default: the system).
     pub resolver: Shared<dyn Resolve>,
+    /// How a peer that has gone is noticed.
+    pub keep_alive: KeepAlive,
     /// `tunnel`: the tunnel through which all targets are reached (default: none). It resolves their names.
     pub tunnel: Option<Shared<dyn Tunnel>>,
-    /// How long a peer may answer nothing that the system sends or asks before its connection ends (default: as the system does it).
-    pub keep_alive_timeout: Option<Duration>,
 }
 
 const CONNECT_OPTION: &str = "connectTimeoutMs";
@@ -71,8 +99,8 @@ impl Default for DialConfig {
             address_policy: AddressPolicy::default(),
             https_stays: false,
             resolver: SystemNames::shared(),
+            keep_alive: KeepAlive::default(),
             tunnel: None,
-            keep_alive_timeout: None,
         }
     }
 }

@@ -1,15 +1,13 @@
 //! The dialer: from a target to an open connection.
 
-#[cfg(unix)]
-use std::path::Path;
 use std::{
     io,
     net::SocketAddr,
+    path::Path,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU8, Ordering},
     },
-    time::Duration,
 };
 
 use moorline_core::{
@@ -23,7 +21,7 @@ use tokio::net::UnixStream;
 use tokio::{net::TcpStream, time::timeout};
 
 use super::{
-    config::DialConfig,
+    config::{DialConfig, KeepAlive},
     error::{FailureClass, Phase, failure, phase_failure, timeout_failure, tunnel_failure},
     happy_eyeballs::{no_address, race},
     proxy::{ProxyProtocol, ProxyRoute, ProxyRoutes},
@@ -35,11 +33,6 @@ use super::{
     tls::TlsConfig,
     tls_cache::{Alpn, Secure},
 };
-
-/// The system asks a silent peer whether it is still there after this time, so that a firewall does not forget
-/// the connection and a dead peer is noticed.
-const KEEPALIVE_IDLE: Duration = Duration::from_mins(1);
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Opens connections as its options say.
 pub struct Dialer {
@@ -95,15 +88,18 @@ impl Dialer {
         self.within_limit(target, &progress, dialling).await
     }
 
-    /// An open connection to the Unix socket at `path`, within the connect timeout.
-    #[cfg(unix)]
+    /// An open connection to the Unix socket at `path`, of this machine or of the tunnel's far end, within the connect timeout.
     pub async fn dial_path(&self, path: &Path) -> Outcome<Stream> {
         let target = Target::new(path.to_string_lossy(), 0, false);
         let progress = Progress::at(Phase::Connect);
         let dialling = async {
-            let socket = UnixStream::connect(path).await;
-            let socket = socket.map_err(|error| phase_failure(Phase::Connect, &target, &error))?;
-            Ok(Stream::unix(socket, path.to_owned()))
+            let Some(Shared(tunnel)) = &self.config.tunnel else {
+                return open_path(path, &target).await;
+            };
+            progress.set(Phase::Tunnel);
+            let channel = tunnel.open_path(&target.host).await;
+            let channel = channel.map_err(|failure| tunnel_failure(failure, &target))?;
+            Ok(Stream::tunnelled(channel, target.host.clone()))
         };
         self.within_limit(&target, &progress, dialling).await
     }
@@ -162,7 +158,7 @@ impl Dialer {
         }
         let endpoints = self.endpoints(target).await?;
         progress.set(Phase::Connect);
-        open(target, endpoints, self.config.keep_alive_timeout).await
+        open(target, endpoints, self.config.keep_alive).await
     }
 
     async fn endpoints(&self, target: &Target) -> Outcome<Vec<Endpoint>> {
@@ -182,7 +178,7 @@ impl Dialer {
         let proxy = &route.target;
         let endpoints = SystemNames.resolve(&proxy.host, proxy.port).await?;
         progress.set(Phase::Connect);
-        let mut stream = open(proxy, endpoints, self.config.keep_alive_timeout).await?;
+        let mut stream = open(proxy, endpoints, self.config.keep_alive).await?;
         progress.set(Phase::Proxy);
         if proxy.secure {
             stream = handshake_tls(stream, self.proxy_tls(), proxy, None, Alpn::HTTP1).await?;
@@ -246,13 +242,13 @@ impl Progress {
 async fn open(
     target: &Target,
     mut endpoints: Vec<Endpoint>,
-    keep_alive_timeout: Option<Duration>,
+    keep_alive: KeepAlive,
 ) -> Outcome<Stream> {
     endpoints.sort_by_key(|endpoint| endpoint.priority);
     let mut first_error = None;
     for group in endpoints.chunk_by(|one, next| one.priority == next.priority) {
         let addresses = group.iter().map(|endpoint| endpoint.address).collect();
-        match race(addresses, |address| connect(address, keep_alive_timeout)).await {
+        match race(addresses, |address| connect(address, keep_alive)).await {
             Ok(stream) => return Ok(stream),
             Err(error) => _ = first_error.get_or_insert(error),
         }
@@ -261,35 +257,24 @@ async fn open(
     Err(phase_failure(Phase::Connect, target, &error))
 }
 
-async fn connect(address: SocketAddr, keep_alive_timeout: Option<Duration>) -> io::Result<Stream> {
-    let stream = TcpStream::connect(address).await?;
-    stream.set_nodelay(true)?;
-    let socket = SockRef::from(&stream);
-    if let Some(limit) = keep_alive_timeout {
-        set_keep_alive(&socket, limit)?;
-    } else {
-        let keepalive = TcpKeepalive::new()
-            .with_time(KEEPALIVE_IDLE)
-            .with_interval(KEEPALIVE_INTERVAL);
-        socket.set_tcp_keepalive(&keepalive)?;
-    }
-    Ok(Stream::tcp(stream, address))
+#[cfg(unix)]
+async fn open_path(path: &Path, target: &Target) -> Outcome<Stream> {
+    let socket = UnixStream::connect(path).await;
+    let socket = socket.map_err(|error| phase_failure(Phase::Connect, target, &error))?;
+    Ok(Stream::unix(socket, path.to_owned()))
 }
 
-/// Has the system ask a silent peer so that its connection ends within `limit`, and end one that does not confirm what is sent
-/// within that. The system counts in seconds.
-fn set_keep_alive(socket: &SockRef<'_>, limit: Duration) -> io::Result<()> {
-    const PROBES: u32 = 3;
-    let seconds = |part: u32| (limit / part).max(Duration::from_secs(1));
-    let keepalive = TcpKeepalive::new()
-        .with_time(seconds(2))
-        .with_interval(seconds(7))
-        .with_retries(PROBES);
-    socket.set_tcp_keepalive(&keepalive)?;
-    // Without it, what is not confirmed is sent again for a quarter of an hour, and nothing is asked meanwhile.
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(limit * 15 / 16))?;
-    Ok(())
+#[cfg(not(unix))]
+async fn open_path(_: &Path, target: &Target) -> Outcome<Stream> {
+    let error = io::Error::from(io::ErrorKind::Unsupported);
+    Err(phase_failure(Phase::Connect, target, &error))
+}
+
+async fn connect(address: SocketAddr, keep_alive: KeepAlive) -> io::Result<Stream> {
+    let stream = TcpStream::connect(address).await?;
+    stream.set_nodelay(true)?;
+    set_keep_alive(&stream, keep_alive)?;
+    Ok(Stream::tcp(stream, address))
 }
 
 /// TLS with the target by its own name, or by the one the caller wants to be shown.
@@ -313,4 +298,25 @@ async fn handshake_tls(
         .handshake_tls(config, name)
         .await
         .map_err(|error| phase_failure(Phase::Tls, target, &error).with_detail("address", address))
+}
+
+/// Has the system find out that the peer has gone without a word.
+fn set_keep_alive(stream: &TcpStream, given: KeepAlive) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(given.user_timeout)?;
+    if !given.is_on {
+        return Ok(());
+    }
+    let mut keep_alive = TcpKeepalive::new();
+    if let Some(idle) = given.idle {
+        keep_alive = keep_alive.with_time(idle);
+    }
+    if let Some(interval) = given.interval {
+        keep_alive = keep_alive.with_interval(interval);
+    }
+    if let Some(count) = given.count {
+        keep_alive = keep_alive.with_retries(count);
+    }
+    socket.set_tcp_keepalive(&keep_alive)
 }

@@ -14,8 +14,9 @@ use moorline_core::{
     resolve::{Endpoint, Resolve, ResolveFuture},
 };
 use moorline_net::dial::{
-    Alpn, ByteStream, DialConfig, Dialer, Peer, Shared, Target, Tunnel, TunnelFuture,
+    Alpn, ByteStream, DialConfig, Dialer, KeepAlive, Peer, Shared, Target, Tunnel, TunnelFuture,
 };
+use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     net::{TcpListener, TcpStream},
@@ -215,4 +216,42 @@ async fn a_unix_socket_is_dialled_by_its_path() {
     let mut got = [0; 2];
     server.read_exact(&mut got).await.unwrap();
     assert_eq!((&got, stream.is_secure()), (b"hi", false));
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_silent_peer_is_asked_as_the_options_say() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let seconds = |seconds| Some(Duration::from_secs(seconds));
+    let given = KeepAlive {
+        is_on: true,
+        idle: seconds(30),
+        interval: seconds(10),
+        count: Some(3),
+        user_timeout: seconds(60),
+    };
+    for keep_alive in [
+        given,
+        KeepAlive {
+            is_on: false,
+            ..given
+        },
+    ] {
+        let dialer = Dialer::new(DialConfig {
+            keep_alive,
+            ..DialConfig::default()
+        });
+        let target = Target::new(address.ip().to_string(), address.port(), false);
+        let stream = dialer.dial(&target, Alpn::NONE).await.unwrap();
+        let socket = stream.into_socket().unwrap();
+        let socket = SockRef::from(&socket);
+        assert_eq!(socket.keepalive().unwrap(), keep_alive.is_on);
+        assert_eq!(socket.tcp_user_timeout().unwrap(), given.user_timeout);
+        if keep_alive.is_on {
+            assert_eq!(socket.tcp_keepalive_time().ok(), given.idle);
+            assert_eq!(socket.tcp_keepalive_interval().ok(), given.interval);
+            assert_eq!(socket.tcp_keepalive_retries().ok(), given.count);
+        }
+    }
 }

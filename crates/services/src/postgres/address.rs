@@ -4,6 +4,9 @@ use std::{fmt, path::PathBuf};
 
 use moorline_net::dial::Target;
 
+/// The port of a server of which nothing else is said.
+pub(super) const DEFAULT_PORT: u16 = 5432;
+
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Address {
@@ -11,6 +14,8 @@ pub enum Address {
     Host(String, u16),
     /// At the Unix socket of this port in a directory.
     Directory(PathBuf, u16),
+    /// At a Unix socket.
+    Socket(PathBuf),
 }
 
 impl fmt::Display for Address {
@@ -18,6 +23,7 @@ impl fmt::Display for Address {
         match self {
             Self::Host(host, port) => f.write_str(&Target::new(host, *port, false).authority()),
             Self::Directory(directory, port) => write!(f, "{}:{port}", directory.display()),
+            Self::Socket(path) => write!(f, "{}", path.display()),
         }
     }
 }
@@ -36,14 +42,20 @@ impl Server {
     pub fn host(&self) -> String {
         match &self.address {
             Address::Host(host, _) => host.clone(),
-            Address::Directory(directory, _) => directory.display().to_string(),
+            Address::Directory(path, _) | Address::Socket(path) => path.display().to_string(),
         }
     }
 
-    /// Its port.
+    /// Whether it listens at a port, and not at a Unix socket.
+    pub const fn is_at_host(&self) -> bool {
+        matches!(self.address, Address::Host(..))
+    }
+
+    /// Its port; for a socket of any name the usual one.
     pub const fn port(&self) -> u16 {
         match self.address {
             Address::Host(_, port) | Address::Directory(_, port) => port,
+            Address::Socket(_) => DEFAULT_PORT,
         }
     }
 }

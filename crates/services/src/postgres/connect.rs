@@ -21,9 +21,8 @@ use tokio::{
 };
 
 use super::{
-    address::Address,
     auth::{Login, log_in},
-    config::{CONNECTION_TIMEOUT, Config, SslMode},
+    config::{CONNECTION_TIMEOUT, Config, SslMode, StatementMode},
     connection::{Canceller, Connection, ConnectionListener},
     error::SERVICE,
     negotiation::Way,
@@ -69,6 +68,7 @@ impl Connector {
         pool: &PoolCell,
     ) -> Self {
         let dialer = Dialer::new(config.dial.clone());
+        let is_shared = config.statement_mode == StatementMode::Unnamed;
         let candidates = config.servers.iter().map(|server| {
             let request = PasswordRequest {
                 host: server.host(),
@@ -105,7 +105,7 @@ impl Connector {
             limit: config.pool.connect_timeout,
             runtime,
             pool: Arc::clone(pool),
-            sharing: Arc::new(SessionSharing::new(config.shares_sessions)),
+            sharing: Arc::new(SessionSharing::new(is_shared)),
         }
     }
 
@@ -171,7 +171,7 @@ impl Connector {
             reveals_password: self.allows_plain_password
                 || self.is_tunnelled
                 || is_secure
-                || matches!(way.server.address, Address::Directory(..)),
+                || !way.server.is_at_host(),
             end_point: stream.server_end_point(),
             ..login.clone()
         };

@@ -3,9 +3,10 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -14,6 +15,7 @@ use moorline_core::{
     error::{Delivery, Failure, Outcome},
     sync::lock,
 };
+use moorline_net::receive_queue::Wakeup;
 use postgres_protocol::{escape::escape_literal, message::frontend};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -29,12 +31,14 @@ use super::{
     auth::Session,
     driver::{Link, Listener, Request, RequestId, Response, TransactionStatus, Withdrawal},
     error::{ServerMessage, lost},
+    message_queue::{Message, MessageQueue, Subscription},
     negotiation::Way,
     result::{ResultText, ValueTypes},
     service::OwnedStatement,
     session_sharing::{SessionSharing, refuse_session_state},
     session_state::SessionState,
     statement::{Answer, Collector, Statement},
+    statement_cache::{Plan, StatementCache},
 };
 
 /// The time in which a server that was asked to cancel a request has to say that it was heard, and to answer it.
@@ -51,14 +55,10 @@ const STARTED_WITH: [&str; 3] = ["client_encoding", "DateStyle", "application_na
 /// The number of the next connection.
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
-/// A listener for what happens on a connection without being asked for.
-pub trait ConnectionListener: Send + Sync + 'static {
-    /// A notice of the server.
-    fn on_notice(&self, _notice: ServerMessage) {}
-    /// A notification, of the server process with this number.
-    fn on_notification(&self, _process_id: i32, _channel: &str, _payload: &str) {}
+/// A listener for the end of a connection.
+pub(super) trait ConnectionListener: Send + Sync + 'static {
     /// The connection has ended; without a failure, as it was asked to.
-    fn on_end(&self, _failure: Option<&Failure>) {}
+    fn on_end(&self, failure: Option<&Failure>);
 }
 
 /// A connection on which a user has logged in.
@@ -70,6 +70,7 @@ pub struct Connection {
     parameters: Arc<Parameters>,
     /// The values of the parameters that it was started with.
     started_with: Vec<(&'static str, String)>,
+    subscription: Arc<Subscription>,
     state: Arc<SessionState>,
     sharing: Arc<SessionSharing>,
     /// What its owner has set up, which everybody finds who borrows it.
@@ -84,21 +85,35 @@ pub struct Connection {
 #[derive(Default)]
 struct Parameters(Mutex<HashMap<String, String>>);
 
-/// Keeps parameters, and passes everything else on.
+/// Keeps parameters, and passes on what a server says without being asked.
 struct Events {
     parameters: Arc<Parameters>,
+    subscription: Arc<Subscription>,
     listener: Arc<dyn ConnectionListener>,
 }
 
 impl Listener for Events {
-    fn on_notice(&self, notice: ServerMessage) {
-        self.listener.on_notice(notice);
+    fn on_notice(&self, body: &[u8]) {
+        self.subscription
+            .put(|| ServerMessage::parse(body).map(Message::Notice));
     }
     fn on_notification(&self, process_id: i32, channel: &str, payload: &str) {
-        self.listener.on_notification(process_id, channel, payload);
+        self.subscription.put(|| {
+            Some(Message::Notification {
+                process_id,
+                channel: channel.to_owned(),
+                payload: payload.to_owned(),
+            })
+        });
     }
     fn on_parameter(&self, name: &str, value: &str) {
-        lock(&self.parameters.0).insert(name.to_owned(), value.to_owned());
+        let (name, value) = (name.to_owned(), value.to_owned());
+        lock(&self.parameters.0).insert(name.clone(), value.clone());
+        self.subscription
+            .put(|| Some(Message::Parameter { name, value }));
+    }
+    fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.subscription.poll_room(context)
     }
     fn on_end(&self, failure: Option<&Failure>) {
         self.listener.on_end(failure);
@@ -129,8 +144,10 @@ impl Connection {
         });
         let started_with = started_with.collect();
         lock(&parameters.0).extend(session.parameters);
+        let subscription = Arc::<Subscription>::default();
         let events = Events {
             parameters: Arc::clone(&parameters),
+            subscription: Arc::clone(&subscription),
             listener,
         };
         let (link, driver) = Link::new(stream, received, Arc::new(events));
@@ -149,6 +166,7 @@ impl Connection {
             canceller,
             parameters,
             started_with,
+            subscription,
             state: Arc::default(),
             sharing,
             set_up: Mutex::default(),
@@ -179,6 +197,20 @@ impl Connection {
     /// The value of a parameter that the server tells of, such as `server_version`.
     pub fn parameter(&self, name: &str) -> Option<String> {
         lock(&self.parameters.0).get(name).cloned()
+    }
+
+    /// Has what the server says without being asked put into a queue, in place of the one before, whose reader `make_wakeup` makes.
+    /// While that is full, nothing is read from the connection.
+    pub fn subscribe(
+        &self,
+        make_wakeup: impl FnOnce(&Weak<MessageQueue>) -> Arc<dyn Wakeup>,
+    ) -> Arc<MessageQueue> {
+        self.subscription.begin(make_wakeup)
+    }
+
+    /// Has it dropped, as at the beginning.
+    pub fn unsubscribe(&self) {
+        self.subscription.end();
     }
 
     /// Whether it has ended, or is about to.
@@ -234,8 +266,7 @@ impl Connection {
     /// Runs a statement of ours.
     pub(super) async fn run_to_end(&self, text: &str) -> Outcome<Vec<ResultText>> {
         let (sender, receiver) = oneshot::channel();
-        let statement = Statement { text, values: None };
-        self.run(&statement, ValueTypes::Text, |(outcome, _)| {
+        self.run(&Statement::of(text), ValueTypes::Text, |(outcome, _)| {
             let _ = sender.send(outcome);
         })?;
         receiver.await.unwrap_or_else(|_| Err(Failure::defect()))
@@ -297,14 +328,63 @@ impl Connection {
         types: ValueTypes,
         reply: impl FnOnce(Answer) + Send + 'static,
     ) -> Outcome<Ticket> {
-        if self.sharing.is_shared() {
+        let request = self.request(statement, types, reply)?;
+        Ok(Ticket(self.link.submit(request)))
+    }
+
+    /// The same, where nothing else is to be answered; else nothing is done.
+    pub(super) fn run_if_idle(
+        &self,
+        statement: &Statement<'_>,
+        types: ValueTypes,
+        reply: impl FnOnce(Answer) + Send + 'static,
+    ) -> Option<Ticket> {
+        let request = self.request(statement, types, reply).ok()?;
+        self.link.submit_if_idle(request).map(Ticket)
+    }
+
+    fn request(
+        &self,
+        statement: &Statement<'_>,
+        types: ValueTypes,
+        reply: impl FnOnce(Answer) + Send + 'static,
+    ) -> Outcome<Request> {
+        let is_shared = self.sharing.is_shared();
+        if is_shared {
             let in_none = self.transaction_status() == TransactionStatus::Idle && self.is_idle();
             refuse_session_state(statement.text, !in_none)?;
         }
-        let bytes = statement.encode()?;
+        let (plan, parsing) = if statement.is_prepared && !is_shared {
+            self.state.statements.plan(statement.text)
+        } else {
+            (Plan::Unnamed, None)
+        };
+        let bytes = statement.encode(&plan);
+        if let (Err(_), Some(parsing)) = (&bytes, &parsing) {
+            parsing.end();
+        }
         let trace = self.state.on_statement(statement.text);
-        let response: Box<dyn Response> = Box::new(Collector::new(types, trace, reply));
-        Ok(Ticket(self.link.submit(Request { bytes, response })))
+        let collector = Collector::new(types, trace, reply);
+        let response: Box<dyn Response> = if statement.is_extended() {
+            Box::new(collector.of_extended(parsing))
+        } else {
+            Box::new(collector)
+        };
+        Ok(Request {
+            bytes: bytes?,
+            response,
+            is_exclusive: statement.may_copy_in(),
+        })
+    }
+
+    /// A statement that it had prepared is not there: its sessions are shared with others.
+    pub(super) fn on_lost_statement(&self) {
+        self.sharing.find();
+    }
+
+    /// What is prepared on it.
+    pub(super) fn statements(&self) -> &StatementCache {
+        &self.state.statements
     }
 
     /// From when `given_up` fires, nothing is sent after a request until it is answered: who has given it up may send the next one
@@ -313,18 +393,21 @@ impl Connection {
         self.link.give_up_by(ticket.0, given_up);
     }
 
-    /// Cancels a request: takes it back, or has the server cancel it. Its `reply` is called as ever.
+    /// Cancels a request: takes it back, or has the server cancel it, as soon as that can hit nothing else that is waited for. Its
+    /// `reply` is called as ever.
     pub fn cancel(&self, ticket: &Ticket) {
-        match self.link.withdraw(ticket.0) {
+        let id = ticket.0;
+        match self.link.withdraw(id) {
             Withdrawal::Unsent(response) => {
                 response.on_lost(Failure::aborted().with_delivery(Delivery::None));
             }
-            // It is not cancelled where that could hit another.
-            Withdrawal::Followed | Withdrawal::Answered => {}
-            Withdrawal::Held => {
-                let (link, canceller, id) = (self.link.clone(), self.canceller.clone(), ticket.0);
+            Withdrawal::Answered => {}
+            Withdrawal::Sent => {
+                let (link, canceller) = (self.link.clone(), self.canceller.clone());
                 self.runtime.spawn(async move {
-                    link.reached(id).await;
+                    if !link.turn(id).await {
+                        return;
+                    }
                     let cancelling = cancel_until_answered(&link, &canceller, id);
                     match timeout(CANCEL_TIMEOUT, cancelling).await {
                         Ok(Ok(())) => link.release(),

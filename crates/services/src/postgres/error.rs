@@ -82,7 +82,7 @@ impl ServerMessage {
 
     /// The failure of the call that it answers.
     pub fn into_failure(self) -> Failure {
-        let class = ErrorClass::of(&self.code);
+        let class = ErrorClass::of_message(&self);
         let fields: Map<_, _> = self
             .fields
             .into_iter()
@@ -104,6 +104,9 @@ pub(super) struct ErrorClass {
     /// Whether the same call may succeed when it is repeated.
     pub(super) retryable: bool,
 }
+
+/// The code of a statement that was cancelled: by its time limit, or by somebody.
+const CANCELED: &str = "57014";
 
 /// The codes and the classes of codes that are more than a refusal
 /// (<https://www.postgresql.org/docs/current/errcodes-appendix.html>); the longest that matches counts.
@@ -130,6 +133,17 @@ const CLASSES: [(&str, Kind, bool); 17] = [
 ];
 
 impl ErrorClass {
+    fn of_message(message: &ServerMessage) -> Self {
+        // The code is that of a time limit, too, and nothing but the text tells them apart.
+        if message.code == CANCELED && message.message.contains("user request") {
+            return Self {
+                kind: Kind::Rejected,
+                retryable: false,
+            };
+        }
+        Self::of(&message.code)
+    }
+
     pub(super) fn of(code: &str) -> Self {
         let matching = CLASSES
             .iter()
@@ -193,7 +207,12 @@ mod tests {
     #[test]
     fn a_code_has_the_kind_that_a_caller_acts_on() {
         let table = [
+            ("08000", Kind::Connect, true),
+            ("08001", Kind::Connect, true),
+            ("08003", Kind::Connect, true),
+            ("08004", Kind::Connect, true),
             ("08006", Kind::Connect, true),
+            ("08007", Kind::Connect, true),
             ("08P01", Kind::Protocol, false),
             ("28000", Kind::Auth, false),
             ("28P01", Kind::Auth, false),
@@ -209,7 +228,11 @@ mod tests {
             ("53100", Kind::Overloaded, false),
             ("55P03", Kind::Overloaded, true),
             ("57014", Kind::Timeout, false),
+            ("0A000", Kind::Rejected, false),
             ("57P01", Kind::Disconnected, true),
+            ("57P02", Kind::Disconnected, true),
+            ("57P04", Kind::Rejected, false),
+            ("57P05", Kind::Disconnected, true),
             ("57P03", Kind::Connect, true),
             ("XX000", Kind::Internal, false),
             ("", Kind::Rejected, false),
@@ -221,6 +244,18 @@ mod tests {
                 "{code}"
             );
         }
+    }
+
+    #[test]
+    fn who_has_cancelled_a_statement_is_told_by_the_text() {
+        let kind = |text: &str| {
+            let body = format!("SERROR\0VERROR\0C57014\0M{text}\0\0");
+            let failure = ServerMessage::read(body.as_bytes()).unwrap().into_failure();
+            (failure.kind, failure.retryable)
+        };
+        let by = |who: &str| kind(&format!("canceling statement due to {who}"));
+        assert_eq!(by("statement timeout"), (Kind::Timeout, false));
+        assert_eq!(by("user request"), (Kind::Rejected, false));
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 pub mod address;
 mod auth;
+mod call;
 mod command_tag;
 pub mod config;
 pub mod connect;
@@ -14,12 +15,15 @@ pub mod connection;
 pub mod driver;
 pub mod error;
 mod frame;
+pub mod message_queue;
 pub mod metrics;
 mod negotiation;
 pub mod password;
+mod policy;
 pub mod result;
 pub mod service;
 mod session_sharing;
 mod session_state;
 pub mod session_target;
 pub mod statement;
+mod statement_cache;

@@ -40,6 +40,7 @@ impl Way {
                 // Nobody listens there, so there is no TLS, as in libpq.
                 return self.dialer.dial_path(&path).await;
             }
+            Address::Socket(path) => return self.dialer.dial_path(path).await,
             Address::Host(host, port) => (host, *port),
         };
         let reached = self.server.numeric.as_ref().unwrap_or(host);

@@ -9,9 +9,10 @@ use std::{
 
 use moorline_core::{
     error::{Failure, Kind, Outcome},
+    options::PlainValue,
     secret::Secret,
 };
-use moorline_net::blocking::run_blocking;
+use moorline_net::{blocking::run_blocking, secret_requests::SecretRequests};
 
 use super::config::{PasswordKey, PasswordOrigin, find_password};
 
@@ -35,6 +36,47 @@ pub struct PasswordRequest {
 pub trait PasswordSource: Send + Sync {
     /// Returns the password of a connection.
     fn password<'a>(&'a self, request: &'a PasswordRequest) -> PasswordFuture<'a>;
+}
+
+/// Hands a request over, with its number; it must return at once.
+pub type AskPassword = Box<dyn Fn(u32, &PasswordRequest) + Send + Sync>;
+
+/// Passwords that somebody else answers for, by the number of the request.
+pub struct PasswordRequests {
+    ask: AskPassword,
+    requests: SecretRequests,
+}
+
+impl PasswordRequests {
+    const OPTION: &str = "options.password";
+
+    /// None yet; each is handed over by `ask`.
+    pub fn new(ask: AskPassword) -> Self {
+        Self {
+            ask,
+            requests: SecretRequests::default(),
+        }
+    }
+
+    /// Answers the request `id` by what the user's function has given.
+    pub fn answer(&self, id: u32, password: PlainValue) {
+        let answers = PlainValue::List(vec![password]);
+        self.requests.answer(id, Self::OPTION, answers);
+    }
+
+    /// Answers the request `id` by the error of the user's function.
+    pub fn refuse(&self, id: u32, error: String) {
+        self.requests.refuse(id, Kind::Auth, Self::OPTION, error);
+    }
+}
+
+impl PasswordSource for PasswordRequests {
+    fn password<'a>(&'a self, request: &'a PasswordRequest) -> PasswordFuture<'a> {
+        Box::pin(async move {
+            let secrets = self.requests.request(|id| (self.ask)(id, request)).await?;
+            secrets.into_iter().next().ok_or_else(Failure::defect)
+        })
+    }
 }
 
 /// The password of one connection.

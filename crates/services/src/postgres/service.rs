@@ -1,100 +1,48 @@
 //! The pool's operations: statements on a borrowed connection, each under one deadline.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 use moorline_core::{
-    error::{Delivery, Failure, Kind, Outcome},
+    error::{Failure, Kind, Outcome},
     limit::{Limit, TimeLimit},
     pool::{Lease, Stats, acquire_timed_out},
 };
 pub use moorline_net::pool::CallLimits;
 use moorline_net::pool::{Pool, PoolListener, PooledConnection};
-use tokio::{runtime::Handle, sync::oneshot, time::timeout};
+use tokio::{runtime::Handle, time::timeout};
 use tokio_util::sync::CancellationToken;
 
+pub use super::call::{OwnedStatement, OwnedValue};
 use super::{
+    call::{Running, StatementCall},
     config::{Config, DRAIN_TIMEOUT},
     connect::{Connector, PoolCell},
-    connection::{Connection, Ticket},
+    connection::Connection,
     error::SERVICE,
     metrics::{ConnectionSeries, MeasuringListener},
     password::PasswordSource,
+    policy::CallPolicy,
     result::{ResultText, ValueTypes},
     session_sharing::SessionSharing,
-    statement::{Statement, Value},
 };
 
 /// The time by which the limit of a whole comes after those of its parts.
 const GRACE: Duration = Duration::from_millis(10);
-/// The option that bounds a statement.
-const QUERY_TIMEOUT: &str = "queryTimeoutMs";
-
-/// A statement that outlives the call that gave it.
-#[derive(Clone, Debug, Default)]
-pub struct OwnedStatement {
-    /// The text.
-    pub text: String,
-    /// The values; `None` sends the text alone.
-    pub values: Option<Vec<OwnedValue>>,
-}
-
-impl OwnedStatement {
-    /// Its values, as they are sent.
-    pub(super) fn borrow_values(&self) -> Option<Vec<Value<'_>>> {
-        let values = self.values.as_ref()?;
-        Some(values.iter().map(OwnedValue::borrow).collect())
-    }
-
-    /// The statement, with these of its values.
-    pub(super) fn borrow<'a>(&'a self, values: Option<&'a [Value<'a>]>) -> Statement<'a> {
-        Statement {
-            text: &self.text,
-            values,
-        }
-    }
-}
-
-/// A value of it.
-#[derive(Clone, Debug)]
-pub enum OwnedValue {
-    /// NULL.
-    Null,
-    /// In the text format.
-    Text(String),
-    /// In the binary format.
-    Bytes(Vec<u8>),
-}
-
-impl OwnedValue {
-    fn borrow(&self) -> Value<'_> {
-        match self {
-            Self::Null => Value::Null,
-            Self::Text(text) => Value::Text(text),
-            Self::Bytes(bytes) => Value::Bytes(bytes),
-        }
-    }
-}
 
 /// A pool of connections to a server.
 pub struct PostgresPool {
     pool: Arc<Pool<Connector>>,
     config: Config,
     sharing: Arc<SessionSharing>,
+    policy: Option<Arc<CallPolicy>>,
     name: String,
     series: Arc<ConnectionSeries>,
 }
 
 impl PostgresPool {
-    /// A pool that opens its connections as they are asked for.
-    pub fn open(config: &Config, runtime: Handle, listener: Arc<dyn PoolListener>) -> Self {
-        Self::open_with(config, runtime, listener, None)
-    }
-
-    /// The same, where `passwords` gives the password of a configuration that leaves it to a function.
-    pub fn open_with(
+    /// A pool that opens its connections as they are asked for. `passwords` gives the password of a configuration that leaves it
+    /// to a function.
+    pub fn open(
         config: &Config,
         runtime: Handle,
         listener: Arc<dyn PoolListener>,
@@ -117,6 +65,7 @@ impl PostgresPool {
             pool,
             config: config.clone(),
             sharing,
+            policy: CallPolicy::new(&config.policy).map(Arc::new),
             name,
             series,
         }
@@ -154,23 +103,18 @@ impl PostgresPool {
         limits: CallLimits,
     ) -> impl Future<Output = Outcome<Lease>> + Send + use<> {
         let limit = self.connection_limit(limits.timeout);
-        let acquired = Box::pin(self.pool.acquire_within(limit, &limits.cancel));
+        let (pool, cancel) = (Arc::clone(&self.pool), limits.cancel);
+        let prepared: Pending<Lease> = match self.policy.clone() {
+            None => prepare(&pool, settings, limit, cancel),
+            Some(policy) => Box::pin(async move {
+                let acquire = || prepare(&pool, settings.clone(), limit, cancel.clone());
+                policy.run("connect", &cancel, acquire).await
+            }),
+        };
         async move {
-            let prepared = async {
-                let borrowed = acquired.await?;
-                if let Some(settings) = settings {
-                    let connection = borrowed.with(|connection| Arc::clone(connection));
-                    let connection = connection.ok_or_else(closed)?;
-                    tokio::select! {
-                        biased;
-                        () = limits.cancel.cancelled() => return Err(Failure::aborted()),
-                        outcome = connection.run_to_end(&settings) => drop(outcome?),
-                    }
-                }
-                Ok(borrowed.into_lease())
-            };
-            let outcome = within(limit, prepared).await;
-            outcome.map_err(|failure| failure.during(SERVICE, "connect"))
+            prepared
+                .await
+                .map_err(|failure| failure.during(SERVICE, "connect"))
         }
     }
 
@@ -188,6 +132,8 @@ impl PostgresPool {
     /// Releases a lease; one that is not `usable` has its connection closed. False when it is not held.
     pub fn release(&self, lease: Lease, usable: bool) -> bool {
         if usable && self.config.manager.is_pooling {
+            let forget = |connection: &mut Arc<Connection>| connection.statements().forget_names();
+            let _ = self.pool.with(lease, forget);
             self.pool.release(lease)
         } else {
             self.pool.discard(lease)
@@ -208,57 +154,39 @@ impl PostgresPool {
         types: ValueTypes,
         limits: CallLimits,
     ) -> impl Future<Output = Outcome<Vec<ResultText>>> + Send + use<> {
-        let (query_timeout, series) = (self.config.query_timeout, Arc::clone(&self.series));
-        let is_pooling = self.config.manager.is_pooling;
-        let start = match lease {
-            Some(lease) => Start::Sent(
-                self.connection(lease)
-                    .and_then(|connection| Running::send(connection, &statement, types))
-                    .inspect(|running| running.give_up_by(&limits.cancel)),
-                None,
-            ),
-            None => {
-                if let Some(borrowed) = self.pool.take() {
-                    let (running, borrowed) = Self::send_on(borrowed, &statement, types);
-                    Start::Sent(running, Some(borrowed))
-                } else {
-                    let limit = self.connection_limit(None);
-                    let acquired = self.pool.acquire_within(limit, &limits.cancel);
-                    Start::Waiting(Box::pin(within(limit, acquired)))
-                }
+        let call = Arc::new(StatementCall {
+            statement,
+            types,
+            limit: limits.timeout.unwrap_or(self.config.query_timeout),
+            cancel: limits.cancel,
+            connection_limit: self.connection_limit(None),
+            is_pooling: self.config.manager.is_pooling,
+            series: Arc::clone(&self.series),
+        });
+        let start = match (lease, self.policy.clone()) {
+            (Some(lease), _) => Start::Sent(self.send_for(lease, &call), None),
+            (None, None) => begin(&self.pool, &call),
+            (None, Some(policy)) => {
+                let (pool, call) = (Arc::clone(&self.pool), Arc::clone(&call));
+                Start::Guarded(Box::pin(async move {
+                    let run = || finish(begin(&pool, &call), &call);
+                    policy.run("query", &call.cancel, run).await
+                }))
             }
         };
-        async move {
-            let (running, borrowed) = match start {
-                Start::Sent(running, borrowed) => (running, borrowed),
-                Start::Waiting(acquired) => {
-                    let borrowed = acquired.await.map_err(during_query)?;
-                    let (running, borrowed) = Self::send_on(borrowed, &statement, types);
-                    (running, Some(borrowed))
-                }
-            };
-            // Given back also by a call that is dropped.
-            let borrowed = borrowed.map(|borrowed| Borrowed::new(borrowed, is_pooling));
-            let running = running.map_err(during_query)?;
-            let (connection, began) = (Arc::clone(&running.connection), running.began);
-            let limit = limits.timeout.unwrap_or(query_timeout);
-            let outcome = running.end(limit, &limits.cancel).await;
-            series.on_statement(connection.server(), began, &outcome);
-            drop(borrowed);
-            outcome.map_err(during_query)
-        }
+        async move { finish(start, &call).await.map_err(during_query) }
     }
 
-    fn send_on(
-        borrowed: PooledConnection<Connector>,
-        statement: &OwnedStatement,
-        types: ValueTypes,
-    ) -> (Outcome<Running>, PooledConnection<Connector>) {
-        let connection = borrowed.with(|connection| Arc::clone(connection));
-        let sent = connection
-            .ok_or_else(closed)
-            .and_then(|connection| Running::send(connection, statement, types));
-        (sent, borrowed)
+    /// Sends a statement of a borrower's, who keeps the connection.
+    fn send_for(&self, lease: Lease, call: &StatementCall) -> Outcome<Running> {
+        let connection = self.connection(lease)?;
+        if let Some(name) = &call.statement.name {
+            let text = &call.statement.text;
+            connection.statements().claim_name(name, text)?;
+        }
+        let running = call.send(connection)?;
+        running.give_up_by(&call.cancel);
+        Ok(running)
     }
 
     /// The current sizes.
@@ -273,6 +201,32 @@ impl PostgresPool {
     ) -> impl Future<Output = bool> + Send + use<> {
         self.pool.drain(timeout.unwrap_or(DRAIN_TIMEOUT))
     }
+}
+
+/// An outcome that is waited for.
+type Pending<T> = Pin<Box<dyn Future<Output = Outcome<T>> + Send>>;
+
+/// Borrows a connection, on which `settings` have run.
+fn prepare(
+    pool: &Pool<Connector>,
+    settings: Option<String>,
+    limit: TimeLimit,
+    cancel: CancellationToken,
+) -> Pending<Lease> {
+    let acquired = pool.acquire_within(limit, &cancel);
+    Box::pin(within(limit, async move {
+        let borrowed = acquired.await?;
+        if let Some(settings) = settings {
+            let connection = borrowed.with(|connection| Arc::clone(connection));
+            let connection = connection.ok_or_else(closed)?;
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => return Err(Failure::aborted()),
+                outcome = connection.run_to_end(&settings) => drop(outcome?),
+            }
+        }
+        Ok(borrowed.into_lease())
+    }))
 }
 
 /// The outcome of a borrower's wait, which has a limit as a whole.
@@ -291,11 +245,50 @@ fn closed() -> Failure {
 }
 
 /// How far a call has come when it returns.
-enum Start<F> {
+enum Start {
     /// Its statement was handed over; with the connection that was borrowed for it.
     Sent(Outcome<Running>, Option<PooledConnection<Connector>>),
     /// It waits for a connection.
-    Waiting(F),
+    Waiting(Pending<PooledConnection<Connector>>),
+    /// It runs under the policies.
+    Guarded(Pending<Vec<ResultText>>),
+}
+
+/// Hands a statement over to a free connection, or waits for one.
+fn begin(pool: &Pool<Connector>, call: &StatementCall) -> Start {
+    if let Some(borrowed) = pool.take() {
+        let (running, borrowed) = send_on(borrowed, call);
+        return Start::Sent(running, Some(borrowed));
+    }
+    let limit = call.connection_limit;
+    let acquired = pool.acquire_within(limit, &call.cancel);
+    Start::Waiting(Box::pin(within(limit, acquired)))
+}
+
+/// Its outcome; then its connection is released.
+async fn finish(start: Start, call: &StatementCall) -> Outcome<Vec<ResultText>> {
+    let (running, borrowed) = match start {
+        Start::Sent(running, borrowed) => (running, borrowed),
+        Start::Waiting(acquired) => {
+            let (running, borrowed) = send_on(acquired.await?, call);
+            (running, Some(borrowed))
+        }
+        Start::Guarded(outcome) => return outcome.await,
+    };
+    // Given back also by a call that is dropped.
+    let _borrowed = borrowed.map(|borrowed| Borrowed::new(borrowed, call.is_pooling));
+    running?.end(call).await
+}
+
+fn send_on(
+    borrowed: PooledConnection<Connector>,
+    call: &StatementCall,
+) -> (Outcome<Running>, PooledConnection<Connector>) {
+    let connection = borrowed.with(|connection| Arc::clone(connection));
+    let sent = connection
+        .ok_or_else(closed)
+        .and_then(|connection| call.send(connection));
+    (sent, borrowed)
 }
 
 /// A connection that is borrowed for one call, after which it is used again or not.
@@ -326,75 +319,4 @@ impl Drop for Borrowed {
 
 fn during_query(failure: Failure) -> Failure {
     failure.during(SERVICE, "query")
-}
-
-/// A statement that was handed over.
-struct Running {
-    connection: Arc<Connection>,
-    began: Instant,
-    ticket: Ticket,
-    receiver: oneshot::Receiver<Outcome<Vec<ResultText>>>,
-}
-
-impl Running {
-    fn send(
-        connection: Arc<Connection>,
-        statement: &OwnedStatement,
-        types: ValueTypes,
-    ) -> Outcome<Self> {
-        let values = statement.borrow_values();
-        let borrowed = statement.borrow(values.as_deref());
-        let began = Instant::now();
-        let (sender, receiver) = oneshot::channel();
-        let ticket = connection.run(&borrowed, types, |(outcome, _)| {
-            let _ = sender.send(outcome);
-        })?;
-        Ok(Self {
-            connection,
-            began,
-            ticket,
-            receiver,
-        })
-    }
-
-    /// What its caller sends after it waits from when `cancel` fires.
-    fn give_up_by(&self, cancel: &CancellationToken) {
-        self.connection.give_up_by(&self.ticket, cancel);
-    }
-
-    /// Its outcome. When the time is over, or the caller gives up, the server is asked to cancel it; the caller hears at once,
-    /// and nobody else gets the connection before the server has answered.
-    async fn end(
-        mut self,
-        limit: Limit<Duration>,
-        cancel: &CancellationToken,
-    ) -> Outcome<Vec<ResultText>> {
-        let given_up = tokio::select! {
-            biased;
-            outcome = &mut self.receiver => return outcome.unwrap_or_else(|_| Err(Failure::defect())),
-            given_up = give_up(limit, cancel) => given_up,
-        };
-        self.connection.cancel(&self.ticket);
-        // What was not sent is known to have had no effect.
-        let delivery = match self.receiver.try_recv() {
-            Ok(Err(failure)) => failure.delivery,
-            _ => Delivery::Unknown,
-        };
-        Err(given_up.with_delivery(delivery))
-    }
-}
-
-/// Waits for the end of the time, or of the caller's interest.
-async fn give_up(limit: Limit<Duration>, cancel: &CancellationToken) -> Failure {
-    let cancelled = async {
-        cancel.cancelled().await;
-        Failure::aborted()
-    };
-    let Limit::At(after) = limit else {
-        return cancelled.await;
-    };
-    timeout(after, cancelled).await.unwrap_or_else(|_| {
-        let message = format!("The statement took longer than {}ms", after.as_millis());
-        Failure::timed_out(Kind::Timeout, message, QUERY_TIMEOUT)
-    })
 }

@@ -26,6 +26,11 @@ impl SessionSharing {
         Self(AtomicBool::new(is_shared))
     }
 
+    /// They are, as one of them has shown.
+    pub(super) fn find(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
     /// Whether they are, as far as is known.
     pub(super) fn is_shared(&self) -> bool {
         self.0.load(Ordering::Relaxed)

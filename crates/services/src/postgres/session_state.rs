@@ -7,6 +7,8 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use super::statement_cache::StatementCache;
+
 /// Tags of statements that change the session (<https://www.postgresql.org/docs/current/sql-discard.html>).
 const TAGS: [&str; 8] = [
     "SET", "RESET", "LISTEN", "PREPARE", "DECLARE", "LOAD", "DO", "CALL",
@@ -27,9 +29,14 @@ const WORDS: [&str; 8] = [
 /// What `SET` is followed by where it ends with the transaction.
 const LOCAL: [&str; 3] = ["local", "transaction", "constraints"];
 
-/// Whether the session may have been changed.
+/// What is known of a session.
 #[derive(Debug, Default)]
-pub(super) struct SessionState(AtomicBool);
+pub(super) struct SessionState {
+    /// Whether it may have been changed.
+    is_changed: AtomicBool,
+    /// What is prepared in it.
+    pub(super) statements: Arc<StatementCache>,
+}
 
 /// What the tags of a statement say of the session on which it runs.
 pub(super) struct StatementTrace {
@@ -41,9 +48,10 @@ pub(super) struct StatementTrace {
 impl StatementTrace {
     /// Takes note of the tag of a statement that has run.
     pub(super) fn on_tag(&self, tag: &str) {
+        self.state.statements.on_tag(tag);
         let command = tag.split(' ').next().unwrap_or_default();
         if TAGS.contains(&command) && !(self.sets_locally && command == "SET") {
-            self.state.0.store(true, Ordering::Relaxed);
+            self.state.is_changed.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -52,7 +60,7 @@ impl SessionState {
     /// Takes note of a statement that is sent.
     pub(super) fn on_statement(self: &Arc<Self>, text: &str) -> StatementTrace {
         if has_word(text) {
-            self.0.store(true, Ordering::Relaxed);
+            self.is_changed.store(true, Ordering::Relaxed);
         }
         StatementTrace {
             state: Arc::clone(self),
@@ -62,12 +70,12 @@ impl SessionState {
 
     /// Whether there is something to remove.
     pub(super) fn is_changed(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.is_changed.load(Ordering::Relaxed)
     }
 
     /// Everything was removed.
     pub(super) fn reset(&self) {
-        self.0.store(false, Ordering::Relaxed);
+        self.is_changed.store(false, Ordering::Relaxed);
     }
 }
 
@@ -79,6 +87,17 @@ fn sets_locally(text: &str) -> bool {
         LOCAL
             .iter()
             .any(|local| next.eq_ignore_ascii_case(local.as_bytes()))
+    })
+}
+
+/// Whether `name`, in lower case, stands in `text` in any case.
+pub(super) fn contains(text: &[u8], name: &[u8]) -> bool {
+    let Some((&first, _)) = name.split_first() else {
+        return true;
+    };
+    memchr::memchr2_iter(first, first.to_ascii_uppercase(), text).any(|at| {
+        text.get(at..at + name.len())
+            .is_some_and(|found| found.eq_ignore_ascii_case(name))
     })
 }
 

@@ -156,7 +156,7 @@ pub(crate) fn pool_with(
         .into_iter()
         .map(|(key, value)| (key.to_owned(), value));
     let config = Config::read(&PlainValue::Map(entries.collect()), &PlainValue::Undefined).unwrap();
-    PostgresPool::open_with(&config, Handle::current(), Arc::new(Quiet), passwords)
+    PostgresPool::open(&config, Handle::current(), Arc::new(Quiet), passwords)
 }
 
 /// A pool over connections without TLS.
@@ -188,7 +188,7 @@ pub(crate) async fn query(
 ) -> Outcome<Vec<ResultText>> {
     let statement = OwnedStatement {
         text: text.to_owned(),
-        values: None,
+        ..OwnedStatement::default()
     };
     let run = pool.run(lease, statement, ValueTypes::Known, limits());
     timeout(PATIENCE, run).await.unwrap()

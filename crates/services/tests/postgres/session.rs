@@ -172,7 +172,7 @@ async fn serve_statements(stream: &mut TcpStream, cancelled: &tokio::sync::Notif
 fn statement(text: &str) -> OwnedStatement {
     OwnedStatement {
         text: text.to_owned(),
-        values: None,
+        ..OwnedStatement::default()
     }
 }
 
@@ -205,30 +205,127 @@ async fn a_statement_that_takes_too_long_is_cancelled_at_the_server() {
 }
 
 #[tokio::test]
-async fn a_statement_that_others_follow_is_left_to_the_server() {
+async fn a_statement_that_others_follow_is_cancelled_when_nobody_waits_for_them() {
     let (told, mut cancellations) = mpsc::unbounded_channel();
     let pool = plain_pool(cancellable(told, false).await);
     let lease = pool.acquire(None, CallLimits::default()).await.unwrap();
     let connection = pool.connection(lease).unwrap();
     let run = |text| {
         let (sender, receiver) = oneshot::channel();
-        let statement = Statement { text, values: None };
+        let statement = Statement::of(text);
         let ticket = connection.run(&statement, ValueTypes::Text, |(outcome, _)| {
             let _ = sender.send(outcome);
         });
         (ticket.unwrap(), receiver)
     };
     let (first, first_answer) = run("sleep");
-    let (second, second_answer) = run("next");
+    let (second, second_answer) = run("sleep");
     // Once a statement on another connection is answered, the driver has had its turn.
     assert_eq!(value(&pool, "other").await, "other");
     connection.cancel(&first);
-    connection.cancel(&second);
     assert_eq!(value(&pool, "other").await, "other");
-    assert!(cancellations.try_recv().is_err());
-    connection.close();
-    drop((first_answer, second_answer));
-    pool.release(lease, false);
+    assert!(
+        cancellations.try_recv().is_err(),
+        "the second is waited for"
+    );
+    connection.cancel(&second);
+    let (third, third_answer) = run("next");
+    for answer in [first_answer, second_answer] {
+        let cancelled = timeout(PATIENCE, answer).await.unwrap().unwrap();
+        assert_eq!(cancelled.unwrap_err().code, "57014");
+    }
+    let answered = timeout(PATIENCE, third_answer).await.unwrap().unwrap();
+    assert!(answered.unwrap()[0].json.contains("[\"next\"]"));
+    connection.cancel(&third);
+    assert!(connection.is_idle());
+    pool.release(lease, true);
+}
+
+/// What happens at a server that waits with its first answer.
+#[derive(Default)]
+struct PacedEvents {
+    /// Two statements have come.
+    both: tokio::sync::Notify,
+    /// The first may be answered.
+    go: tokio::sync::Notify,
+    cancelled: tokio::sync::Notify,
+}
+
+/// A server that answers its second statement when that is cancelled; it tells whether the first was answered before.
+async fn paced(
+    told: mpsc::UnboundedSender<bool>,
+    events: Arc<PacedEvents>,
+) -> std::net::SocketAddr {
+    let is_over = CancellationToken::new();
+    serve(move |_, mut stream| {
+        let (told, is_over, events) = (told.clone(), is_over.clone(), Arc::clone(&events));
+        async move {
+            if read_start(&mut stream).await[..4] == 80_877_102_u32.to_be_bytes() {
+                let _ = told.send(is_over.is_cancelled());
+                return events.cancelled.notify_one();
+            }
+            send(&mut stream, &crate::server::greeting(&[])).await;
+            // Both come before the first is answered.
+            read_message(&mut stream).await;
+            read_message(&mut stream).await;
+            events.both.notify_one();
+            events.go.notified().await;
+            is_over.cancel();
+            send(&mut stream, &one_row("first").concat()).await;
+            events.cancelled.notified().await;
+            let answer = [error("ERROR", "57014", "canceling"), READY.to_vec()].concat();
+            send(&mut stream, &answer).await;
+            echo(&mut stream).await;
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_statement_behind_another_is_cancelled_when_it_is_its_turn() {
+    let (told, mut cancellations) = mpsc::unbounded_channel();
+    let events = Arc::<PacedEvents>::default();
+    let pool = plain_pool(paced(told, Arc::clone(&events)).await);
+    let PacedEvents { both, go, .. } = &*events;
+    let lease = pool.acquire(None, CallLimits::default()).await.unwrap();
+    let cancel = CancellationToken::new();
+    let limits = CallLimits {
+        timeout: Some(Limit::Off),
+        cancel: cancel.clone(),
+    };
+    let first = pool.run(
+        Some(lease),
+        statement("first"),
+        ValueTypes::Known,
+        crate::server::limits(),
+    );
+    let second = pool.run(Some(lease), statement("second"), ValueTypes::Known, limits);
+    let third = async {
+        both.notified().await;
+        cancel.cancel();
+        let failure = second.await.unwrap_err();
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (Kind::Closed, Delivery::Unknown)
+        );
+        go.notify_one();
+        query(&pool, Some(lease), "third").await
+    };
+    let (first, third) = timeout(PATIENCE, async { tokio::join!(first, third) })
+        .await
+        .unwrap();
+    assert!(first.unwrap()[0].json.contains("[\"first\"]"));
+    assert!(third.unwrap()[0].json.contains("[\"third\"]"));
+    let was_over = cancellations.try_recv().unwrap();
+    assert!(
+        was_over,
+        "the first was answered before the second was cancelled"
+    );
+    // It is repeated until that is answered.
+    while let Ok(was_over) = cancellations.try_recv() {
+        assert!(was_over);
+    }
+    pool.release(lease, true);
 }
 
 #[tokio::test(start_paused = true)]

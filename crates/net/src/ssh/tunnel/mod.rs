@@ -32,7 +32,10 @@ pub use self::{
 };
 use self::{connector::SessionConnector, inner::TunnelInner};
 use super::{ChannelTarget, Session};
-use crate::dial::{ByteStream, CrowdedFuture, DialConfig, Dialer, Target, Tunnel, TunnelFuture};
+use crate::dial::{
+    ByteStream, CrowdedFuture, DialConfig, Dialer, Target, Tunnel, TunnelAddress, TunnelEnd,
+    TunnelFuture,
+};
 
 /// What a tunnel is given at construction.
 #[derive(Default)]
@@ -149,6 +152,27 @@ impl Tunnel for SshTunnel {
         Box::pin(async move {
             let stream = Self::open(self, &ChannelTarget::from(target)).await?;
             Ok(Box::new(stream) as Box<dyn ByteStream>)
+        })
+    }
+
+    fn open_path<'a>(&'a self, path: &'a str) -> TunnelFuture<'a> {
+        Box::pin(async move {
+            let target = ChannelTarget::UnixSocket(path.to_owned());
+            let stream = Self::open(self, &target).await?;
+            Ok(Box::new(stream) as Box<dyn ByteStream>)
+        })
+    }
+
+    fn end(&self) -> Option<TunnelEnd> {
+        let address = match self.config().remote.clone()? {
+            ChannelTarget::Tcp { host, port } => TunnelAddress::Host(host, port),
+            ChannelTarget::UnixSocket(path) => TunnelAddress::Socket(path.into()),
+        };
+        // One that the system picks is known while it is open.
+        let configured = self.config().local_port.filter(|port| *port > 0);
+        Some(TunnelEnd {
+            address,
+            local_port: self.local_port().or(configured),
         })
     }
 

@@ -7,8 +7,7 @@
 use moorline_core::options::{OptionError, Options, PlainValue, Read};
 use moorline_net::dial::{NameCheck, PemSource, TlsConfig, TlsVersion};
 
-use super::{choice, non_empty, servers::is_local};
-use crate::postgres::address::Server;
+use super::{choice, non_empty};
 
 /// How much TLS is wanted, from the least to the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,8 +66,8 @@ pub struct Encryption {
 /// The value of `sslrootcert` that stands for the authorities of the system.
 const SYSTEM: &str = "system";
 
-/// Reads all options about TLS.
-pub(super) fn read(options: &Options<'_>, servers: &[Server]) -> Read<(Encryption, TlsConfig)> {
+/// Reads all options about TLS. Where the way `is_private`, nobody can be in between.
+pub(super) fn read(options: &Options<'_>, is_private: bool) -> Read<(Encryption, TlsConfig)> {
     let root = non_empty(options, "sslrootcert")?;
     let given = match options.value("ssl") {
         None | Some(PlainValue::Null) => None,
@@ -89,7 +88,7 @@ pub(super) fn read(options: &Options<'_>, servers: &[Server]) -> Read<(Encryptio
         false,
         &[("postgres", false), ("direct", true)],
     )?;
-    let default = default_mode(options, servers, root);
+    let default = default_mode(is_private, root);
     let default = if is_direct {
         default.max(SslMode::Require)
     } else {
@@ -125,8 +124,7 @@ fn is_option(options: &Options<'_>, key: &str) -> bool {
     options.path_of(key) == format!("options.{key}")
 }
 
-fn default_mode(options: &Options<'_>, servers: &[Server], root: Option<&str>) -> SslMode {
-    let is_private = options.value("tunnel").is_some() || servers.iter().all(is_local);
+fn default_mode(is_private: bool, root: Option<&str>) -> SslMode {
     if is_private && root != Some(SYSTEM) {
         SslMode::Prefer
     } else {

@@ -19,10 +19,11 @@ use moorline_core::{
     options::{OptionError, Options, PlainValue, Read},
     pool::{LedgerConfig, OptionNames},
     profile::Profile,
+    resilience::config::PolicyConfig,
     secret::Secret,
 };
 use moorline_net::{
-    dial::DialConfig,
+    dial::{DialConfig, KeepAlive, Shared},
     pool::{PoolConfig, TimeoutNames},
 };
 
@@ -60,6 +61,20 @@ pub enum PasswordOrigin {
     None,
 }
 
+/// How statements with a name are sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StatementMode {
+    /// Prepared on each connection.
+    #[default]
+    Named,
+    /// Parsed each time, as behind a pooler that gives each transaction another connection.
+    Unnamed,
+}
+
+impl StatementMode {
+    const NAMES: [(&'static str, Self); 2] = [("named", Self::Named), ("unnamed", Self::Unnamed)];
+}
+
 /// A normalized configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -85,14 +100,18 @@ pub struct Config {
     pub options: Option<String>,
     /// Whether the password may be sent in plain text over a connection that others may listen to.
     pub allows_plain_password: bool,
-    /// Whether a pooler shares the sessions of the servers among its clients, a transaction at a time.
-    pub shares_sessions: bool,
     /// The pool.
     pub pool: PoolConfig,
     /// The time limit of one statement.
     pub query_timeout: Limit<Duration>,
     /// What its manager does beside pooling.
     pub manager: ManagerConfig,
+    /// How statements with a name are sent.
+    pub statement_mode: StatementMode,
+    /// Retries of what has not reached the server, and a breaker.
+    pub policy: PolicyConfig,
+    /// The time after which a silent server counts as gone.
+    pub keep_alive_timeout: Limit<Duration>,
 }
 
 impl Config {
@@ -106,8 +125,14 @@ impl Config {
         let _ = options.value(parameters::CONNECTION_STRING);
         let profile = Profile::read(&options, variables)?.unwrap_or(Profile::DEVELOPMENT);
         let pool = read_pool(&options, profile)?;
-        let servers = servers::read(&options)?;
-        let (encryption, tls) = encryption::read(&options, &servers)?;
+        let keep_alive_timeout =
+            options.ms_limit("keepAliveTimeoutMs", KEEP_ALIVE_TIMEOUT, 1_000.0)?;
+        let dial = read_dial(&options, pool.connect_timeout, keep_alive_timeout)?;
+        let tunnel = dial.tunnel.as_ref();
+        let end = tunnel.and_then(|Shared(tunnel)| tunnel.end());
+        let servers = servers::read(&options, end.as_ref())?;
+        let is_private = tunnel.is_some() || servers.iter().all(servers::is_local);
+        let (encryption, tls) = encryption::read(&options, is_private)?;
         let user = non_empty(&options, "user")?;
         let user = user.map_or_else(|| options.required_text("user"), Ok)?;
         let text =
@@ -126,15 +151,7 @@ impl Config {
                 SessionTarget::default(),
                 &SessionTarget::NAMES,
             )?,
-            dial: DialConfig {
-                connect_timeout: pool.connect_timeout,
-                keep_alive_timeout: options
-                    .ms_limit("keepAliveTimeoutMs", KEEP_ALIVE_TIMEOUT, 1_000.0)?
-                    .get(),
-                tls,
-                ..DialConfig::default().with_connect_option(CONNECTION_TIMEOUT)
-            }
-            .with_tunnel(&options)?,
+            dial: DialConfig { tls, ..dial },
             encryption,
             user: user.to_owned(),
             password: read_password(&options, variables)?,
@@ -142,14 +159,16 @@ impl Config {
             application_name: text("applicationName", APPLICATION_NAME)?,
             options: non_empty(&options, "options")?.map(ToOwned::to_owned),
             allows_plain_password: options.flag("allowPlainPassword", false)?,
-            shares_sessions: choice(
-                &options,
-                "statementMode",
-                false,
-                &[("named", false), ("unnamed", true)],
-            )?,
             query_timeout: options.ms_limit("queryTimeoutMs", QUERY_TIMEOUT, 1.0)?,
             manager: ManagerConfig::read(&options, profile)?,
+            statement_mode: choice(
+                &options,
+                "statementMode",
+                StatementMode::default(),
+                &StatementMode::NAMES,
+            )?,
+            policy: PolicyConfig::read_unbounded(&options)?,
+            keep_alive_timeout,
             pool,
         };
         options.finish().map(|()| config)
@@ -160,6 +179,42 @@ impl Config {
         let servers: Vec<_> = self.servers.iter().map(ToString::to_string).collect();
         format!("{}/{}", servers.join(","), self.database)
     }
+}
+
+/// How servers are reached; `tunnel: false` is no tunnel.
+fn read_dial(
+    options: &Options<'_>,
+    connect_timeout: Duration,
+    keep_alive_timeout: Limit<Duration>,
+) -> Read<DialConfig> {
+    let dial = DialConfig {
+        connect_timeout,
+        keep_alive: read_keep_alive(options, keep_alive_timeout.get())?,
+        ..DialConfig::default().with_connect_option(CONNECTION_TIMEOUT)
+    };
+    match options.value("tunnel") {
+        Some(PlainValue::Bool(false)) => Ok(dial),
+        _ => dial.with_tunnel(options),
+    }
+}
+
+/// The keep-alives of a connection: with the defaults a dead server is noticed within `limit`. `Infinity` leaves one to the system.
+/// The system counts in seconds.
+fn read_keep_alive(options: &Options<'_>, limit: Option<Duration>) -> Read<KeepAlive> {
+    let ms = |key, part: fn(Duration) -> Duration| {
+        let default = limit.map(|limit| part(limit).max(Duration::from_secs(1)));
+        let default = default.map_or(Limit::Off, Limit::At);
+        options.ms_limit(key, default, 1.0).map(Limit::get)
+    };
+    let count = limit.map_or(Limit::Off, |_| Limit::At(3));
+    let count = options.integer_limit("keepAliveCount", count, 1..=127)?;
+    Ok(KeepAlive {
+        is_on: options.flag("keepAlive", true)?,
+        idle: ms("keepAliveInitialDelayMillis", |limit| limit / 2)?,
+        interval: ms("keepAliveIntervalMs", |limit| limit / 7)?,
+        count: count.get().and_then(|count| u32::try_from(count).ok()),
+        user_timeout: ms("tcpUserTimeoutMs", |limit| limit * 15 / 16)?,
+    })
 }
 
 /// A text, where it is given and not empty.

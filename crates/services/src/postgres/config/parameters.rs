@@ -18,8 +18,10 @@ enum Use {
     Option(&'static str),
     /// It is this option, where nothing else gives it.
     Last(&'static str),
-    /// It is this option, in seconds.
-    Seconds(&'static str),
+    /// It is this option, a limit in units of so many; 0 and less are none.
+    Limit(&'static str, f64),
+    /// It is this option, on unless it is 0.
+    Flag(&'static str),
     /// A number that changes nothing here.
     Number,
     /// It may be one of these, which is what is done anyway.
@@ -28,6 +30,8 @@ enum Use {
     Refused(&'static str),
 }
 
+/// A second in milliseconds.
+const SECONDS: f64 = 1_000.0;
 const APPLICATION_NAME: Use = Use::Option("applicationName");
 const GSSAPI: Use = Use::Refused("is not supported: there is no GSSAPI");
 const REVOCATION: Use = Use::Refused("is not supported: no revocation lists are read");
@@ -57,7 +61,7 @@ const PARAMETERS: [(&str, &str, Use); 43] = [
     (
         "connect_timeout",
         "PGCONNECT_TIMEOUT",
-        Use::Seconds(CONNECTION_TIMEOUT),
+        Use::Limit(CONNECTION_TIMEOUT, SECONDS),
     ),
     (
         "client_encoding",
@@ -71,11 +75,19 @@ const PARAMETERS: [(&str, &str, Use); 43] = [
         "",
         Use::Last("applicationName"),
     ),
-    ("keepalives", "", Use::Number),
-    ("keepalives_idle", "", Use::Number),
-    ("keepalives_interval", "", Use::Number),
-    ("keepalives_count", "", Use::Number),
-    ("tcp_user_timeout", "", Use::Number),
+    ("keepalives", "", Use::Flag("keepAlive")),
+    (
+        "keepalives_idle",
+        "",
+        Use::Limit("keepAliveInitialDelayMillis", SECONDS),
+    ),
+    (
+        "keepalives_interval",
+        "",
+        Use::Limit("keepAliveIntervalMs", SECONDS),
+    ),
+    ("keepalives_count", "", Use::Limit("keepAliveCount", 1.0)),
+    ("tcp_user_timeout", "", Use::Limit("tcpUserTimeoutMs", 1.0)),
     ("replication", "", Use::Refused("is not supported")),
     (
         "gssencmode",
@@ -211,10 +223,14 @@ impl Fallbacks {
         match use_ {
             Use::Option(key) => self.first.push(fallback(key, value)),
             Use::Last(key) => self.last.push(fallback(key, value)),
-            Use::Seconds(_) if text.is_empty() => {}
-            Use::Seconds(key) => {
-                let time = PlainValue::Number(milliseconds(name, text)?);
-                self.first.push(fallback(key, time));
+            Use::Limit(..) | Use::Flag(_) if text.is_empty() => {}
+            Use::Limit(key, unit) => {
+                let limit = PlainValue::Number(limit(name, text, unit)?);
+                self.first.push(fallback(key, limit));
+            }
+            Use::Flag(key) => {
+                let flag = PlainValue::Bool(whole(name, text)? != 0);
+                self.first.push(fallback(key, flag));
             }
             Use::Number => _ = whole(name, text)?,
             Use::Fixed(values) => {
@@ -238,11 +254,10 @@ fn whole(name: &str, text: &str) -> Read<i32> {
     }
 }
 
-/// 0 and less are no limit.
-fn milliseconds(name: &str, text: &str) -> Read<f64> {
-    let seconds = whole(name, text)?;
-    Ok(if seconds > 0 {
-        f64::from(seconds) * 1_000.0
+fn limit(name: &str, text: &str, unit: f64) -> Read<f64> {
+    let number = whole(name, text)?;
+    Ok(if number > 0 {
+        f64::from(number) * unit
     } else {
         f64::INFINITY
     })

@@ -3,33 +3,65 @@
 use std::{net::IpAddr, path::PathBuf};
 
 use moorline_core::options::{OptionError, Options, PlainValue, Read};
+use moorline_net::dial::{TunnelAddress, TunnelEnd};
 
-use crate::postgres::address::{Address, Server};
+use crate::postgres::address::{Address, DEFAULT_PORT, Server};
 
 const DEFAULT_HOST: &str = "localhost";
-const DEFAULT_PORT: u16 = 5432;
 /// As many as anybody has; each of them may be waited for.
 const MAX_SERVERS: usize = 100;
 
-/// Reads `host`, `hostaddr` and `port`: one each, or several that stand side by side.
-pub(super) fn read(options: &Options<'_>) -> Read<Vec<Server>> {
+/// What stands for a host and a port that are not given.
+struct Defaults {
+    host: String,
+    port: u16,
+}
+
+impl Defaults {
+    fn of(end: Option<&TunnelEnd>) -> Self {
+        match end.map(|end| &end.address) {
+            Some(TunnelAddress::Host(host, port)) => Self {
+                host: host.clone(),
+                port: *port,
+            },
+            _ => Self {
+                host: DEFAULT_HOST.to_owned(),
+                port: DEFAULT_PORT,
+            },
+        }
+    }
+}
+
+/// Reads `host`, `hostaddr` and `port`: one each, or several that stand side by side. `end` is that of the tunnel: nothing, or the
+/// tunnel's local port on this machine, stands for it.
+pub(super) fn read(options: &Options<'_>, end: Option<&TunnelEnd>) -> Read<Vec<Server>> {
+    let defaults = Defaults::of(end);
     let hosts = list(options.text("host")?);
     let addresses = list(options.text("hostaddr")?);
-    let ports = match options.value("port") {
+    let port = options.value("port");
+    let ports = match port {
         Some(PlainValue::Text(text)) => list(Some(text)),
         _ => vec![
             options
-                .integer("port", DEFAULT_PORT.into(), 1..=u64::from(u16::MAX))?
+                .integer("port", defaults.port.into(), 1..=u64::from(u16::MAX))?
                 .to_string(),
         ],
     };
+    if let Some(end) = end.filter(|_| [&hosts, &addresses].map(is_absent) == [true; 2])
+        && (port.is_none() || is_absent(&ports))
+    {
+        return Ok(vec![server_at(end)]);
+    }
     let count = hosts.len().max(addresses.len());
     let fits = |list: &Vec<String>| list.len() == count;
     if count > MAX_SERVERS {
         let reason = format!("must be {MAX_SERVERS} hosts at most");
         return Err(OptionError::bad_value(&options.path_of("host"), reason));
     }
-    if !fits(&addresses) && !is_absent(&addresses) || !fits(&hosts) && !is_absent(&hosts) {
+    if [&hosts, &addresses]
+        .into_iter()
+        .any(|list| !fits(list) && !is_absent(list))
+    {
         let reason = "must be as many as there are hosts";
         return Err(OptionError::bad_value(&options.path_of("hostaddr"), reason));
     }
@@ -40,10 +72,15 @@ pub(super) fn read(options: &Options<'_>) -> Read<Vec<Server>> {
     let at = |list: &[String], place: usize| list.get(place).cloned().unwrap_or_default();
     let server = |place: usize| {
         let port = ports.get(place).unwrap_or(&ports[0]);
-        let port = read_port(&options.path_of("port"), port)?;
+        let port = read_port(&options.path_of("port"), port, defaults.port)?;
         let address = at(&addresses, place);
         let numeric = (!address.is_empty()).then_some(address);
-        read_server(options, at(&hosts, place), numeric, port)
+        let host = at(&hosts, place);
+        let is_given = !host.is_empty() || numeric.is_some();
+        let server = read_server(options, host, numeric, port, &defaults.host)?;
+        let leads_here = || !is_given || server.is_at_host() && is_local(&server);
+        let end = end.filter(|end| end.local_port == Some(port) && leads_here());
+        Ok(end.map_or_else(|| server.clone(), server_at))
     };
     (0..count).map(server).collect()
 }
@@ -54,13 +91,23 @@ fn list(text: Option<&str>) -> Vec<String> {
     parts.map(|part| part.trim().to_owned()).collect()
 }
 
-fn is_absent(list: &[String]) -> bool {
-    matches!(list, [only] if only.is_empty())
+fn is_absent(list: &Vec<String>) -> bool {
+    matches!(list.as_slice(), [only] if only.is_empty())
 }
 
-fn read_port(path: &str, text: &str) -> Read<u16> {
+fn server_at(end: &TunnelEnd) -> Server {
+    Server {
+        address: match &end.address {
+            TunnelAddress::Host(host, port) => Address::Host(host.clone(), *port),
+            TunnelAddress::Socket(path) => Address::Socket(path.clone()),
+        },
+        numeric: None,
+    }
+}
+
+fn read_port(path: &str, text: &str, default: u16) -> Read<u16> {
     if text.is_empty() {
-        return Ok(DEFAULT_PORT);
+        return Ok(default);
     }
     let port = text.parse().ok().filter(|port| *port > 0);
     // Not shown: it may be a part of a password that was not encoded.
@@ -72,15 +119,13 @@ fn read_server(
     host: String,
     numeric: Option<String>,
     port: u16,
+    default_host: &str,
 ) -> Read<Server> {
     let refuse = |key, reason| Err(OptionError::bad_value(&options.path_of(key), reason));
     if host.contains(['@', '\0']) {
         return refuse("host", "must be host names, or directories of sockets");
     }
     if host.starts_with('/') {
-        if options.value("tunnel").is_some() {
-            return refuse("host", "cannot be a socket's directory with a tunnel");
-        }
         return Ok(Server {
             address: Address::Directory(PathBuf::from(host), port),
             numeric: None,
@@ -92,7 +137,7 @@ fn read_server(
     {
         return refuse("hostaddr", "must be IP addresses");
     }
-    let default = || numeric.clone().unwrap_or_else(|| DEFAULT_HOST.to_owned());
+    let default = || numeric.clone().unwrap_or_else(|| default_host.to_owned());
     let host = if host.is_empty() { default() } else { host };
     Ok(Server {
         address: Address::Host(host, port),

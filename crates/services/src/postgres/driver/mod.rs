@@ -2,9 +2,11 @@
 //!
 //! Requests are written as they come, without waiting for the answers of those before.
 
+mod link;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod transaction_status;
 
 use std::{
     future::Future,
@@ -18,17 +20,20 @@ use bytes::{Buf, Bytes, BytesMut};
 use moorline_core::error::{Failure, Outcome};
 use postgres_protocol::message::{
     backend::{
-        ERROR_RESPONSE_TAG, NOTICE_RESPONSE_TAG, NOTIFICATION_RESPONSE_TAG, PARAMETER_STATUS_TAG,
-        READY_FOR_QUERY_TAG,
+        COPY_IN_RESPONSE_TAG, ERROR_RESPONSE_TAG, NOTICE_RESPONSE_TAG, NOTIFICATION_RESPONSE_TAG,
+        PARAMETER_STATUS_TAG, READY_FOR_QUERY_TAG,
     },
     frontend,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio_util::{io::poll_read_buf, sync::CancellationToken};
+use tokio_util::io::poll_read_buf;
 
 use self::shared::Shared;
-pub use self::shared::TransactionStatus;
-pub(super) use self::shared::{RequestId, Withdrawal};
+pub use self::transaction_status::TransactionStatus;
+pub(super) use self::{
+    link::Link,
+    shared::{RequestId, Withdrawal},
+};
 use super::{
     error::{ServerMessage, lost, protocol_failure},
     frame::{Fields, Frame, Phase, next_frame},
@@ -46,12 +51,16 @@ const READ_ONLY: &str = "25006";
 pub(super) struct Request {
     pub(super) bytes: BytesMut,
     pub(super) response: Box<dyn Response>,
+    /// Whether nothing may be sent after it before it is answered.
+    pub(super) is_exclusive: bool,
 }
 
 /// Reads the answer to one request. One of the last two calls ends it.
 pub(super) trait Response: Send {
     /// A message of the answer. A failure is a violation of the protocol, and ends the connection.
     fn on_message(&mut self, tag: u8, body: Bytes) -> Outcome<()>;
+    /// The server waits for the data of a COPY: what is sent to it.
+    fn on_copy_in(&mut self) -> Outcome<BytesMut>;
     /// The server has answered with an error.
     fn on_error(&mut self, failure: Failure);
     /// The answer is complete.
@@ -62,101 +71,16 @@ pub(super) trait Response: Send {
 
 /// A listener for what a server says without being asked.
 pub(super) trait Listener: Send + Sync + 'static {
-    /// A notice.
-    fn on_notice(&self, notice: ServerMessage);
+    /// A notice, by the body of its message.
+    fn on_notice(&self, body: &[u8]);
     /// A notification, of the server process with this number.
     fn on_notification(&self, process_id: i32, channel: &str, payload: &str);
     /// A parameter has this value now.
     fn on_parameter(&self, name: &str, value: &str);
+    /// Ready when more of these may be received.
+    fn poll_room(&self, context: &mut Context<'_>) -> Poll<()>;
     /// The connection has ended; without a failure, as it was asked to.
     fn on_end(&self, failure: Option<&Failure>);
-}
-
-/// A connection whose driver runs. Clones are the same connection.
-#[derive(Clone)]
-pub(super) struct Link(Arc<Shared>);
-
-impl Link {
-    /// A connection over `stream`, on which the user has logged in, and what drives it. `received` is what came after that.
-    pub(super) fn new<S: AsyncRead + AsyncWrite + Unpin>(
-        stream: S,
-        received: BytesMut,
-        listener: Arc<dyn Listener>,
-    ) -> (Self, Driver<S>) {
-        let shared = Arc::new(Shared::default());
-        let driver = Driver {
-            stream,
-            shared: Arc::clone(&shared),
-            listener,
-            received,
-            outgoing: BytesMut::new(),
-            answering: None,
-            fatal: None,
-        };
-        (Self(shared), driver)
-    }
-
-    /// Hands a request over.
-    pub(super) fn submit(&self, request: Request) -> RequestId {
-        self.0.submit(request)
-    }
-
-    /// Takes back a request that is no longer wanted, as far as that can be done here.
-    pub(super) fn withdraw(&self, id: RequestId) -> Withdrawal {
-        self.0.withdraw(id)
-    }
-
-    /// Keeps what comes after a request back from when `given_up` fires.
-    pub(super) fn give_up_by(&self, id: RequestId, given_up: &CancellationToken) {
-        self.0.give_up_by(id, given_up);
-    }
-
-    /// Ready when the server has come to a request, after [`Withdrawal::Held`], or the connection is over.
-    pub(super) async fn reached(&self, id: RequestId) {
-        self.0.reached(id).await;
-    }
-
-    /// Ready when a request was answered, after [`Withdrawal::Held`], or the connection is over.
-    pub(super) async fn answered(&self, id: RequestId) {
-        self.0.answered(id).await;
-    }
-
-    /// Sends again what is handed over, after [`Withdrawal::Held`].
-    pub(super) fn release(&self) {
-        self.0.release();
-    }
-
-    /// The state of the transaction after the last answer.
-    pub(super) fn status(&self) -> TransactionStatus {
-        self.0.state().status
-    }
-
-    /// Whether it is over, or about to be.
-    pub(super) fn is_over(&self) -> bool {
-        self.0.state().is_over()
-    }
-
-    /// Whether the server has refused to write.
-    pub(super) fn was_refused_writing(&self) -> bool {
-        self.0.state().was_refused_writing
-    }
-
-    /// Whether nothing is to be answered.
-    pub(super) fn is_idle(&self) -> bool {
-        self.0.state().is_idle()
-    }
-
-    /// Ends it at once; what was not answered is lost.
-    pub(super) fn cut(&self) {
-        self.0.state().is_cut = true;
-        self.0.waker.wake();
-    }
-
-    /// Ends it once everything is answered.
-    pub(super) fn close(&self) {
-        self.0.state().is_closing = true;
-        self.0.waker.wake();
-    }
 }
 
 /// Drives a connection until it ends. Dropped, it cuts it.
@@ -167,10 +91,14 @@ pub(super) struct Driver<S> {
     received: BytesMut,
     /// Taken from what was handed over, and not written yet.
     outgoing: BytesMut,
+    /// Sent before that: it belongs to the request that is answered.
+    reply: BytesMut,
     /// Whose answer is being read.
     answering: Option<Box<dyn Response>>,
     /// The error after which the server ends the connection.
     fatal: Option<Failure>,
+    /// There may be no room for what the server says without being asked.
+    may_be_crowded: bool,
 }
 
 /// How a connection ends.
@@ -199,10 +127,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     /// Writes what was handed over; ready when the connection is closed.
     fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut wrote = false;
+        while !self.reply.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(context, &self.reply))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.reply.advance(written);
+            wrote = true;
+        }
         loop {
             let mut state = self.shared.state();
             if self.outgoing.is_empty() {
-                state.take_outgoing(&mut self.outgoing);
+                let sendable = state.sendable();
+                if sendable == state.outgoing.len() {
+                    std::mem::swap(&mut self.outgoing, &mut state.outgoing);
+                } else {
+                    self.outgoing = state.outgoing.split_to(sendable);
+                }
             }
             if self.outgoing.is_empty() {
                 let is_last = state.is_closing && state.exchanges.is_empty();
@@ -240,6 +181,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         let mut messages = 0;
         loop {
             loop {
+                if self.may_be_crowded {
+                    ready!(self.listener.poll_room(context));
+                    self.may_be_crowded = false;
+                }
                 match next_frame(&mut self.received, Phase::Session) {
                     Ok(None) => break,
                     Ok(Some(frame)) => {
@@ -276,12 +221,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
     fn on_frame(&mut self, frame: Frame) -> Outcome<()> {
         match frame.tag {
             NOTICE_RESPONSE_TAG => {
-                if let Some(notice) = ServerMessage::parse(&frame.body) {
-                    self.listener.on_notice(notice);
-                }
+                self.may_be_crowded = true;
+                self.listener.on_notice(&frame.body);
                 Ok(())
             }
             NOTIFICATION_RESPONSE_TAG => {
+                self.may_be_crowded = true;
                 let mut fields = Fields(&frame.body);
                 let process_id = fields.i32()?;
                 let (channel, payload) = (fields.text()?, fields.text()?);
@@ -289,12 +234,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
                 fields.finish()
             }
             PARAMETER_STATUS_TAG => {
+                self.may_be_crowded = true;
                 let mut fields = Fields(&frame.body);
                 self.listener.on_parameter(fields.text()?, fields.text()?);
                 fields.finish()
             }
             READY_FOR_QUERY_TAG => self.on_ready(&frame.body),
             ERROR_RESPONSE_TAG => self.on_error(&frame.body),
+            COPY_IN_RESPONSE_TAG => self.on_copy_in(),
             tag => self.answering()?.on_message(tag, frame.body),
         }
     }
@@ -315,6 +262,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
             Err(failure) => failure,
         };
         self.answering()?.on_error(failure);
+        Ok(())
+    }
+
+    /// The server takes what comes next for the data of a COPY.
+    fn on_copy_in(&mut self) -> Outcome<()> {
+        let reply = self.answering()?.on_copy_in()?;
+        if self.shared.state().has_sent_more() {
+            return Err(protocol_failure(
+                "The server waits for the data of a COPY, behind which statements were sent already",
+            ));
+        }
+        self.reply.extend_from_slice(&reply);
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! What the driver of a connection and those who use it share.
 
-use std::{collections::VecDeque, sync::MutexGuard};
+use std::{collections::VecDeque, pin::pin, sync::MutexGuard};
 
 use bytes::BytesMut;
 use futures_util::task::AtomicWaker;
@@ -11,40 +11,7 @@ use moorline_core::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Request, Response};
-
-/// The state of the transaction, as the server tells it whenever it is ready for the next request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TransactionStatus {
-    /// In none.
-    #[default]
-    Idle,
-    /// In one.
-    Active,
-    /// In one that failed and has to be rolled back.
-    Failed,
-}
-
-impl TransactionStatus {
-    /// The letter of it in the protocol.
-    pub const fn from_letter(letter: u8) -> Option<Self> {
-        match letter {
-            b'I' => Some(Self::Idle),
-            b'T' => Some(Self::Active),
-            b'E' => Some(Self::Failed),
-            _ => None,
-        }
-    }
-
-    /// The letter that stands for it in the protocol.
-    pub const fn letter(self) -> u8 {
-        match self {
-            Self::Idle => b'I',
-            Self::Active => b'T',
-            Self::Failed => b'E',
-        }
-    }
-}
+use super::{Request, Response, TransactionStatus};
 
 /// The number of a request on its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,13 +21,22 @@ pub(in crate::postgres) struct RequestId(u64);
 pub(in crate::postgres) enum Withdrawal {
     /// Nothing of it was sent: it is gone.
     Unsent(Box<dyn Response>),
-    /// It was sent, and nothing after it: it can be cancelled once the server has come to it. Nothing more is sent until
-    /// [`super::Link::release`].
-    Held,
-    /// Others were sent after it, which a cancellation could hit.
-    Followed,
+    /// It was sent; [`super::Link::turn`] says when it can be cancelled.
+    Sent,
     /// It was answered.
     Answered,
+}
+
+/// Whether a request that was withdrawn can be cancelled at the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::postgres) enum Turn {
+    /// The server works on it, and on nothing after it that anybody waits for. Nothing more is sent until
+    /// [`super::Link::release`].
+    Now,
+    /// Another one is to be answered first, or was sent after it, which a cancellation could hit.
+    Later,
+    /// It was answered.
+    Over,
 }
 
 /// A request that was handed over and is not answered yet.
@@ -69,8 +45,21 @@ pub(super) struct Exchange {
     /// Where its bytes begin among all that were handed over, and how many they are.
     begin: u64,
     length: u64,
+    /// Nothing is sent after it before it is answered.
+    is_exclusive: bool,
+    /// Nobody waits for its answer any more.
+    is_withdrawn: bool,
+    /// Fires when that is so.
     given_up: Option<CancellationToken>,
     pub(super) response: Box<dyn Response>,
+}
+
+/// The request whose answer is read.
+#[derive(Clone, Copy)]
+struct Answering {
+    id: RequestId,
+    is_exclusive: bool,
+    is_withdrawn: bool,
 }
 
 #[derive(Default)]
@@ -83,11 +72,15 @@ pub(super) struct State {
     written: u64,
     pub(super) exchanges: VecDeque<Exchange>,
     /// The request whose answer the driver reads.
-    answering: Option<RequestId>,
+    answering: Option<Answering>,
+    /// Fires when nobody waits for that any more.
     answering_given_up: Option<CancellationToken>,
     last_id: u64,
-    /// Nothing is sent at the moment.
-    pub(super) is_held: bool,
+    /// How many of those that are not answered are exclusive, and how many were withdrawn.
+    exclusive: usize,
+    withdrawn: usize,
+    /// The server is asked to cancel one.
+    is_cancelling: bool,
     pub(super) status: TransactionStatus,
     /// The server has refused to write.
     pub(super) was_refused_writing: bool,
@@ -104,8 +97,8 @@ pub(super) struct State {
 pub(super) struct Shared {
     state: std::sync::Mutex<State>,
     pub(super) waker: AtomicWaker,
-    /// Told of each answer while nothing is sent, and of the end.
-    answers: Notify,
+    /// Those that were withdrawn may have their turn.
+    turns: Notify,
 }
 
 impl Shared {
@@ -115,7 +108,17 @@ impl Shared {
 
     /// Hands a request over. Its response hears of a connection that is over at once.
     pub(super) fn submit(&self, request: Request) -> RequestId {
-        let mut state = self.state();
+        let state = self.state();
+        self.submit_in(state, request)
+    }
+
+    /// The same, where nothing is to be answered; else nothing is done.
+    pub(super) fn submit_if_idle(&self, request: Request) -> Option<RequestId> {
+        let state = self.state();
+        state.is_idle().then(|| self.submit_in(state, request))
+    }
+
+    fn submit_in(&self, mut state: MutexGuard<'_, State>, request: Request) -> RequestId {
         state.last_id += 1;
         let id = RequestId(state.last_id);
         if let Some(failure) = state.refusal() {
@@ -130,10 +133,13 @@ impl Shared {
         } else {
             state.outgoing.extend_from_slice(&request.bytes);
         }
+        state.exclusive += usize::from(request.is_exclusive);
         state.exchanges.push_back(Exchange {
             id,
             begin,
             length,
+            is_exclusive: request.is_exclusive,
+            is_withdrawn: false,
             given_up: None,
             response: request.response,
         });
@@ -142,75 +148,73 @@ impl Shared {
         id
     }
 
-    /// Takes back a request, or keeps what comes after it until it was cancelled.
+    /// Takes back a request, or takes note that nobody waits for it any more.
     pub(super) fn withdraw(&self, id: RequestId) -> Withdrawal {
-        let mut state = self.state();
-        let place = state
-            .exchanges
-            .iter()
-            .position(|exchange| exchange.id == id);
-        let Some(place) = place else {
-            if state.answering != Some(id) {
-                return Withdrawal::Answered;
-            }
-            return state.hold(0);
-        };
-        let unsent_from = state.submitted - state.outgoing.len() as u64;
-        if state.exchanges[place].begin < unsent_from {
-            return state.hold(place + 1);
-        }
-        let removed = state.remove(place, unsent_from);
-        drop(state);
+        let withdrawal = self.state().withdraw(id);
+        // Those before it may have waited for this, and those after it.
+        self.turns.notify_waiters();
         self.waker.wake();
-        removed
+        withdrawal
     }
 
-    /// Ready when the server has come to a request that is [`Withdrawal::Held`], or the connection is over.
-    pub(super) async fn reached(&self, id: RequestId) {
-        self.until(|state| state.is_next(id) || !state.is_waiting(id))
-            .await;
-    }
-
-    /// Ready when a request that is [`Withdrawal::Held`] was answered, or the connection is over.
-    pub(super) async fn answered(&self, id: RequestId) {
-        self.until(|state| !state.is_waiting(id)).await;
-    }
-
-    async fn until(&self, holds: impl Fn(&State) -> bool) {
-        loop {
-            let answer = self.answers.notified();
-            if holds(&self.state()) {
-                return;
-            }
-            answer.await;
-        }
-    }
-
-    /// From when `given_up` fires, nothing is sent after this request until it is answered, so that it can be cancelled.
+    /// Takes note of what fires when nobody waits for a request any more, which may be before it is withdrawn.
     pub(super) fn give_up_by(&self, id: RequestId, given_up: &CancellationToken) {
         let mut state = self.state();
         let mut waiting = state.exchanges.iter_mut();
         if let Some(exchange) = waiting.find(|exchange| exchange.id == id) {
             exchange.given_up = Some(given_up.clone());
-        } else if state.answering == Some(id) {
+        } else if state.answering.is_some_and(|answering| answering.id == id) {
             state.answering_given_up = Some(given_up.clone());
         }
     }
 
-    /// An answer is complete.
+    /// Ready when a request that was withdrawn was answered, or the connection is over.
+    pub(super) async fn answered(&self, id: RequestId) {
+        loop {
+            let mut notified = pin!(self.turns.notified());
+            notified.as_mut().enable();
+            if !self.state().is_waiting(id) {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    /// Waits until a request that was withdrawn can be cancelled; false when it was answered before.
+    pub(super) async fn turn(&self, id: RequestId) -> bool {
+        loop {
+            let mut notified = pin!(self.turns.notified());
+            notified.as_mut().enable();
+            let turn = self.state().turn(id);
+            match turn {
+                Turn::Now => return true,
+                Turn::Over => return false,
+                Turn::Later => notified.await,
+            }
+        }
+    }
+
+    /// Whether a request that was withdrawn can be cancelled now.
+    #[cfg(test)]
+    pub(super) fn turn_now(&self, id: RequestId) -> Turn {
+        self.state().turn(id)
+    }
+
+    /// The answer that was read is complete.
     pub(super) fn end_answer(&self, mut state: MutexGuard<'_, State>, status: TransactionStatus) {
+        let was_withdrawn = state.withdrawn > 0;
         state.end_answer(status);
-        let is_held = state.is_held;
         drop(state);
-        if is_held {
-            self.answers.notify_waiters();
+        if was_withdrawn {
+            self.turns.notify_waiters();
         }
     }
 
     /// Sends again what is handed over.
     pub(super) fn release(&self) {
-        self.state().is_held = false;
+        self.state().is_cancelling = false;
         self.waker.wake();
+        self.turns.notify_waiters();
     }
 
     /// Ends it: what was not answered fails, and so does what is handed over from now on.
@@ -219,8 +223,9 @@ impl Shared {
         state.end.get_or_insert_with(|| failure.clone());
         let written = state.written;
         let exchanges = std::mem::take(&mut state.exchanges);
+        state.answering = None;
         drop(state);
-        self.answers.notify_waiters();
+        self.turns.notify_waiters();
         if let Some(response) = answering {
             response.on_lost(failure.clone().with_delivery(Delivery::Unknown));
         }
@@ -255,76 +260,134 @@ impl State {
 
     /// Whether nothing is to be answered.
     pub(super) fn is_idle(&self) -> bool {
-        self.exchanges.is_empty() && self.answering.is_none() && !self.is_held
+        self.exchanges.is_empty() && self.answering.is_none() && !self.is_cancelling
     }
 
     /// Whether a request is not answered yet.
     fn is_waiting(&self, id: RequestId) -> bool {
         let is_sent = self.exchanges.iter().any(|exchange| exchange.id == id);
-        self.end.is_none() && (is_sent || self.answering == Some(id))
+        let is_answered = self.answering.is_some_and(|answering| answering.id == id);
+        self.end.is_none() && (is_sent || is_answered)
     }
 
     /// The next request whose answer comes.
     pub(super) fn next_answer(&mut self) -> Option<Box<dyn Response>> {
         let next = self.exchanges.pop_front()?;
-        self.answering = Some(next.id);
+        self.answering = Some(Answering {
+            id: next.id,
+            is_exclusive: next.is_exclusive,
+            is_withdrawn: next.is_withdrawn,
+        });
         self.answering_given_up = next.given_up;
         Some(next.response)
     }
 
-    /// The answer that was read is complete.
     fn end_answer(&mut self, status: TransactionStatus) {
-        self.answering = None;
+        if let Some(ended) = self.answering.take() {
+            self.exclusive -= usize::from(ended.is_exclusive);
+            self.withdrawn -= usize::from(ended.is_withdrawn);
+        }
         self.answering_given_up = None;
         self.status = status;
     }
 
-    /// Whether the server works on a request, or is about to.
-    fn is_next(&self, id: RequestId) -> bool {
-        let first = self.exchanges.front().map(|exchange| exchange.id);
-        self.answering.or(first) == Some(id)
+    /// Where the bytes begin that the driver has not taken.
+    fn unsent_from(&self) -> u64 {
+        self.submitted - self.outgoing.len() as u64
     }
 
-    /// Moves what may be sent to `to`, which is empty: nothing while a request is cancelled, nothing after one that was sent and is
-    /// given up, and nothing from one on that is given up before it was sent.
-    pub(super) fn take_outgoing(&mut self, to: &mut BytesMut) {
-        if self.is_held || self.outgoing.is_empty() {
-            return;
-        }
-        let is_given_up = |given_up: &Option<CancellationToken>| {
-            given_up
-                .as_ref()
-                .is_some_and(CancellationToken::is_cancelled)
-        };
-        let unsent_from = self.submitted - self.outgoing.len() as u64;
-        let first = self
+    /// Those behind the one that is answered of which something was sent.
+    fn sent(&self) -> impl DoubleEndedIterator<Item = &Exchange> {
+        let unsent_from = self.unsent_from();
+        let count = self
             .exchanges
             .partition_point(|exchange| exchange.begin < unsent_from);
-        let last_sent = first
-            .checked_sub(1)
-            .map_or(&self.answering_given_up, |at| &self.exchanges[at].given_up);
-        if is_given_up(last_sent) {
-            return;
+        self.exchanges.range(..count)
+    }
+
+    /// Whether something was sent behind the request that is answered.
+    pub(super) fn has_sent_more(&self) -> bool {
+        self.sent().next().is_some()
+    }
+
+    /// The number of bytes that may be sent now. Nothing is sent behind a request that was withdrawn or is given up, so that it can be
+    /// cancelled, nothing of one that is given up before, and nothing behind one that is exclusive.
+    pub(super) fn sendable(&self) -> usize {
+        let unsent = self.exchanges.iter().skip(self.sent().count());
+        let mut given_up = unsent.filter(|exchange| is_fired(exchange.given_up.as_ref()));
+        let unsent_from = self.unsent_from();
+        let all = given_up.next().map_or(self.outgoing.len(), |exchange| {
+            usize::try_from(exchange.begin - unsent_from).unwrap_or(usize::MAX)
+        });
+        if self.is_cancelling || self.ends_withdrawn() {
+            return 0;
         }
-        let mut unsent = self.exchanges.iter().skip(first);
-        match unsent.find(|exchange| is_given_up(&exchange.given_up)) {
-            None => std::mem::swap(to, &mut self.outgoing),
-            Some(exchange) => {
-                let length = usize::try_from(exchange.begin - unsent_from).unwrap_or(usize::MAX);
-                *to = self.outgoing.split_to(length.min(self.outgoing.len()));
-            }
+        if self.exclusive == 0 {
+            return all;
+        }
+        if self
+            .answering
+            .is_some_and(|answering| answering.is_exclusive)
+        {
+            return 0;
+        }
+        let mut exclusive = self
+            .exchanges
+            .iter()
+            .filter(|exchange| exchange.is_exclusive);
+        let until = exclusive
+            .next()
+            .map(|exchange| exchange.begin + exchange.length);
+        until.map_or(all, |until| {
+            let until = usize::try_from(until.saturating_sub(unsent_from)).unwrap_or(all);
+            until.min(all)
+        })
+    }
+
+    /// Whether the last request that was sent was withdrawn, or is about to be.
+    fn ends_withdrawn(&self) -> bool {
+        match self.sent().next_back() {
+            Some(last) => last.is_withdrawn || is_fired(last.given_up.as_ref()),
+            None => self.answering.is_some_and(|answering| {
+                answering.is_withdrawn || is_fired(self.answering_given_up.as_ref())
+            }),
         }
     }
 
-    /// Sends nothing more, if nothing was sent after the first `until` of those that wait.
-    fn hold(&mut self, until: usize) -> Withdrawal {
-        let unsent_from = self.submitted - self.outgoing.len() as u64;
-        let mut after = self.exchanges.iter().skip(until);
-        if after.any(|exchange| exchange.begin < unsent_from) {
-            return Withdrawal::Followed;
+    fn turn(&mut self, id: RequestId) -> Turn {
+        let (is_current, behind) = match self.answering {
+            Some(answering) => (answering.id == id, 0),
+            None => (self.exchanges.front().is_some_and(|next| next.id == id), 1),
+        };
+        if !is_current {
+            let waits = self.exchanges.iter().any(|exchange| exchange.id == id);
+            return if waits { Turn::Later } else { Turn::Over };
         }
-        self.is_held = true;
-        Withdrawal::Held
+        if self.is_cancelling || self.sent().skip(behind).any(|later| !later.is_withdrawn) {
+            return Turn::Later;
+        }
+        self.is_cancelling = true;
+        Turn::Now
+    }
+
+    fn withdraw(&mut self, id: RequestId) -> Withdrawal {
+        if let Some(answering) = self.answering.as_mut().filter(|one| one.id == id) {
+            self.withdrawn += usize::from(!answering.is_withdrawn);
+            answering.is_withdrawn = true;
+            return Withdrawal::Sent;
+        }
+        let unsent_from = self.unsent_from();
+        let place = self.exchanges.iter().position(|exchange| exchange.id == id);
+        let Some((place, exchange)) = place.and_then(|at| Some((at, self.exchanges.get_mut(at)?)))
+        else {
+            return Withdrawal::Answered;
+        };
+        if exchange.begin >= unsent_from {
+            return self.remove(place, unsent_from);
+        }
+        self.withdrawn += usize::from(!exchange.is_withdrawn);
+        exchange.is_withdrawn = true;
+        Withdrawal::Sent
     }
 
     /// Takes an unsent request out of what is to be sent.
@@ -332,6 +395,7 @@ impl State {
         let Some(exchange) = self.exchanges.remove(place) else {
             return Withdrawal::Answered;
         };
+        self.exclusive -= usize::from(exchange.is_exclusive);
         let (begin, length) = (exchange.begin - unsent_from, exchange.length);
         let [begin, end] =
             [begin, begin + length].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
@@ -348,4 +412,8 @@ impl State {
     pub(super) fn count_written(&mut self, bytes: usize) {
         self.written += bytes as u64;
     }
+}
+
+fn is_fired(given_up: Option<&CancellationToken>) -> bool {
+    given_up.is_some_and(CancellationToken::is_cancelled)
 }

@@ -35,12 +35,6 @@ fn certificates_are_checked_wherever_somebody_could_be_between() {
     );
     let remote = ("host", text("db.test"));
     assert_eq!(mode(&[remote, ("tunnel", tunnel())]), SslMode::Prefer);
-    let socket = [
-        ("host", text("/tmp")),
-        ("tunnel", tunnel()),
-        ("user", text("me")),
-    ];
-    assert!(message(read(&socket, &[])).starts_with("options.host cannot be a socket's"));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod encryption;
 mod precedence;
+mod tunnel_end;
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use moorline_core::{
     options::{NativeObject, OptionError, PlainValue, Read},
     secret::Secret,
 };
-use moorline_net::dial::{Shared, Target, Tunnel, TunnelFuture};
+use moorline_net::dial::{Shared, Target, Tunnel, TunnelEnd, TunnelFuture};
 
 use super::{ChannelBinding, Config, PasswordOrigin, SessionTarget};
 
@@ -48,17 +49,24 @@ fn message<T>(read: Read<T>) -> String {
         .unwrap_or_default()
 }
 
-struct AnyTunnel;
+struct AnyTunnel(Option<TunnelEnd>);
 
 impl Tunnel for AnyTunnel {
     fn open<'a>(&'a self, _: &'a Target) -> TunnelFuture<'a> {
         Box::pin(std::future::pending())
     }
+    fn end(&self) -> Option<TunnelEnd> {
+        self.0.clone()
+    }
+}
+
+fn tunnel_to(end: Option<TunnelEnd>) -> PlainValue {
+    let shared: Shared<dyn Tunnel> = Shared(std::sync::Arc::new(AnyTunnel(end)));
+    PlainValue::Native(NativeObject::new(shared))
 }
 
 fn tunnel() -> PlainValue {
-    let shared: Shared<dyn Tunnel> = Shared(std::sync::Arc::new(AnyTunnel));
-    PlainValue::Native(NativeObject::new(shared))
+    tunnel_to(None)
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! The driver over a stream in memory, step by step.
 
+mod order;
+
 use std::{
     sync::{Arc, Mutex},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -18,22 +21,25 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::super::{
+use super::{
+    Driver, Link, Listener, Request, RequestId, Response, TransactionStatus, Withdrawal,
+    shared::Turn,
+};
+use crate::postgres::{
     result::ValueTypes,
     session_state::SessionState,
     statement::{Answer, Collector},
-};
-use super::{
-    Driver, Link, Listener, Request, RequestId, Response, ServerMessage, TransactionStatus,
-    Withdrawal,
 };
 
 struct Quiet;
 
 impl Listener for Quiet {
-    fn on_notice(&self, _: ServerMessage) {}
+    fn on_notice(&self, _: &[u8]) {}
     fn on_notification(&self, _: i32, _: &str, _: &str) {}
     fn on_parameter(&self, _: &str, _: &str) {}
+    fn poll_room(&self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
     fn on_end(&self, _: Option<&Failure>) {}
 }
 
@@ -50,6 +56,9 @@ impl Response for Recorder {
 
     fn on_message(&mut self, _: u8, _: bytes::Bytes) -> Outcome<()> {
         Ok(())
+    }
+    fn on_copy_in(&mut self) -> Outcome<BytesMut> {
+        Ok(b"copy"[..].into())
     }
     fn on_ready(self: Box<Self>, status: TransactionStatus) {
         lock(&self.1).push((self.0, Ok(status)));
@@ -86,6 +95,7 @@ impl Bench {
         self.link.submit(Request {
             bytes: text.as_bytes().into(),
             response: Box::new(Recorder(name, Arc::clone(&self.ends))),
+            is_exclusive: name.is_ascii_uppercase(),
         })
     }
 
@@ -97,10 +107,8 @@ impl Bench {
         let mut bytes = [0; 64];
         let read = poll!(std::pin::pin!(self.server.read(&mut bytes)));
         match read {
-            std::task::Poll::Ready(length) => {
-                String::from_utf8_lossy(&bytes[..length.unwrap()]).into_owned()
-            }
-            std::task::Poll::Pending => String::new(),
+            Poll::Ready(length) => String::from_utf8_lossy(&bytes[..length.unwrap()]).into_owned(),
+            Poll::Pending => String::new(),
         }
     }
 
@@ -124,10 +132,13 @@ impl Bench {
     fn withdraw(&self, id: RequestId) -> &'static str {
         match self.link.withdraw(id) {
             Withdrawal::Unsent(_) => "unsent",
-            Withdrawal::Held => "held",
-            Withdrawal::Followed => "followed",
+            Withdrawal::Sent => "sent",
             Withdrawal::Answered => "answered",
         }
+    }
+
+    fn turn(&self, id: RequestId) -> Turn {
+        self.link.0.turn_now(id)
     }
 }
 
@@ -173,49 +184,6 @@ async fn a_request_that_was_not_sent_is_taken_out_and_the_others_stay() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_while_the_one_before_is_cancelled() {
-    let mut bench = Bench::new(64);
-    let first = bench.submit('a');
-    bench.step().await;
-    assert_eq!(bench.sent().await, "aaaa");
-    assert_eq!(bench.withdraw(first), "held");
-    bench.submit('b');
-    bench.step().await;
-    assert_eq!(bench.sent().await, "");
-    bench.answer(READY).await;
-    assert_eq!(bench.sent().await, "", "the cancellation may still come");
-    assert!(!bench.link.is_idle());
-    bench.link.release();
-    bench.step().await;
-    assert_eq!(bench.sent().await, "bbbb");
-    bench.answer(READY).await;
-    assert_eq!(bench.ends(), [('a', IDLE), ('b', IDLE)]);
-    assert!(bench.link.is_idle());
-}
-
-#[tokio::test]
-async fn a_request_whose_answer_has_begun_is_held_unless_others_follow() {
-    let mut bench = Bench::new(64);
-    let first = bench.submit('a');
-    bench.step().await;
-    bench.answer(b"1\0\0\0\x04").await;
-    assert_eq!(bench.withdraw(first), "held");
-    bench.link.release();
-    let second = bench.submit('b');
-    assert_eq!(bench.withdraw(first), "held", "the second is not sent yet");
-    bench.link.release();
-    bench.step().await;
-    assert_eq!(bench.withdraw(first), "followed");
-    assert_eq!(bench.withdraw(second), "held");
-    assert!(bench.link.reached(second).now_or_never().is_none());
-    bench.answer(READY).await;
-    assert!(bench.link.reached(second).now_or_never().is_some());
-    assert!(bench.link.answered(second).now_or_never().is_none());
-    bench.answer(READY).await;
-    assert!(bench.link.answered(second).now_or_never().is_some());
-}
-
-#[tokio::test]
 async fn what_is_given_up_is_followed_by_nothing_before_it_is_cancelled() {
     let mut bench = Bench::new(64);
     let given_up = CancellationToken::new();
@@ -224,18 +192,22 @@ async fn what_is_given_up_is_followed_by_nothing_before_it_is_cancelled() {
     bench.step().await;
     assert_eq!(bench.sent().await, "aaaa");
     given_up.cancel();
-    let ids = ['b', 'c', 'd'].map(|name| bench.submit(name));
-    bench.link.give_up_by(ids[1], &given_up);
+    bench.submit('b');
     bench.step().await;
     assert_eq!(bench.sent().await, "");
-    assert_eq!(bench.withdraw(first), "held");
+    assert_eq!(bench.withdraw(first), "sent");
+    assert!(bench.link.answered(first).now_or_never().is_none());
     bench.answer(READY).await;
-    bench.link.release();
+    assert!(bench.link.answered(first).now_or_never().is_some());
+    assert_eq!(bench.sent().await, "bbbb");
+
+    let ids = ['c', 'd', 'e'].map(|name| bench.submit(name));
+    bench.link.give_up_by(ids[1], &given_up);
     bench.step().await;
-    assert_eq!(bench.sent().await, "bbbb", "the next one is given up");
+    assert_eq!(bench.sent().await, "cccc");
     assert_eq!(bench.withdraw(ids[1]), "unsent");
     bench.step().await;
-    assert_eq!(bench.sent().await, "dddd");
+    assert_eq!(bench.sent().await, "eeee");
 }
 
 #[tokio::test]
@@ -260,6 +232,7 @@ async fn what_was_written_in_part_may_have_had_an_effect_and_the_rest_has_had_no
         let late = bench.link.submit(Request {
             bytes: b"d"[..].into(),
             response: Box::new(Recorder('d', Arc::clone(&bench.ends))),
+            is_exclusive: false,
         });
         assert!(matches!(bench.link.withdraw(late), Withdrawal::Answered));
         let ends = lock(&bench.ends);
@@ -377,6 +350,7 @@ proptest! {
                 link.submit(Request {
                     bytes: b"q"[..].into(),
                     response: Box::new(Collector::new(ValueTypes::Known, trace, reply)),
+                    is_exclusive: false,
                 });
             }
             let driven = tokio::spawn(driver);

@@ -275,7 +275,7 @@ impl Connection {
         };
         let bytes = statement.encode(&plan);
         if let (Err(_), Some(parsing)) = (&bytes, &parsing) {
-            parsing.end();
+            parsing.take_back();
         }
         self.state.on_statement(statement.text);
         let collector = Collector::new(types, Arc::clone(&self.state), reply);

@@ -62,6 +62,8 @@ pub(super) struct Parsing {
     cache: Arc<StatementCache>,
     text: Arc<str>,
     number: u64,
+    /// The names of those that are closed before.
+    closed: Vec<String>,
 }
 
 impl Parsing {
@@ -84,6 +86,13 @@ impl Parsing {
         if is_lost {
             statements.prepared.remove(&self.text);
         }
+    }
+
+    /// Nothing of it was sent.
+    pub(super) fn take_back(&self) {
+        self.end();
+        let mut statements = self.cache.statements();
+        statements.unused.extend_from_slice(&self.closed);
     }
 }
 
@@ -150,14 +159,16 @@ impl StatementCache {
             is_parsed: false,
         };
         statements.prepared.insert(Arc::clone(&text), prepared);
+        let closed = std::mem::take(&mut statements.unused);
         let plan = Plan::Prepare {
             name: server_name(number),
-            closed: std::mem::take(&mut statements.unused),
+            closed: closed.clone(),
         };
         let parsing = Parsing {
             cache: Arc::clone(self),
             text,
             number,
+            closed,
         };
         (plan, Some(parsing))
     }
@@ -249,14 +260,17 @@ mod tests {
         cache.forget("a");
         cache.forget("a");
         assert_eq!(parsed(&cache, "a"), prepare(2, &[1]));
+        cache.forget("a");
+        cache.plan("a").1.unwrap().take_back();
+        assert_eq!(parsed(&cache, "a"), prepare(4, &[2]), "still to be closed");
         for number in 0..MAX_STATEMENTS {
             parsed(&cache, &format!("{number}"));
-            assert_eq!(cache.plan("0").0, Plan::Execute { name: name(3) });
+            assert_eq!(cache.plan("0").0, Plan::Execute { name: name(5) });
         }
         // "a" has given way, since it was not used for the longest time; the next is "1".
         let (plan, _) = cache.plan("a");
         assert!(
-            matches!(&plan, Plan::Prepare { closed, .. } if *closed == [name(4)]),
+            matches!(&plan, Plan::Prepare { closed, .. } if *closed == [name(6)]),
             "{plan:?}"
         );
         assert!(cache.statements().prepared.len() <= MAX_STATEMENTS);

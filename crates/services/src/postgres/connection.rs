@@ -361,7 +361,7 @@ impl Connection {
         };
         let bytes = statement.encode(&plan);
         if let (Err(_), Some(parsing)) = (&bytes, &parsing) {
-            parsing.end();
+            parsing.take_back();
         }
         let trace = self.state.on_statement(statement.text);
         let collector = Collector::new(types, trace, reply);

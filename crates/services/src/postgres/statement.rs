@@ -292,8 +292,10 @@ impl<F: FnOnce(Answer) + Send> Response for Collector<F> {
     }
 
     fn on_lost(self: Box<Self>, failure: Failure) {
-        if let Some(parsing) = &self.parsing {
-            parsing.end();
+        match &self.parsing {
+            Some(parsing) if failure.delivery == Delivery::None => parsing.take_back(),
+            Some(parsing) => parsing.end(),
+            None => {}
         }
         (self.reply)((Err(failure), None));
     }

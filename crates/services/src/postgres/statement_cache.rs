@@ -65,6 +65,8 @@ pub(super) struct Parsing {
     cache: Arc<StatementCache>,
     text: Arc<str>,
     number: u64,
+    /// The names of those that are closed before.
+    closed: Vec<String>,
 }
 
 impl Parsing {
@@ -87,6 +89,13 @@ impl Parsing {
         if is_lost {
             statements.prepared.remove(&self.text);
         }
+    }
+
+    /// Nothing of it was sent.
+    pub(super) fn take_back(&self) {
+        self.end();
+        let mut statements = self.cache.statements();
+        statements.unused.extend_from_slice(&self.closed);
     }
 }
 
@@ -153,14 +162,16 @@ impl StatementCache {
             is_parsed: false,
         };
         statements.prepared.insert(Arc::clone(&text), prepared);
+        let closed = std::mem::take(&mut statements.unused);
         let plan = Plan::Prepare {
             name: server_name(key, number),
-            closed: std::mem::take(&mut statements.unused),
+            closed: closed.clone(),
         };
         let parsing = Parsing {
             cache: Arc::clone(self),
             text,
             number,
+            closed,
         };
         (plan, Some(parsing))
     }
@@ -264,19 +275,26 @@ mod tests {
         cache.forget("a");
         cache.forget("a");
         assert_eq!(parsed(&cache, "a"), prepare(&cache, 2, &[1]));
+        cache.forget("a");
+        cache.plan("a").1.unwrap().take_back();
+        assert_eq!(
+            parsed(&cache, "a"),
+            prepare(&cache, 4, &[2]),
+            "still to be closed"
+        );
         for number in 0..MAX_STATEMENTS {
             parsed(&cache, &format!("{number}"));
             assert_eq!(
                 cache.plan("0").0,
                 Plan::Execute {
-                    name: name(&cache, 3)
+                    name: name(&cache, 5)
                 }
             );
         }
         // "a" has given way, since it was not used for the longest time; the next is "1".
         let (plan, _) = cache.plan("a");
         assert!(
-            matches!(&plan, Plan::Prepare { closed, .. } if *closed == [name(&cache, 4)]),
+            matches!(&plan, Plan::Prepare { closed, .. } if *closed == [name(&cache, 6)]),
             "{plan:?}"
         );
         assert!(cache.statements().prepared.len() <= MAX_STATEMENTS);

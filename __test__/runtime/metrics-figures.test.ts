@@ -13,6 +13,7 @@ import {
   HTTPConnection,
   metricsText,
   Policy,
+  PostgresConnectionManager,
   SSEConnection,
   SSHTunnel,
   TursoPool,
@@ -25,6 +26,7 @@ import { parse, valueOf } from '../support/exposition';
 import { type RunningServer, serve } from '../support/http';
 import { peersMissing } from '../support/peers';
 import { root } from '../support/paths';
+import { Postgres, skipWithoutPostgres } from '../support/postgres';
 import { skipWithoutSshd, Sshd } from '../support/sshd';
 
 /** A reader of the metrics with a prefix and with these labels. */
@@ -295,7 +297,7 @@ describe('a policy', () => {
 
 test(
   'every metric stands in the guide, with its type and its labels',
-  { skip: peersMissing() || skipWithoutSshd() },
+  { skip: peersMissing() || skipWithoutSshd() || skipWithoutPostgres() },
   async (t) => {
     // Gauges are exposed only while their object exists.
     const connection = closeAfter(t, new HTTPConnection({ name: 'figures shown', url: server.url }));
@@ -310,8 +312,12 @@ test(
     t.after(async () => (await tunnel.disconnect(), await sshd.stop()));
     await tunnel.connect();
     await tunnel.healthCheck();
+    const postgres = await Postgres.start();
+    const manager = new PostgresConnectionManager({ ...postgres.config, tunnel: false, connectionLog: true });
+    t.after(async () => (await manager.shutdown(0), await postgres.stop()));
+    await manager.query('SELECT 1');
     const guide = readFileSync(join(root, 'docs', 'metrics.md'), 'utf8');
-    const rows = [...guide.matchAll(/^\| `(moorline_\w+)` \| (\w+) \| (.*?) \|/gm)];
+    const rows = [...guide.matchAll(/^\| `((?:moorline|db_client)_\w+)` \| (\w+) \| (.*?) \|/gm)];
     const documented = rows.map(([, name, type, labels]) => [name, type, labels!.replaceAll('`', '')]);
     const shown = [...parse(metricsText())].map(([name, { type, samples }]) => {
       const labels = Object.keys(samples[0]!.labels).filter((label) => label !== 'le');

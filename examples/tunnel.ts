@@ -13,8 +13,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { Policy, SSHTunnel, TursoPool, type TunnelState } from 'moorline';
 
-import { type Month, Screen } from './tunnel-screen.js';
-import { MissingServer, type Servers, startServers } from './tunnel-servers.js';
+import { Screen } from './screen.js';
+import { MissingServer } from './server-processes.js';
+import { type Month, picture } from './tunnel-screen.js';
+import { type Servers, startServers } from './tunnel-servers.js';
 
 /** The calls under way at once, each in a channel of its own. */
 const CONCURRENCY = 6;
@@ -113,7 +115,8 @@ async function run(servers: Servers, signal: AbortSignal): Promise<void> {
   let state: TunnelState = 'disconnected';
   const { maxPoolSize } = tunnel.options();
   const screen = new Screen(() => {
-    return { sshPort: config.sshPort, databasePort, state, stats: tunnel.stats(), maxChannels: maxPoolSize, months };
+    const stats = tunnel.stats();
+    return picture({ sshPort: config.sshPort, databasePort, state, stats, maxChannels: maxPoolSize, months });
   });
   logEvents(tunnel, screen, (to) => (state = to));
   const database = new Database(databasePort, tunnel);

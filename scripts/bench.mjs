@@ -41,9 +41,11 @@ function take(option, otherwise) {
 }
 
 /** The peers with a binary of their own, and a script that loads it. */
+const SSH2 = { peer: 'ssh2', loads: `require('ssh2/lib/protocol/crypto/build/Release/sshcrypto.node')` };
 const BINARIES = {
   libsql: { peer: 'better-sqlite3', loads: `new (require('better-sqlite3'))(':memory:')` },
-  ssh: { peer: 'ssh2', loads: `require('ssh2/lib/protocol/crypto/build/Release/sshcrypto.node')` },
+  ssh: SSH2,
+  postgres: SSH2,
 };
 
 const condition = take('--condition', 'quiet');

@@ -1,12 +1,12 @@
 // The main job on the embedded default, from a bare clone: `npm run demo`; or a database behind an SSH server:
-// `npm run demo -- tunnel`.
+// `npm run demo -- tunnel`; or two processes that use a PostgreSQL behind one: `npm run demo -- ledger`.
 import { join } from 'node:path';
 
 import { buildAddon, compileFace } from './build.mjs';
 import { fail, installPackages, root, run } from './lib/run.mjs';
 
 const [name = 'pipeline'] = process.argv.slice(2);
-if (!['pipeline', 'tunnel'].includes(name)) fail('usage: npm run demo [-- tunnel]');
+if (!['pipeline', 'tunnel', 'ledger'].includes(name)) fail('usage: npm run demo [-- tunnel|ledger]');
 installPackages();
 if (name === 'tunnel' && process.platform === 'linux' && process.arch === 'x64') {
   const servers = join(root, '__test__', 'servers');

@@ -8,7 +8,16 @@ import type { Socket } from 'node:net';
 
 import { MoorlineError, PostgresConnectionManager, setLogger } from 'moorline';
 
-import { int16, int32, LOGIN, message, READY, result, ScriptedPostgres, serverError } from '../support/postgres-script';
+import {
+  int16,
+  int32,
+  LOGIN,
+  message,
+  READY,
+  result,
+  ScriptedPostgres,
+  serverError,
+} from '../postgres/postgres-script';
 import { pick, seededRandom } from './random';
 
 const [seed = 1, durationMs = 5000] = process.argv.slice(2, 4).map(Number);
@@ -95,7 +104,7 @@ async function call(manager: PostgresConnectionManager): Promise<string> {
 async function runCases(): Promise<number> {
   for (const [name, { sends, login, expected, hangsUp }] of Object.entries(CASES)) {
     const end = (socket: Socket, bytes: Buffer | undefined) => {
-      if (hangsUp) socket.end(bytes);
+      if (hangsUp) socket.end(bytes ?? '');
       return hangsUp ? undefined : bytes;
     };
     const script = { answer: (socket: Socket) => end(socket, sends), ...(login && { login: () => login }) };

@@ -15,7 +15,7 @@ import { eventually } from '../support/eventually';
 import { FaultProxy } from '../support/fault-proxy';
 import { missing } from '../support/missing';
 import { Postgres, skipWithoutPostgres } from '../support/postgres';
-import { ScriptedPostgres } from '../support/postgres-script';
+import { ScriptedPostgres } from './postgres-script';
 
 /** How much later than its limit a call may end: more where the machine is shared. */
 const SLACK_MS = process.env['CI'] ? 2000 : 1000;
@@ -141,7 +141,7 @@ describe('a server of PostgreSQL on bad days', { skip: skipWithoutPostgres(), ti
     try {
       const error = await eventually(async () => {
         const error = await failure(manager.query('SELECT 1'));
-        return error.code === '57P03' && error;
+        return error.code === '57P03' ? error : undefined;
       }, 20_000);
       assert.deepEqual(facts(error), ['connect', '57P03', 'none', true]);
     } finally {
@@ -159,7 +159,13 @@ describe('a server of PostgreSQL that is gone without a word', { timeout: 60_000
   for (const state of ['idle', 'sending'] as const) {
     test(`is noticed by the keep-alive, without a time limit of the statement, when ${state}`, { skip }, async () => {
       const [command, ...apart] = APART;
-      const program = [process.execPath, '--import', 'tsx', join(__dirname, 'silent-peer.ts'), state];
+      const program = [
+        process.execPath,
+        '--import',
+        'tsx',
+        join(__dirname, '..', 'alone', 'soak', 'postgres-silence.ts'),
+        state,
+      ];
       const child = spawn(command, [...apart, ...program], { stdio: ['ignore', 'pipe', 'inherit'] });
       const [printed, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
       assert.equal(code, 0);

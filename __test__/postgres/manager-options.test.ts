@@ -36,6 +36,7 @@ describe('the options of PostgresConnectionManager', () => {
     ['maxLifetimeMs', 1_800_000, Infinity],
     ['leakAfterMs', 30_000, 100],
     ['recycleTimeoutMs', 5000, 100],
+    ['keepAliveTimeoutMs', 60_000, 2000],
     ['queryTimeoutMs', 30_000, Infinity],
     ['healthCheckIntervalMs', 60_000, 15],
     ['pooling', true, false],

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use moorline_core::{
     error::{Failure, Kind, Outcome},
-    limit::{Limit, TimeLimit},
+    limit::TimeLimit,
     pool::{Acquire, Refusal, acquire_timed_out, connect_timed_out},
 };
 use tokio::{
@@ -99,9 +99,9 @@ impl<C: Connect> PoolInner<C> {
         };
         let borrowed = match outcome {
             AcquireOutcome::Ready(borrowed, validate) => {
-                self.ensure_alive(borrowed, validate, began).await?
+                self.ensure_alive(borrowed, validate).await?
             }
-            AcquireOutcome::Create(reserved) => self.open(reserved, began).await?,
+            AcquireOutcome::Create(reserved) => self.open(reserved).await?,
             AcquireOutcome::Refused(failure) => return Err(failure),
         };
         self.emit(|| Event::Acquire {
@@ -151,7 +151,6 @@ impl<C: Connect> PoolInner<C> {
         self: &Arc<Self>,
         borrowed: PooledConnection<C>,
         validate: bool,
-        began: Instant,
     ) -> Outcome<PooledConnection<C>> {
         let looks_alive = borrowed.with(|connection| self.connect.is_usable(connection));
         if looks_alive == Some(true) && !validate {
@@ -165,7 +164,7 @@ impl<C: Connect> PoolInner<C> {
         let slot_after_close = guard.fail().ok_or_else(closed)?;
         // An error here means that closing it panicked; the slot is free again.
         let reserved = slot_after_close.await.map_err(|_| Failure::defect())?;
-        self.open(reserved, began).await
+        self.open(reserved).await
     }
 
     async fn run_validation(&self, guard: &mut DetachedConnection<C>) -> bool {
@@ -183,18 +182,13 @@ impl<C: Connect> PoolInner<C> {
         }
     }
 
-    /// Opens a connection for a reserved slot, for a borrower who has waited since `waits_since`. Whatever ends this early frees
-    /// the slot for the next waiter.
-    pub(super) async fn open(
-        &self,
-        reserved: ReservedSlot<C>,
-        waits_since: Instant,
-    ) -> Outcome<PooledConnection<C>> {
+    /// Opens a connection for a reserved slot. Whatever ends this early frees the slot for the next waiter.
+    pub(super) async fn open(&self, reserved: ReservedSlot<C>) -> Outcome<PooledConnection<C>> {
         let began = Instant::now();
         let connection = tokio::select! {
             biased;
             () = self.abort.cancelled() => return Err(Refusal::Closed.failure()),
-            connection = self.dial(waits_since) => connection?,
+            connection = self.dial() => connection?,
         };
         let lease = reserved.lease();
         let borrowed = reserved.fill(connection)?;
@@ -206,23 +200,15 @@ impl<C: Connect> PoolInner<C> {
     }
 
     /// Opens a connection, as one of the few that are opened at once.
-    async fn dial(&self, waits_since: Instant) -> Outcome<C::Connection> {
+    async fn dial(&self) -> Outcome<C::Connection> {
         let wait = self.config.acquire_timeout();
-        let left = |time: Duration| match self.config.wait_bounds_connect {
-            true => time.saturating_sub(waits_since.elapsed()),
-            false => time,
-        };
-        let permit_wait = wait
-            .time
-            .get()
-            .map_or(Limit::Off, |time| Limit::At(left(time)));
-        let permit = completes_in(permit_wait, self.dials.acquire()).await;
+        let permit = completes_in(wait.time, self.dials.acquire()).await;
         // The permits are never closed, so a failure is the end of the wait.
         let Some(Ok(_permit)) = permit else {
             return Err(acquire_timed_out(wait));
         };
         let limit = self.config.connect_timeout;
-        let opened = timeout(left(limit), self.connect.connect()).await;
+        let opened = timeout(limit, self.connect.connect()).await;
         opened.map_err(|_| connect_timed_out(limit, self.config.names.connect))?
     }
 }

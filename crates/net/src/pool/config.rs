@@ -34,8 +34,6 @@ pub struct PoolConfig {
     pub ledger: LedgerConfig,
     /// The time limit of opening one connection (default 10 s). Not part of the wait in the queue.
     pub connect_timeout: Duration,
-    /// Whether the longest wait of a borrower bounds also the connection that is opened for it.
-    pub wait_bounds_connect: bool,
     /// The time limit of checking an idle connection (default 5 s); then it is replaced.
     pub validate_timeout: Duration,
     /// The time limit of recycling a connection (default 5 s); then it is closed.
@@ -71,7 +69,6 @@ impl PoolConfig {
         Self {
             ledger,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
-            wait_bounds_connect: false,
             validate_timeout: DEFAULT_VALIDATE_TIMEOUT,
             recycle_timeout: DEFAULT_RECYCLE_TIMEOUT,
             close_timeout: DEFAULT_CLOSE_TIMEOUT,
@@ -100,7 +97,6 @@ impl PoolConfig {
             validate_timeout: options.ms("validateTimeoutMs", defaults.validate_timeout, 1.0)?,
             close_timeout: options.ms(names.close, defaults.close_timeout, 1.0)?,
             recycle_timeout: defaults.recycle_timeout,
-            wait_bounds_connect: defaults.wait_bounds_connect,
             names,
         })
     }

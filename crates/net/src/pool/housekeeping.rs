@@ -89,7 +89,7 @@ impl<C: Connect> PoolInner<C> {
         let inner = Arc::clone(self);
         self.runtime.spawn(async move {
             // An opened connection is released by being dropped.
-            if let Err(failure) = inner.open(reserved, Instant::now()).await {
+            if let Err(failure) = inner.open(reserved).await {
                 inner.emit(|| Event::Error(failure));
                 // The ledger now knows when to try again; without this the loop would not wake up for it.
                 inner.wakeup.notify_one();

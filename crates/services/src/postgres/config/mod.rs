@@ -247,7 +247,6 @@ fn read_pool(options: &Options<'_>, profile: Profile) -> Read<PoolConfig> {
     let defaults = PoolConfig::new(ledger);
     Ok(PoolConfig {
         connect_timeout,
-        wait_bounds_connect: true,
         recycle_timeout: options.ms("recycleTimeoutMs", defaults.recycle_timeout, 1.0)?,
         names: TimeoutNames {
             acquire: CONNECTION_TIMEOUT,

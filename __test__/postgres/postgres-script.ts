@@ -1,7 +1,7 @@
 // A server that speaks PostgreSQL's protocol as a test tells it to.
 import { createServer, type Server, type Socket } from 'node:net';
 
-import { listen } from './ports';
+import { listen } from '../support/ports';
 
 /** A message of the protocol. */
 export function message(tag: string, ...parts: (string | Buffer)[]): Buffer {

@@ -2,9 +2,9 @@
 // has ended.
 import { PostgresConnectionManager, PostgresError } from 'moorline';
 
-import { setLink } from '../alone/soak/tunnel-link';
-import { eventually } from '../support/eventually';
-import { ScriptedPostgres } from '../support/postgres-script';
+import { setLink } from './tunnel-link';
+import { eventually } from '../../support/eventually';
+import { ScriptedPostgres } from '../../postgres/postgres-script';
 
 const LIMIT_MS = 4000;
 

@@ -60,6 +60,7 @@ async function results({ pg, config }: Setting): Promise<unknown> {
   await run({ text: 'SELECT * FROM results WHERE id = $1', values: [1], rowMode: 'array' });
   await run({ name: 'by id', text: 'SELECT name FROM results WHERE id = $1' }, [2]);
   await run({ name: 'by id', text: 'SELECT name FROM results WHERE id = $1', values: [1] });
+  await run({ name: 'by id', values: [2] });
   await run('UPDATE results SET at = $1', [new Date(0)]);
   await run('SELECT at, $1::int[] AS list, $2::bytea AS bytes, $3::int8 AS big, 1.5::numeric AS n FROM results', [
     [1, 2],
@@ -208,6 +209,8 @@ async function client({ pg, config }: Setting): Promise<unknown> {
   const wrong = [null, undefined, { text: 1 }, { values: [1] }] as any[];
   for (const query of wrong) seen.push(await failed(() => one.query(query)));
   seen.push(await failed(() => one.query('SELECT 1', 'x' as never)));
+  await one.query({ name: 'named', text: 'SELECT 1' });
+  seen.push(await one.query({ name: 'named', text: 'SELECT 2' }).catch(messageOf));
   await one.end();
   seen.push(await one.query('SELECT 1').catch(messageOf));
   await one.end();

@@ -111,6 +111,7 @@ export class Client extends EventEmitter<ClientEvents> {
   #setUp: Statement[] | undefined;
   #running = 0;
   readonly #forwarded = new Set<string>();
+  readonly #texts = new Map<string, string>();
 
   constructor(config?: string | ClientConfig) {
     super();
@@ -188,12 +189,14 @@ export class Client extends EventEmitter<ClientEvents> {
   ): Promise<QueryResult<R>>;
   async query(query: unknown, values?: unknown, ...rest: unknown[]): Promise<QueryResult> {
     refuseCallback('query', query, values, ...rest);
-    const statement = readQuery(query, values, this.#types ?? this.#baseTypes);
+    const statement = readQuery(query, values, this.#types ?? this.#baseTypes, this.#texts);
     if (this.#ending) throw closedError('Client was closed and is not queryable', 'query');
     this.#setUp?.push(statement);
     this.#running++;
     try {
-      return (await (this.#connection?.query(statement) ?? this.#enqueue(statement))) as QueryResult;
+      const result = await (this.#connection?.query(statement) ?? this.#enqueue(statement));
+      if (statement.name) this.#texts.set(statement.name, statement.text);
+      return result as QueryResult;
     } catch (error) {
       throw toPgError(error, 'client');
     } finally {

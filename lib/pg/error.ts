@@ -50,6 +50,8 @@ function messageOf({ kind, code, detail, operation }: PostgresError, caller: Cal
     case 'connect':
       if (code !== 'ETIMEDOUT' || detail?.limit === undefined) return undefined;
       return caller === 'pool' ? 'Connection terminated due to connection timeout' : 'timeout expired';
+    case 'closed':
+      return operation === 'connect' ? 'Connection terminated' : undefined;
     case 'disconnected':
       return 'Connection terminated unexpectedly';
     default:

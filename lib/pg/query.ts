@@ -87,12 +87,30 @@ export function refuseCallback(method: string, ...given: unknown[]): void {
   if (given.some((argument) => typeof argument === 'function')) throw invalidValue(`${method}: ${NO_CALLBACK}`);
 }
 
-/** Reads the arguments of `query`. A client's own `types` are `clientTypes`. */
-export function readQuery(given: unknown, givenValues: unknown, clientTypes: CustomTypesConfig | undefined): Statement {
+/**
+ * Reads the arguments of `query`. A client's own `types` are `clientTypes`, and `texts` those of its statements with a name, which may be
+ * left out the next time.
+ */
+export function readQuery(
+  given: unknown,
+  givenValues: unknown,
+  clientTypes: CustomTypesConfig | undefined,
+  texts: Map<string, string>,
+): Statement {
   if (given === undefined || given === null) throw invalidType('query', 'a string or an object', given);
   const config = typeof given === 'string' ? { text: given } : readConfig(given);
-  const { text, name, values = givenValues, types = clientTypes, rowMode, query_timeout, queryMode, signal } = config;
+  const {
+    name,
+    text = texts.get(name ?? ''),
+    values = givenValues,
+    types = clientTypes,
+    rowMode,
+    query_timeout,
+    queryMode,
+    signal,
+  } = config;
   if (typeof text !== 'string') throw invalidType('query.text', 'a string', text);
+  if (name) checkName(texts.get(name), name, text);
   if (values !== undefined && values !== null && !Array.isArray(values))
     throw invalidType('values', 'an array', values);
   // Without one, the text may be several statements.
@@ -106,6 +124,12 @@ export function readQuery(given: unknown, givenValues: unknown, clientTypes: Cus
     ...(query_timeout && { timeoutMs: query_timeout }),
     ...(signal && { signal }),
   };
+}
+
+function checkName(known: string | undefined, name: string, text: string): void {
+  if (known !== undefined && known !== text) {
+    throw invalidValue(`Prepared statements must be unique - '${name}' was used for a different statement`);
+  }
 }
 
 function readConfig(given: unknown): Partial<AnyConfig> {

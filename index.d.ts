@@ -3255,10 +3255,13 @@ export type TypesOption = 'pg' | 'plain' | TypeParsers;
 export interface QueryConfig {
   /** The text; without `values` it may be several statements. */
   text: string;
-  /** A name of the statement, which has no other effect. */
-  name?: string | undefined;
   /** The values of `$1`, `$2`, … */
   values?: readonly unknown[] | undefined;
+  /**
+   * The name under which it is parsed once on each connection; it stands for one text as long as a client is borrowed. Names of others
+   * mean nothing to it.
+   */
+  name?: string | undefined;
   /** `'array'` gives rows as arrays. Default: `'object'`. */
   rowMode?: RowMode | undefined;
   /** How values of the result are read, in place of the pool's. */
@@ -3286,9 +3289,49 @@ export interface TransactionOptions {
 }
 /** The state of a client's transaction: in none, in one, in one that failed and has to be rolled back. */
 export type TransactionStatus = 'I' | 'T' | 'E';
+interface PostgresNotice {
+  /** `WARNING`, `NOTICE`, `DEBUG`, `INFO` or `LOG`. */
+  severity?: string;
+  /** The SQLSTATE. */
+  code: string;
+  message: string;
+  detail?: string;
+  hint?: string;
+  where?: string;
+  schema?: string;
+  table?: string;
+  column?: string;
+  dataType?: string;
+  constraint?: string;
+  file?: string;
+  line?: string;
+  routine?: string;
+}
+interface PostgresNotification {
+  /** The number of the server process that has sent it. */
+  processId: number;
+  /** The channel. */
+  channel: string;
+  /** Its text; may be empty. */
+  payload: string;
+}
+interface PostgresParameterStatus {
+  parameterName: string;
+  parameterValue: string;
+}
+interface PostgresClientEvents {
+  notice: [notice: PostgresNotice];
+  notification: [notification: PostgresNotification];
+  parameterStatus: [parameter: PostgresParameterStatus];
+  [name: string | symbol]: any[];
+}
+type Listener$1 = (...args: any[]) => void;
 /**
  * A connection that is borrowed from a pool, until it is released. The pool removes what its borrower leaves on it before anybody else
  * gets it: an open transaction, settings, `LISTEN`, advisory locks, temporary tables.
+ *
+ * Emits `notice`, `notification` and `parameterStatus`, also while no statement runs. None is dropped: while they come faster than they
+ * are handled, the connection is not read.
  *
  * @example
  * ```ts
@@ -3304,12 +3347,15 @@ export type TransactionStatus = 'I' | 'T' | 'E';
  * }
  * ```
  */
-export declare class PostgresClient extends EventEmitter {
+export declare class PostgresClient extends EventEmitter<PostgresClientEvents> {
   #private;
   /** The number of the server process. */
   readonly processID: number;
   /** The number of the connection in its pool, by which events name it. */
   readonly connectionId: number;
+  on(event: string | symbol, listener: Listener$1): this;
+  addListener(event: string | symbol, listener: Listener$1): this;
+  prependListener(event: string | symbol, listener: Listener$1): this;
   /** The state of the transaction after the last answer; undefined after the release. */
   get transactionStatus(): TransactionStatus | undefined;
   /**
@@ -3518,6 +3564,154 @@ export interface PostgresMetrics {
   /** `moorline_postgres_connection_lifetime_seconds`: times for which connections were open. */
   readonly connectionLifetime: Histogram;
 }
+/** Options of retries: how many, and after which delays. */
+export interface RetryOptions {
+  /** The maximum number of attempts after the first. Default: 2. */
+  maxRetries?: number | undefined;
+  /** The delay before the first retry, in milliseconds. Default: 200. */
+  baseDelayMs?: number | undefined;
+  /** The maximum delay before jitter is applied, in milliseconds. Default: 20 000. */
+  maxDelayMs?: number | undefined;
+  /** The growth of the delay. Default: `exponential`. */
+  backoff?: 'exponential' | 'linear' | 'fixed' | undefined;
+  /** With `exponential`: the factor from one retry to the next. Default: 2. */
+  exponentialBase?: number | undefined;
+  /** With `linear`: the time that each retry adds, in milliseconds. Default: `baseDelayMs`. */
+  incrementMs?: number | undefined;
+  /** The random variation. `full`: from 0 to the delay; a number: ± this fraction of the delay; `true`: ± 10 %. Default: `full`. */
+  jitter?: boolean | number | 'full' | undefined;
+  /** The maximum `retryAfterMs` of an error that is waited for, in milliseconds; for a larger one the call fails at once. Default: 60 000. */
+  maxRetryAfterMs?: number | undefined;
+  /**
+   * The limit of retries: a fraction of the calls plus a number per second, so that retries do not multiply the load of a
+   * failing service. Default: 0.2 and 10 over 10 000 ms; `false` for no such limit.
+   */
+  budget?:
+    | boolean
+    | {
+        ratio?: number;
+        reservePerSecond?: number;
+        ttlMs?: number;
+      }
+    | undefined;
+  /**
+   * The errors that are retried: classes, predicates, or kinds of {@link MoorlineError}. Default: every error but
+   * an abort; for a {@link MoorlineError} its `retryable` decides.
+   */
+  retryableExceptions?: readonly ErrorMatcher[] | undefined;
+}
+/**
+ * Options of a rate limit: at most `perSecond` attempts in any second, or `max` in any period of `windowMs`. A rate that
+ * is not a whole number is kept by even spacing. The limit applies to the start of attempts: they wait for their turn in
+ * order, and hold their place in the bulkhead, if there is one, while they wait.
+ */
+export interface RateLimitOptions {
+  /** The maximum number of attempts per second. */
+  perSecond?: number | undefined;
+  /** The maximum number of attempts per `windowMs`. */
+  max?: number | undefined;
+  /** With `max`: the length of the period, in milliseconds. Default: 1000. */
+  windowMs?: number | undefined;
+  /**
+   * The size of a token bucket: the number of attempts that may start at once after a pause; the rate refills it. A window
+   * may then have up to `burst` attempts more than the rate. Default: no bucket, and no window sees more than it may.
+   */
+  burst?: number | undefined;
+  /** The maximum number of waiting attempts; with a bulkhead at most `maxConcurrent` get here. Default: 1000. */
+  maxQueue?: number | undefined;
+  /** The maximum wait of an attempt, in milliseconds. Default: 30 000. */
+  maxWaitMs?: number | undefined;
+}
+/** Options of a bulkhead: how many attempts run at once. */
+export interface BulkheadOptions {
+  /** The maximum number of attempts that run or wait for the rate limit. Default: 64. */
+  maxConcurrent?: number | undefined;
+  /** The maximum number of attempts in the queue, which is first in, first out. Default: 256. */
+  maxQueue?: number | undefined;
+}
+/**
+ * Options of a {@link Policy}. Only the two timeouts are on by default; every other part is off until it is given: as an
+ * object, or as `true` for its defaults, except a rate limit, which has none.
+ */
+export interface PolicyOptions {
+  /** The name in errors, events and metrics. Policies with a breaker and the same name share that breaker. */
+  name?: string | undefined;
+  /** The time limit of a call with its retries and waits, in milliseconds. Default: 30 000; `Infinity` turns it off. */
+  timeoutMs?: number | undefined;
+  /** The time limit of one attempt, in milliseconds. Default: 10 000; `Infinity` turns it off. */
+  attemptTimeoutMs?: number | undefined;
+  /** Retries of failed attempts. */
+  retry?: boolean | RetryOptions | undefined;
+  /** The circuit breaker. `counts`: whether it counts each attempt (the default), or each call with all its retries. */
+  breaker?:
+    | boolean
+    | (BreakerOptions & {
+        counts?: 'attempts' | 'calls' | undefined;
+      })
+    | undefined;
+  /** The rate limit of attempts. */
+  rateLimit?: false | RateLimitOptions | undefined;
+  /** The limit of concurrent attempts. */
+  bulkhead?: boolean | BulkheadOptions | undefined;
+  /**
+   * The clock; `Date` for tests with fake timers. A clock that throws, or returns an invalid time, ends the call with a
+   * `TypeError` or `RangeError`, which is not counted. Default: the clock of the process.
+   */
+  clock?: Clock | undefined;
+}
+type PolicyFacts = {
+  retry: {
+    attempt: number;
+    delayMs: number;
+    error: unknown;
+  };
+  timeout: {
+    attempt: number;
+    afterMs: number;
+  };
+  state: StateFacts;
+};
+/**
+ * Retry, circuit breaker, rate limit, bulkhead and timeouts around your functions, in one fixed order:
+ *
+ * total timeout ⊃ [breaker that counts calls] ⊃ retry ⊃ ( bulkhead → rate limit → [breaker that counts attempts] →
+ * attempt timeout → your function )
+ *
+ * Emits `retry` with `{ attempt, delayMs, error }`, `timeout` with `{ attempt, afterMs }` and, with a breaker,
+ * `state` with `{ from, to }`.
+ *
+ * @example
+ * ```ts
+ * import { Policy } from 'moorline';
+ *
+ * const policy = new Policy({ attemptTimeoutMs: 2000, retry: { maxRetries: 3 }, breaker: true });
+ * policy.on('retry', ({ attempt, delayMs }) => console.error(`attempt ${attempt} failed, next in ${delayMs} ms`));
+ * const answer = await policy.run(async ({ signal }) => {
+ *   const response = await fetch('https://api.example.com', { signal });
+ *   return response.json();
+ * });
+ * console.log(answer); // { id: 7, name: 'Ada' }
+ * ```
+ */
+export declare class Policy extends Emitter<PolicyFacts> {
+  #private;
+  /** The name. */
+  readonly name: string;
+  /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
+  constructor(options?: PolicyOptions);
+  /**
+   * Runs `fn` under the policy, with `{ attempt, signal }` as its argument. Pass the signal on, so that an attempt that
+   * takes too long really ends. Returns the result of `fn`. Rejects with the error of the last attempt, or, when no
+   * attempt could be made, with a {@link MoorlineError} that states the reason.
+   *
+   * Aborting `signal` rejects at once with its reason, also between two attempts.
+   */
+  run<T>(fn: Guarded<T>, options?: CallOptions): Promise<T>;
+  /** Returns a snapshot of the breaker, if the policy has one. */
+  breaker(): CircuitSnapshot | undefined;
+  /** Returns the options in force, with every default. A part that is off is `false`. */
+  options(): Record<string, unknown>;
+}
 /** The sizes and times of a Postgres pool and its tunnel, in milliseconds. */
 export interface PostgresProfiles {
   readonly development: {
@@ -3548,30 +3742,91 @@ export interface PostgresProfiles {
  * that its option `profile` names.
  */
 export declare const postgresProfiles: PostgresProfiles;
-/**
- * Options of a {@link PostgresConnectionManager}, and of its fallback. Times are in milliseconds; `Infinity` turns a limit off.
- *
- * One that is not given is taken from `connectionString`, else from an environment variable, else from the profile.
- */
-export interface PostgresPoolConfig {
-  /** A string such as `postgres://user:password@host:5432/database?sslmode=require`, or `host=… dbname=…`. */
-  connectionString?: string | undefined;
-  /** The host of the server, or the directory of its Unix socket. Default: `localhost`; through a tunnel, its `remoteHost`. */
-  host?: string | undefined;
-  /** The port of the server. Default: 5432; through a tunnel, its `remotePort`. */
-  port?: number | undefined;
+interface PasswordTarget {
+  /** The host, or the directory of the socket. */
+  host: string;
+  /** The port. */
+  port: number;
+  /** The database. */
+  database: string;
   /** The user. */
+  user: string;
+}
+type PasswordFunction = (target: PasswordTarget) => string | Uint8Array | PromiseLike<string | Uint8Array>;
+type SSLMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
+interface PostgresTLSOptions extends NixtlaTls {
+  /** The same as `serverName`, as Node calls it. */
+  servername?: string | undefined;
+}
+type TargetSessionAttrs = 'any' | 'read-write' | 'read-only' | 'primary' | 'standby' | 'prefer-standby';
+interface PostgresConnectionOptions {
+  /**
+   * A connection string as libpq reads it: `postgres://…`, `postgresql://…`, or `key=value …`. Options come before what it says, and
+   * that before the environment variables `PGHOST`, `PGUSER`, `PGPASSFILE` and the others of libpq.
+   */
+  connectionString?: string | undefined;
+  /**
+   * The host of the server, or the directory of its Unix socket; several with commas between them are tried in turn. Default:
+   * `localhost`; through a tunnel, its `remoteHost`, which loopback with the tunnel's `localPort` stands for, too.
+   */
+  host?: string | undefined;
+  /** The IP address that is dialled, in place of the host's own; the certificate is still that of `host`. */
+  hostaddr?: string | undefined;
+  /** The port of the server, or several, as many as there are hosts. Default: 5432; through a tunnel, its `remotePort`. */
+  port?: number | string | undefined;
+  /** The user. Default: that of the system. */
   user?: string | undefined;
-  /** The password. */
-  password?: string | undefined;
+  /** The password, or a function that gives it. Default: that of the password file. */
+  password?: string | Uint8Array | PasswordFunction | undefined;
+  /** The password file, as libpq reads it. Default: `~/.pgpass`; on Windows `%APPDATA%\postgresql\pgpass.conf`. */
+  passfile?: string | undefined;
   /** The database. Default: that of the user's name. */
   database?: string | undefined;
   /** The name under which the server shows the connections. Default: `moorline`. */
   applicationName?: string | undefined;
+  /** Settings of each session, as on the command line of a server: `-c statement_timeout=5s`. */
+  options?: string | undefined;
   /** Whether the password may be sent in plain text, or as an MD5 hash, without TLS. Default: false. */
   allowPlainPassword?: boolean | undefined;
+  /** Whether TLS is spoken and certificates are checked, a mode, or an object with certificates, which are checked. */
+  ssl?: boolean | SSLMode | PostgresTLSOptions | undefined;
+  /** How much TLS is wanted. Default: `verify-full`; on this machine and through a tunnel, `prefer`. */
+  sslmode?: SSLMode | undefined;
+  /** Whether TLS is spoken at once (`direct`), without asking for it. Default: `postgres`. */
+  sslnegotiation?: 'postgres' | 'direct' | undefined;
+  /** The file of the authorities that are trusted, or `system`. Default: those of the system. */
+  sslrootcert?: string | undefined;
+  /** The file of the certificate of the user; needs `sslkey`. */
+  sslcert?: string | undefined;
+  /** The file of its private key. */
+  sslkey?: string | undefined;
+  /** The oldest version of TLS that is spoken: `TLSv1.2` or `TLSv1.3`. Default: `TLSv1.2`. */
+  sslMinProtocolVersion?: string | undefined;
+  /** Whether the login is bound to the TLS session below it. Default: `prefer`. */
+  channelBinding?: 'disable' | 'prefer' | 'require' | undefined;
+  /** Which of several servers is wanted. Default: `any`. */
+  targetSessionAttrs?: TargetSessionAttrs | undefined;
+  /** Whether servers are tried in an order of chance (`random`). Default: `disable`. */
+  loadBalanceHosts?: 'disable' | 'random' | undefined;
+  /** Whether the system asks a silent server whether it is still there. Default: true. */
+  keepAlive?: boolean | undefined;
+  /** The time of silence before it is asked; `Infinity`: as the system has it. Default: 30 000. */
+  keepAliveInitialDelayMillis?: number | undefined;
+  /** The time between two such questions; `Infinity`: as the system has it. Default: 10 000. */
+  keepAliveIntervalMs?: number | undefined;
+  /** The questions without an answer after which the connection is lost; `Infinity`: as the system has it. Default: 3. */
+  keepAliveCount?: number | undefined;
+  /** How long what was sent may go without an acknowledgement, on Linux; `Infinity`: as the system has it. Default: 60 000. */
+  tcpUserTimeoutMs?: number | undefined;
   /** The tunnel to the server; `false`: none. Default: the shared tunnel of {@link SSHTunnel.getInstance}. */
   tunnel?: SSHTunnel | false | undefined;
+}
+interface PostgresBreakerOptions extends Omit<BreakerOptions, 'excludedExceptions' | 'failureWeight'> {
+  /** Whether each attempt is counted, or a call with all its retries. Default: `attempts`. */
+  counts?: 'attempts' | 'calls' | undefined;
+}
+/** Options of a {@link PostgresConnectionManager}. Times are in milliseconds; `Infinity` turns a limit off. */
+export interface PostgresPoolConfig extends PostgresConnectionOptions {
   /** The maximum number of connections. Default: that of the profile, else 20. */
   max?: number | undefined;
   /** The minimum number of connections that are kept open. Default: 0. */
@@ -3594,6 +3849,18 @@ export interface PostgresPoolConfig {
   recycleTimeoutMs?: number | undefined;
   /** The time limit of a statement. Default: 30 000. */
   queryTimeoutMs?: number | undefined;
+  /**
+   * `'unnamed'` sends a statement with a name as one without, and uses no state of a session, as behind a pooler that gives each
+   * transaction another session. Default: `'named'`, until a statement shows that it is so.
+   */
+  statementMode?: 'named' | 'unnamed' | undefined;
+  /**
+   * Repeats what has not reached the server and may succeed later: `connect()`, and `query()` of the pool while there is no connection.
+   * Default: false; `true` for the defaults of a {@link Policy}.
+   */
+  retry?: boolean | Omit<RetryOptions, 'retryableExceptions'> | undefined;
+  /** A circuit breaker around the same calls, listed as `postgres-1` and so on. Default: false; `true` for the defaults. */
+  breaker?: boolean | PostgresBreakerOptions | undefined;
   /**
    * The time after which a server that answers nothing, not even the system's keep-alive, counts as gone; `Infinity`: as the system
    * has it. Through a tunnel, its own keep-alive counts. Default: 60 000.
@@ -3888,154 +4155,6 @@ export type PreparedValue = null | string | Uint8Array;
 export interface ToPostgres {
   /** The value in its place. */
   toPostgres(prepareValue: (value: unknown) => PreparedValue): unknown;
-}
-/** Options of retries: how many, and after which delays. */
-export interface RetryOptions {
-  /** The maximum number of attempts after the first. Default: 2. */
-  maxRetries?: number | undefined;
-  /** The delay before the first retry, in milliseconds. Default: 200. */
-  baseDelayMs?: number | undefined;
-  /** The maximum delay before jitter is applied, in milliseconds. Default: 20 000. */
-  maxDelayMs?: number | undefined;
-  /** The growth of the delay. Default: `exponential`. */
-  backoff?: 'exponential' | 'linear' | 'fixed' | undefined;
-  /** With `exponential`: the factor from one retry to the next. Default: 2. */
-  exponentialBase?: number | undefined;
-  /** With `linear`: the time that each retry adds, in milliseconds. Default: `baseDelayMs`. */
-  incrementMs?: number | undefined;
-  /** The random variation. `full`: from 0 to the delay; a number: ± this fraction of the delay; `true`: ± 10 %. Default: `full`. */
-  jitter?: boolean | number | 'full' | undefined;
-  /** The maximum `retryAfterMs` of an error that is waited for, in milliseconds; for a larger one the call fails at once. Default: 60 000. */
-  maxRetryAfterMs?: number | undefined;
-  /**
-   * The limit of retries: a fraction of the calls plus a number per second, so that retries do not multiply the load of a
-   * failing service. Default: 0.2 and 10 over 10 000 ms; `false` for no such limit.
-   */
-  budget?:
-    | boolean
-    | {
-        ratio?: number;
-        reservePerSecond?: number;
-        ttlMs?: number;
-      }
-    | undefined;
-  /**
-   * The errors that are retried: classes, predicates, or kinds of {@link MoorlineError}. Default: every error but
-   * an abort; for a {@link MoorlineError} its `retryable` decides.
-   */
-  retryableExceptions?: readonly ErrorMatcher[] | undefined;
-}
-/**
- * Options of a rate limit: at most `perSecond` attempts in any second, or `max` in any period of `windowMs`. A rate that
- * is not a whole number is kept by even spacing. The limit applies to the start of attempts: they wait for their turn in
- * order, and hold their place in the bulkhead, if there is one, while they wait.
- */
-export interface RateLimitOptions {
-  /** The maximum number of attempts per second. */
-  perSecond?: number | undefined;
-  /** The maximum number of attempts per `windowMs`. */
-  max?: number | undefined;
-  /** With `max`: the length of the period, in milliseconds. Default: 1000. */
-  windowMs?: number | undefined;
-  /**
-   * The size of a token bucket: the number of attempts that may start at once after a pause; the rate refills it. A window
-   * may then have up to `burst` attempts more than the rate. Default: no bucket, and no window sees more than it may.
-   */
-  burst?: number | undefined;
-  /** The maximum number of waiting attempts; with a bulkhead at most `maxConcurrent` get here. Default: 1000. */
-  maxQueue?: number | undefined;
-  /** The maximum wait of an attempt, in milliseconds. Default: 30 000. */
-  maxWaitMs?: number | undefined;
-}
-/** Options of a bulkhead: how many attempts run at once. */
-export interface BulkheadOptions {
-  /** The maximum number of attempts that run or wait for the rate limit. Default: 64. */
-  maxConcurrent?: number | undefined;
-  /** The maximum number of attempts in the queue, which is first in, first out. Default: 256. */
-  maxQueue?: number | undefined;
-}
-/**
- * Options of a {@link Policy}. Only the two timeouts are on by default; every other part is off until it is given: as an
- * object, or as `true` for its defaults, except a rate limit, which has none.
- */
-export interface PolicyOptions {
-  /** The name in errors, events and metrics. Policies with a breaker and the same name share that breaker. */
-  name?: string | undefined;
-  /** The time limit of a call with its retries and waits, in milliseconds. Default: 30 000; `Infinity` turns it off. */
-  timeoutMs?: number | undefined;
-  /** The time limit of one attempt, in milliseconds. Default: 10 000; `Infinity` turns it off. */
-  attemptTimeoutMs?: number | undefined;
-  /** Retries of failed attempts. */
-  retry?: boolean | RetryOptions | undefined;
-  /** The circuit breaker. `counts`: whether it counts each attempt (the default), or each call with all its retries. */
-  breaker?:
-    | boolean
-    | (BreakerOptions & {
-        counts?: 'attempts' | 'calls' | undefined;
-      })
-    | undefined;
-  /** The rate limit of attempts. */
-  rateLimit?: false | RateLimitOptions | undefined;
-  /** The limit of concurrent attempts. */
-  bulkhead?: boolean | BulkheadOptions | undefined;
-  /**
-   * The clock; `Date` for tests with fake timers. A clock that throws, or returns an invalid time, ends the call with a
-   * `TypeError` or `RangeError`, which is not counted. Default: the clock of the process.
-   */
-  clock?: Clock | undefined;
-}
-type PolicyFacts = {
-  retry: {
-    attempt: number;
-    delayMs: number;
-    error: unknown;
-  };
-  timeout: {
-    attempt: number;
-    afterMs: number;
-  };
-  state: StateFacts;
-};
-/**
- * Retry, circuit breaker, rate limit, bulkhead and timeouts around your functions, in one fixed order:
- *
- * total timeout ⊃ [breaker that counts calls] ⊃ retry ⊃ ( bulkhead → rate limit → [breaker that counts attempts] →
- * attempt timeout → your function )
- *
- * Emits `retry` with `{ attempt, delayMs, error }`, `timeout` with `{ attempt, afterMs }` and, with a breaker,
- * `state` with `{ from, to }`.
- *
- * @example
- * ```ts
- * import { Policy } from 'moorline';
- *
- * const policy = new Policy({ attemptTimeoutMs: 2000, retry: { maxRetries: 3 }, breaker: true });
- * policy.on('retry', ({ attempt, delayMs }) => console.error(`attempt ${attempt} failed, next in ${delayMs} ms`));
- * const answer = await policy.run(async ({ signal }) => {
- *   const response = await fetch('https://api.example.com', { signal });
- *   return response.json();
- * });
- * console.log(answer); // { id: 7, name: 'Ada' }
- * ```
- */
-export declare class Policy extends Emitter<PolicyFacts> {
-  #private;
-  /** The name. */
-  readonly name: string;
-  /** @throws TypeError, RangeError for an option that is unknown, of the wrong type or out of range. */
-  constructor(options?: PolicyOptions);
-  /**
-   * Runs `fn` under the policy, with `{ attempt, signal }` as its argument. Pass the signal on, so that an attempt that
-   * takes too long really ends. Returns the result of `fn`. Rejects with the error of the last attempt, or, when no
-   * attempt could be made, with a {@link MoorlineError} that states the reason.
-   *
-   * Aborting `signal` rejects at once with its reason, also between two attempts.
-   */
-  run<T>(fn: Guarded<T>, options?: CallOptions): Promise<T>;
-  /** Returns a snapshot of the breaker, if the policy has one. */
-  breaker(): CircuitSnapshot | undefined;
-  /** Returns the options in force, with every default. A part that is off is `false`. */
-  options(): Record<string, unknown>;
 }
 /** Headers in the form of Node.js, Express or Fetch. Names are not case-sensitive. */
 export type WebhookHeaders =

@@ -2,19 +2,16 @@
 
 mod encode;
 mod fast;
+mod read;
 
 use std::sync::Arc;
 
-use moorline_core::{
-    options::{OptionError, Options, PlainValue, Read},
-    pool::Lease,
-};
+use moorline_core::{options::Options, pool::Lease};
 use moorline_services::postgres::{
     config::Config,
     message_queue::{Message, MessageQueue},
     password::{PasswordRequest, PasswordRequests, PasswordSource},
-    result::ValueTypes,
-    service::{CallLimits, OwnedStatement, OwnedValue, PostgresPool},
+    service::PostgresPool,
 };
 use napi::{Env, Result};
 use napi_derive::napi;
@@ -23,6 +20,7 @@ use self::encode::{
     encode_config, encode_error, encode_messages, encode_password_request, encode_results,
 };
 pub(crate) use self::fast::register;
+use self::read::{read_limits, read_set_up, read_statement};
 use crate::{
     bridge::{
         Callback, Cancel, Handle, OrThrow, PromiseValue, RawArgument, Received, Value, notifier,
@@ -133,13 +131,6 @@ pub fn postgres_query(
     promise(&env, async move { Ok(encode_results(running.await?)) })
 }
 
-fn read_limits(timeout_ms: &RawArgument, cancel: Option<&Handle<Cancel>>) -> Read<CallLimits> {
-    Ok(CallLimits {
-        timeout: Options::call_timeout(&timeout_ms.0)?,
-        cancel: Cancel::token(cancel),
-    })
-}
-
 /// Whether a pooler shares the sessions of the pool with others.
 #[napi(catch_unwind)]
 pub fn postgres_shares_sessions(pool: Handle<PostgresPool>) -> bool {
@@ -161,59 +152,6 @@ pub fn postgres_set_up(
     let read = read_set_up(statements.0).or_throw(&env)?;
     let connection = pool.connection(Lease::from_number(lease as u64));
     Ok(connection.map(|connection| connection.set_up(read)).is_ok())
-}
-
-fn read_set_up(given: PlainValue) -> Read<Vec<OwnedStatement>> {
-    let PlainValue::List(statements) = given else {
-        return Err(OptionError::wrong_type("statements", "an array", &given));
-    };
-    let read = statements.into_iter().map(read_statement);
-    read.map(|read| read.map(|(statement, _)| statement))
-        .collect()
-}
-
-fn read_statement(given: PlainValue) -> Read<(OwnedStatement, ValueTypes)> {
-    let mut parts = match given {
-        PlainValue::List(parts) => parts.into_iter(),
-        other => return Err(OptionError::wrong_type("statement", "an array", &other)),
-    };
-    let mut next = || parts.next().unwrap_or(PlainValue::Undefined);
-    let text = match next() {
-        PlainValue::Text(text) => text,
-        other => return Err(OptionError::wrong_type("text", "a string", &other)),
-    };
-    let values = read_values(next())?;
-    let types = match next() {
-        PlainValue::Bool(true) => ValueTypes::Text,
-        _ => ValueTypes::Known,
-    };
-    let name = match next() {
-        PlainValue::Text(name) if !name.is_empty() => Some(name),
-        PlainValue::Undefined | PlainValue::Null | PlainValue::Text(_) => None,
-        other => return Err(OptionError::wrong_type("query.name", "a string", &other)),
-    };
-    Ok((OwnedStatement { text, values, name }, types))
-}
-
-fn read_values(given: PlainValue) -> Read<Option<Vec<OwnedValue>>> {
-    let items = match given {
-        PlainValue::Undefined => return Ok(None),
-        PlainValue::List(items) => items,
-        other => return Err(OptionError::wrong_type("values", "an array", &other)),
-    };
-    let read = |(at, item)| {
-        Ok(match item {
-            PlainValue::Null => OwnedValue::Null,
-            PlainValue::Text(text) => OwnedValue::Text(text),
-            PlainValue::Bytes(bytes) => OwnedValue::Bytes(bytes),
-            other => {
-                let path = format!("values[{at}]");
-                return Err(OptionError::wrong_type(&path, "a value", &other));
-            }
-        })
-    };
-    let values: Read<Vec<_>> = items.into_iter().enumerate().map(read).collect();
-    values.map(Some)
 }
 
 /// The number of the server process of a lease; null when it is not held.

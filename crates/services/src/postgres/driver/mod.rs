@@ -7,6 +7,7 @@ mod shared;
 #[cfg(test)]
 mod tests;
 mod transaction_status;
+mod withdrawal;
 
 use std::{
     future::Future,
@@ -32,7 +33,7 @@ use self::shared::Shared;
 pub use self::transaction_status::TransactionStatus;
 pub(super) use self::{
     link::Link,
-    shared::{RequestId, Withdrawal},
+    withdrawal::{RequestId, Withdrawal},
 };
 use super::{
     error::{ServerMessage, lost, protocol_failure},

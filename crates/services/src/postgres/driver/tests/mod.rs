@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Driver, Link, Listener, Request, RequestId, Response, TransactionStatus, Withdrawal,
-    shared::Turn,
+    withdrawal::Turn,
 };
 use crate::postgres::{
     result::ValueTypes,

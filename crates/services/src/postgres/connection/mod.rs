@@ -1,12 +1,13 @@
 //! One connection: what runs on it, and how that is given up.
 
+mod cancel;
+mod events;
+
 use std::{
-    collections::HashMap,
     sync::{
         Arc, Mutex, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::{Context, Poll},
     time::Duration,
 };
 
@@ -16,9 +17,8 @@ use moorline_core::{
     sync::lock,
 };
 use moorline_net::receive_queue::Wakeup;
-use postgres_protocol::{escape::escape_literal, message::frontend};
+use postgres_protocol::escape::escape_literal;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
     runtime::Handle,
     sync::oneshot,
     time::{sleep, timeout},
@@ -26,13 +26,16 @@ use tokio::{
 
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::cancel::Canceller;
+use self::{
+    cancel::{CANCEL_INTERVAL, cancel_until_answered},
+    events::{Events, Parameters},
+};
 use super::{
     address::Server,
     auth::Session,
-    driver::{Link, Listener, Request, RequestId, Response, TransactionStatus, Withdrawal},
-    error::{ServerMessage, lost},
-    message_queue::{Message, MessageQueue, Subscription},
-    negotiation::Way,
+    driver::{Link, Request, RequestId, Response, TransactionStatus, Withdrawal},
+    message_queue::{MessageQueue, Subscription},
     result::{ResultText, ValueTypes},
     service::OwnedStatement,
     session_sharing::{SessionSharing, refuse_session_state},
@@ -46,8 +49,6 @@ const CANCEL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The time in which what runs on a connection that is closed has to end.
 const STOP_TIMEOUT: Duration = Duration::from_secs(1);
-/// The time that a cancelled statement has to end, before the next one is cancelled.
-const CANCEL_INTERVAL: Duration = Duration::from_millis(20);
 /// The parameters that the start of a session sets. `DISCARD ALL` resets them to what they were when the session of the server
 /// began, which through a pooler was not ours.
 const STARTED_WITH: [&str; 3] = ["client_encoding", "DateStyle", "application_name"];
@@ -79,45 +80,6 @@ pub struct Connection {
     /// Whether its end is a loss.
     pub(super) is_wanted: Arc<AtomicBool>,
     runtime: Handle,
-}
-
-/// The parameters that the server tells of.
-#[derive(Default)]
-struct Parameters(Mutex<HashMap<String, String>>);
-
-/// Keeps parameters, and passes on what a server says without being asked.
-struct Events {
-    parameters: Arc<Parameters>,
-    subscription: Arc<Subscription>,
-    listener: Arc<dyn ConnectionListener>,
-}
-
-impl Listener for Events {
-    fn on_notice(&self, body: &[u8]) {
-        self.subscription
-            .put(|| ServerMessage::parse(body).map(Message::Notice));
-    }
-    fn on_notification(&self, process_id: i32, channel: &str, payload: &str) {
-        self.subscription.put(|| {
-            Some(Message::Notification {
-                process_id,
-                channel: channel.to_owned(),
-                payload: payload.to_owned(),
-            })
-        });
-    }
-    fn on_parameter(&self, name: &str, value: &str) {
-        let (name, value) = (name.to_owned(), value.to_owned());
-        lock(&self.parameters.0).insert(name.clone(), value.clone());
-        self.subscription
-            .put(|| Some(Message::Parameter { name, value }));
-    }
-    fn poll_room(&self, context: &mut Context<'_>) -> Poll<()> {
-        self.subscription.poll_room(context)
-    }
-    fn on_end(&self, failure: Option<&Failure>) {
-        self.listener.on_end(failure);
-    }
 }
 
 /// A request that can be given up.
@@ -417,41 +379,5 @@ impl Connection {
                 });
             }
         }
-    }
-}
-
-/// Has the server cancel a request until it has answered: a cancellation that overtakes its statement does nothing.
-async fn cancel_until_answered(link: &Link, canceller: &Canceller, id: RequestId) -> Outcome<()> {
-    let mut interval = CANCEL_INTERVAL;
-    loop {
-        canceller.cancel().await?;
-        if timeout(interval, link.answered(id)).await.is_ok() {
-            return Ok(());
-        }
-        interval *= 2;
-    }
-}
-
-/// Asks a server to cancel what a session does.
-#[derive(Clone)]
-pub(super) struct Canceller {
-    pub(super) way: Way,
-    pub(super) process_id: i32,
-    pub(super) secret_key: i32,
-}
-
-impl Canceller {
-    /// Asks, and waits until the server has passed it on: from then on it hits nothing that is sent later.
-    async fn cancel(&self) -> Outcome<()> {
-        let mut stream = self.way.open().await?;
-        let mut request = BytesMut::new();
-        frontend::cancel_request(self.process_id, self.secret_key, &mut request);
-        let asked = async {
-            stream.write_all(&request).await?;
-            stream.flush().await?;
-            // It answers by ending the connection.
-            stream.read(&mut [0]).await
-        };
-        asked.await.map(drop).map_err(|error| lost(Some(&error)))
     }
 }

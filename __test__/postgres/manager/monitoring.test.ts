@@ -14,9 +14,9 @@ import {
   setLogger,
 } from 'moorline';
 
-import { eventually } from '../support/eventually';
-import { valueOf } from '../support/exposition';
-import { Postgres, skipWithoutPostgres } from '../support/postgres';
+import { eventually } from '../../support/eventually';
+import { valueOf } from '../../support/exposition';
+import { Postgres, skipWithoutPostgres } from '../../support/postgres';
 
 /** The specification's metrics. */
 interface Metrics {

@@ -12,9 +12,9 @@ import {
   SSHTunnel,
 } from 'moorline';
 
-import { eventually } from '../support/eventually';
-import { Postgres, skipWithoutPostgres } from '../support/postgres';
-import { skipWithoutSshd, Sshd } from '../support/sshd';
+import { eventually } from '../../support/eventually';
+import { Postgres, skipWithoutPostgres } from '../../support/postgres';
+import { skipWithoutSshd, Sshd } from '../../support/sshd';
 
 const skip = skipWithoutPostgres() || skipWithoutSshd();
 

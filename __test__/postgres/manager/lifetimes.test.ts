@@ -9,10 +9,10 @@ import { Worker } from 'node:worker_threads';
 
 import { PostgresConnectionManager, setLogger } from 'moorline';
 
-import { eventually } from '../support/eventually';
-import { mainEntry } from '../support/paths';
-import { Postgres, skipWithoutPostgres } from '../support/postgres';
-import { runScript } from '../support/script';
+import { eventually } from '../../support/eventually';
+import { mainEntry } from '../../support/paths';
+import { Postgres, skipWithoutPostgres } from '../../support/postgres';
+import { runScript } from '../../support/script';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;

@@ -5,8 +5,8 @@ import { after, afterEach, before, describe, test } from 'node:test';
 
 import { PostgresConnectionManager, type PostgresManagerConfig, setLogger } from 'moorline';
 
-import { eventually } from '../support/eventually';
-import { Postgres, skipWithoutPostgres } from '../support/postgres';
+import { eventually } from '../../support/eventually';
+import { Postgres, skipWithoutPostgres } from '../../support/postgres';
 
 describe('the fallback of PostgresConnectionManager', { skip: skipWithoutPostgres(), timeout: 120_000 }, () => {
   let first: Postgres;

@@ -4,15 +4,15 @@ import { after, afterEach, before, describe, test } from 'node:test';
 
 import { type LogRecord, metricsText, setLogger } from 'moorline';
 
-import type * as Logs from '../../lib/postgres/connection-log';
-import type * as Records from '../../lib/postgres/connection-record';
-import type * as Metrics from '../../lib/postgres/metrics';
-import type { PostgresPoolConfig } from '../../lib/postgres/options';
-import type * as Pools from '../../lib/postgres/pool';
-import { eventually } from '../support/eventually';
-import { valueOf } from '../support/exposition';
-import { load } from '../support/native';
-import { Postgres, skipWithoutPostgres } from '../support/postgres';
+import type * as Logs from '../../../lib/postgres/connection-log';
+import type * as Records from '../../../lib/postgres/connection-record';
+import type * as Metrics from '../../../lib/postgres/metrics';
+import type { PostgresPoolConfig } from '../../../lib/postgres/options';
+import type * as Pools from '../../../lib/postgres/pool';
+import { eventually } from '../../support/eventually';
+import { valueOf } from '../../support/exposition';
+import { load } from '../../support/native';
+import { Postgres, skipWithoutPostgres } from '../../support/postgres';
 
 const { ConnectionPool } = load<typeof Pools>('postgres/pool');
 const { ConnectionLog, installConnectionLog, LOG_POOL } = load<typeof Logs>('postgres/connection-log');

@@ -6,14 +6,14 @@ import { runInNewContext } from 'node:vm';
 
 import * as moorline from 'moorline';
 
-import type { PostgresClient } from '../../lib/postgres/client';
-import type * as Metrics from '../../lib/postgres/metrics';
-import type { PostgresPoolConfig } from '../../lib/postgres/options';
-import type * as Pools from '../../lib/postgres/pool';
-import { eventually } from '../support/eventually';
-import { valueOf } from '../support/exposition';
-import { load, native } from '../support/native';
-import { Postgres, skipWithoutPostgres } from '../support/postgres';
+import type { PostgresClient } from '../../../lib/postgres/client';
+import type * as Metrics from '../../../lib/postgres/metrics';
+import type { PostgresPoolConfig } from '../../../lib/postgres/options';
+import type * as Pools from '../../../lib/postgres/pool';
+import { eventually } from '../../support/eventually';
+import { valueOf } from '../../support/exposition';
+import { load, native } from '../../support/native';
+import { Postgres, skipWithoutPostgres } from '../../support/postgres';
 
 const { ConnectionPool } = load<typeof Pools>('postgres/pool');
 const { poolMetrics } = load<typeof Metrics>('postgres/metrics');

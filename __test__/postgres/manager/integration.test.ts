@@ -4,8 +4,8 @@ import { after, afterEach, before, describe, test } from 'node:test';
 
 import { PostgresConnectionManager, type PostgresError, type PostgresManagerConfig, setLogger } from 'moorline';
 
-import { eventually } from '../support/eventually';
-import { Postgres, skipWithoutPostgres } from '../support/postgres';
+import { eventually } from '../../support/eventually';
+import { Postgres, skipWithoutPostgres } from '../../support/postgres';
 
 describe('Connection Manager: integration', { skip: skipWithoutPostgres(), timeout: 120_000 }, () => {
   let server: Postgres;

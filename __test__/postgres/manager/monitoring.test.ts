@@ -100,10 +100,11 @@ describe('what PostgresConnectionManager shows', { skip: skipWithoutPostgres(), 
     assert.equal(failures(), 0);
     const client = await manager.connect();
     await eventually(() => failures()! >= 1);
-    const failed = records.find(({ event, level }) => event === 'health_check' && level === 'warn');
-    assert.match(String(failed?.data['error']), /connectionTimeoutMillis/);
-    const errors = figure('checked', 'moorline_postgres_connection_errors_total')!;
-    assert.ok(errors >= 1, String(errors));
+    // Whatever a busy machine made of the first one, each of them waits in vain for the only connection.
+    const waited = ({ event, data }: LogRecord) =>
+      event === 'health_check' && /connectionTimeoutMillis/.test(String(data['error']));
+    await eventually(() => records.some(waited));
+    assert.ok(figure('checked', 'moorline_postgres_connection_errors_total')! >= 1);
     client.release();
   });
 

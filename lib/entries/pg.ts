@@ -11,7 +11,7 @@ export { escapeIdentifier, escapeLiteral } from '../pg/escape';
 export type { ClientConfig, CustomTypesConfig, Tunnel } from '../pg/options';
 export { Pool, type PoolEvents } from '../pg/pool';
 export type { PoolConfig } from '../pg/pool-options';
-export type { PoolClient } from '../pg/pool-client';
+export { PoolClient } from '../pg/pool-client';
 export type {
   FieldDef,
   QueryArrayConfig,

@@ -40,7 +40,10 @@ const KINDS = {
   [ts.SyntaxKind.TypeAliasDeclaration]: 'type',
 };
 
-function describe(symbol, checker) {
+function describe(exported, checker) {
+  // What is exported by another name than its own is declared under that.
+  const isAlias = (exported.flags & ts.SymbolFlags.Alias) !== 0;
+  const symbol = isAlias ? checker.getAliasedSymbol(exported) : exported;
   const [declaration] = symbol.declarations;
   const members = (declaration.members ?? []).filter(isPublic).map((member) => ({
     name: member.name?.getText() ?? 'constructor',
@@ -50,7 +53,7 @@ function describe(symbol, checker) {
     members: [],
   }));
   return {
-    name: symbol.name,
+    name: exported.name,
     kind: KINDS[declaration.kind] ?? 'value',
     isValue: (symbol.flags & ts.SymbolFlags.Value) !== 0,
     signature: declaration.members ? heading(declaration) : text(declaration),

@@ -82,7 +82,8 @@ describe('what is refused', () => {
   test('both forms of import, and what is in them', () => {
     assert.equal(pg.Pool, Pool);
     assert.deepEqual(Object.keys(pg).sort(), [
-      ...['Client', 'DatabaseError', 'Pool', 'TypeOverrides', 'defaults', 'escapeIdentifier', 'escapeLiteral', 'types'],
+      ...['Client', 'ClientBase', 'DatabaseError', 'Pool', 'PoolClient', 'TypeOverrides'],
+      ...['defaults', 'escapeIdentifier', 'escapeLiteral', 'types'],
     ]);
   });
 });

@@ -1,6 +1,8 @@
 // Programs that are written for `pg`, with promises. Each gives what it saw, to be compared with what it sees of another module.
 import type * as Face from 'moorline/pg';
 
+import { eventually } from '../support/eventually';
+
 export type Module = typeof Face;
 
 /** What a program is run with. */
@@ -194,9 +196,15 @@ async function client({ pg, config }: Setting): Promise<unknown> {
   );
   seen.push(await one.connect().catch(messageOf));
   const states = [one.getTransactionStatus()];
-  for (const text of ['BEGIN', 'SELECT 1/0', 'ROLLBACK']) {
+  for (const [text, state] of [
+    ['BEGIN', 'T'],
+    ['SELECT 1/0', 'E'],
+    ['ROLLBACK', 'I'],
+  ] as const) {
     await one.query(text).catch(() => undefined);
-    states.push(one.getTransactionStatus());
+    // pg tells of an error before the server has said what it means for the transaction.
+    await eventually(() => one.getTransactionStatus() === state);
+    states.push(state);
   }
   seen.push(states);
   one.setTypeParser(20, (text: string) => BigInt(text) + 1n);

@@ -1,10 +1,4 @@
-export {
-  Client,
-  type Client as ClientBase,
-  type ClientEvents,
-  type NoticeMessage,
-  type Notification,
-} from '../pg/client';
+export { Client, Client as ClientBase, type ClientEvents, type NoticeMessage, type Notification } from '../pg/client';
 export { defaults, type Defaults } from '../pg/defaults';
 export { DatabaseError } from '../pg/error';
 export { escapeIdentifier, escapeLiteral } from '../pg/escape';

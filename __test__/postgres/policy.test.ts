@@ -77,7 +77,10 @@ describe('the policies of a pool of PostgreSQL', { skip: skipWithoutPostgres(), 
   test('a repeated call ends with its signal', async () => {
     const controller = new AbortController();
     const pool = open({ retry: OFTEN, port: 1 });
-    const calls = [pool.query({ text: 'SELECT 1', signal: controller.signal }), pool.connect(controller)];
+    const calls = [
+      pool.query({ text: 'SELECT 1', signal: controller.signal }),
+      pool.connect({ signal: controller.signal }),
+    ];
     setTimeout(() => controller.abort(), 100);
     for (const call of calls) await assert.rejects(call, { name: 'AbortError' });
   });

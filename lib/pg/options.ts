@@ -50,9 +50,9 @@ export interface ClientConfig {
   query_timeout?: number | false | undefined;
   /** The time limit of connecting, and of waiting for a connection of a pool. */
   connectionTimeoutMillis?: number | undefined;
-  /** Whether the system asks a silent server if it is still there; it always does. */
+  /** Whether the system asks a silent server if it is still there. Default: true. */
   keepAlive?: boolean | undefined;
-  /** How long a server may be silent before that; here, a minute at most. */
+  /** How long a server may be silent before that. Default: 30 000. */
   keepAliveInitialDelayMillis?: number | undefined;
   /** Whether statements are sent without waiting for the results of those before; they always are. */
   pipeline?: boolean | undefined;

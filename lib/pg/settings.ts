@@ -113,6 +113,8 @@ export function readSettings(
     ...(libpq['connect_timeout'] === undefined && { connectionTimeoutMillis: Infinity }),
     ...(config.connectionTimeoutMillis && { connectionTimeoutMillis: config.connectionTimeoutMillis }),
     queryTimeoutMs: config.query_timeout || defaults.query_timeout || Infinity,
+    ...(config.keepAlive !== undefined && { keepAlive: config.keepAlive }),
+    ...(config.keepAliveInitialDelayMillis && { keepAliveInitialDelayMillis: config.keepAliveInitialDelayMillis }),
     ...(config.types && { types: config.types }),
     ...(config.tunnel && { tunnel: config.tunnel as SSHTunnel }),
     ...(config.allowPlainPassword && { allowPlainPassword: true }),

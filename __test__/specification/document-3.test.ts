@@ -236,8 +236,8 @@ describe('document 3', { skip: skipWithoutSshd() || skipWithoutPostgres(), timeo
     const lists = specificationDocument(3)
       .match(/### Integration Tests[^]*?## Monitoring/)![0]
       .matchAll(/^- (.+)$/gm);
-    const files = ['manager', 'manager-integration', 'manager-e2e'].map((name) =>
-      readFileSync(join(root, '__test__', 'postgres', `${name}.test.ts`), 'utf8'),
+    const files = ['manager', 'integration', 'e2e'].map((name) =>
+      readFileSync(join(root, '__test__', 'postgres', 'manager', `${name}.test.ts`), 'utf8'),
     );
     const wanted = [...(titles as string[]), ...[...lists].map(([, title]) => title!)];
     assert.equal(wanted.length, 13);

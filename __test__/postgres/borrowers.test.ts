@@ -9,9 +9,9 @@ import { load } from '../support/native';
 import { PgBouncer, skipWithoutPgBouncer } from './pgbouncer';
 import { Postgres } from '../support/postgres';
 
-const { ConnectionPool } = load<typeof Pools>('postgres/pool');
+const { PostgresConnectionPool } = load<typeof Pools>('postgres/pool');
 type Client = Clients.PostgresClient;
-type Options = NonNullable<Parameters<Pools.ConnectionPool['connect']>[0]>;
+type Options = NonNullable<Parameters<Pools.PostgresConnectionPool['connect']>[0]>;
 
 const BORROWERS = 200;
 /** Another one each time; a failure names it, and `MOORLINE_SEED` repeats it. */
@@ -105,7 +105,7 @@ describe('borrowers of connections', { skip: skipWithoutPgBouncer(), timeout: 12
     await server?.stop();
   });
 
-  async function borrow(pool: Pools.ConnectionPool, random: () => number, trace: string[]): Promise<void> {
+  async function borrow(pool: Pools.PostgresConnectionPool, random: () => number, trace: string[]): Promise<void> {
     const [options, own] = pick(SETTINGS, random);
     const client = await pool.connect(options);
     try {
@@ -129,7 +129,7 @@ describe('borrowers of connections', { skip: skipWithoutPgBouncer(), timeout: 12
   for (const way of ['directly', 'through PgBouncer in session mode']) {
     test(`${BORROWERS} at random see nothing of each other ${way}`, async () => {
       const { config } = way === 'directly' ? server : bouncer;
-      const pool = new ConnectionPool({ ...config, max: 4, connectionTimeoutMillis: 20_000 });
+      const pool = new PostgresConnectionPool({ ...config, max: 4, connectionTimeoutMillis: 20_000 });
       const random = seededRandom(SEED);
       const trace: string[] = [];
       let left = BORROWERS;

@@ -9,16 +9,16 @@ import { eventually } from '../support/eventually';
 import { load } from '../support/native';
 import { Postgres, skipWithoutPostgres } from '../support/postgres';
 
-const { ConnectionPool } = load<typeof Pools>('postgres/pool');
+const { PostgresConnectionPool } = load<typeof Pools>('postgres/pool');
 const { PostgresError } = load<typeof Errors>('postgres/error');
-type Pool = Pools.ConnectionPool;
+type Pool = Pools.PostgresConnectionPool;
 type Failure = Errors.PostgresError;
 
 describe('connections to PostgreSQL', { skip: skipWithoutPostgres(), timeout: 120_000 }, () => {
   let server: Postgres;
   let pools: Pool[] = [];
   const open = (more: Partial<PostgresPoolConfig> = {}) => {
-    const pool = new ConnectionPool({ ...server.config, connectionTimeoutMillis: 10_000, ...more });
+    const pool = new PostgresConnectionPool({ ...server.config, connectionTimeoutMillis: 10_000, ...more });
     pools.push(pool);
     return pool;
   };

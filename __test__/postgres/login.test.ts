@@ -11,7 +11,7 @@ import type * as Pools from '../../lib/postgres/pool';
 import { load } from '../support/native';
 import { Postgres, skipWithoutPostgres } from '../support/postgres';
 
-const { ConnectionPool } = load<typeof Pools>('postgres/pool');
+const { PostgresConnectionPool } = load<typeof Pools>('postgres/pool');
 const { PostgresError } = load<typeof Errors>('postgres/error');
 
 const SHOWN = `SELECT current_user AS user, current_database() AS database, inet_server_port() AS port,
@@ -21,10 +21,10 @@ describe('logging in to PostgreSQL', { skip: skipWithoutPostgres(), timeout: 60_
   const directory = mkdtempSync(join(tmpdir(), 'moorline-postgres-login-'));
   const environment = { ...process.env };
   let server: Postgres;
-  let pools: InstanceType<typeof ConnectionPool>[] = [];
+  let pools: InstanceType<typeof PostgresConnectionPool>[] = [];
 
   const open = (config: Omit<PostgresPoolConfig, 'healthCheckIntervalMs'>) => {
-    const pool = new ConnectionPool({ connectionTimeoutMillis: 10_000, ...config });
+    const pool = new PostgresConnectionPool({ connectionTimeoutMillis: 10_000, ...config });
     pools.push(pool);
     return pool;
   };

@@ -9,8 +9,8 @@ import { eventually } from '../support/eventually';
 import { load } from '../support/native';
 import { Postgres, skipWithoutPostgres } from '../support/postgres';
 
-const { ConnectionPool } = load<typeof Pools>('postgres/pool');
-type Pool = Pools.ConnectionPool;
+const { PostgresConnectionPool } = load<typeof Pools>('postgres/pool');
+type Pool = Pools.PostgresConnectionPool;
 
 /** Raises so many notices, of so many letters each. */
 const raise = (count: number, letters: number) =>
@@ -21,7 +21,7 @@ describe('what PostgreSQL says without being asked', { skip: skipWithoutPostgres
   let server: Postgres;
   let pools: Pool[] = [];
   const open = (more = {}) => {
-    const pool = new ConnectionPool({ ...server.config, connectionTimeoutMillis: 10_000, ...more });
+    const pool = new PostgresConnectionPool({ ...server.config, connectionTimeoutMillis: 10_000, ...more });
     pools.push(pool);
     return pool;
   };

@@ -8,9 +8,9 @@ import { eventually } from '../support/eventually';
 import { load } from '../support/native';
 import { Postgres, skipWithoutPostgres } from '../support/postgres';
 
-const { ConnectionPool } = load<typeof Pools>('postgres/pool');
+const { PostgresConnectionPool } = load<typeof Pools>('postgres/pool');
 const { PostgresError } = load<typeof Errors>('postgres/error');
-type Pool = Pools.ConnectionPool;
+type Pool = Pools.PostgresConnectionPool;
 
 /** What comes of a call, which others are waited for before. */
 const settled = (call: Promise<unknown>) => call.catch((error: unknown) => error);
@@ -27,7 +27,7 @@ describe('statements behind others', { skip: skipWithoutPostgres(), timeout: 60_
   let server: Postgres;
   let pools: Pool[] = [];
   const open = (more = {}) => {
-    const pool = new ConnectionPool({ ...server.config, connectionTimeoutMillis: 10_000, ...more });
+    const pool = new PostgresConnectionPool({ ...server.config, connectionTimeoutMillis: 10_000, ...more });
     pools.push(pool);
     return pool;
   };

@@ -9,9 +9,9 @@ import { eventually } from '../support/eventually';
 import { load } from '../support/native';
 import { Postgres, skipWithoutPostgres } from '../support/postgres';
 
-const { ConnectionPool } = load<typeof Pools>('postgres/pool');
+const { PostgresConnectionPool } = load<typeof Pools>('postgres/pool');
 const { PostgresError } = load<typeof Errors>('postgres/error');
-type Pool = Pools.ConnectionPool;
+type Pool = Pools.PostgresConnectionPool;
 
 const OFTEN = { maxRetries: 1000, baseDelayMs: 20, maxDelayMs: 20, budget: false };
 
@@ -19,7 +19,7 @@ describe('the policies of a pool of PostgreSQL', { skip: skipWithoutPostgres(), 
   let server: Postgres;
   let pools: Pool[] = [];
   const open = (more: Partial<PostgresPoolConfig>) => {
-    const pool = new ConnectionPool({ ...server.config, connectionTimeoutMillis: 10_000, ...more });
+    const pool = new PostgresConnectionPool({ ...server.config, connectionTimeoutMillis: 10_000, ...more });
     pools.push(pool);
     return pool;
   };

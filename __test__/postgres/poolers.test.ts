@@ -11,7 +11,7 @@ import { PgBouncer, skipWithoutPgBouncer } from './pgbouncer';
 import { listen } from '../support/ports';
 import { Postgres } from '../support/postgres';
 
-const { ConnectionPool } = load<typeof Pools>('postgres/pool');
+const { PostgresConnectionPool } = load<typeof Pools>('postgres/pool');
 const { PostgresError } = load<typeof Errors>('postgres/error');
 const { runTransaction } = load<typeof Transactions>('postgres/transaction');
 
@@ -79,10 +79,10 @@ describe('PgBouncer in transaction mode', { skip: skipWithoutPgBouncer(), timeou
   let bouncer: PgBouncer;
   /** It has one session of the server, which all its clients share. */
   let single: PgBouncer;
-  let pools: Pools.ConnectionPool[] = [];
+  let pools: Pools.PostgresConnectionPool[] = [];
   const open = (config: Postgres['config'], more: Record<string, unknown> = {}) => {
     const options = { ...config, connectionTimeoutMillis: 10_000, statementMode: 'unnamed', ...more };
-    const pool = new ConnectionPool(options as typeof config);
+    const pool = new PostgresConnectionPool(options as typeof config);
     pools.push(pool);
     return pool;
   };

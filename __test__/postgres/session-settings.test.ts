@@ -9,9 +9,9 @@ import { FaultProxy } from '../support/fault-proxy';
 import { load } from '../support/native';
 import { Postgres, skipWithoutPostgres } from '../support/postgres';
 
-const { ConnectionPool } = load<typeof Pools>('postgres/pool');
+const { PostgresConnectionPool } = load<typeof Pools>('postgres/pool');
 const { PostgresError } = load<typeof Errors>('postgres/error');
-type Options = NonNullable<Parameters<Pools.ConnectionPool['connect']>[0]>;
+type Options = NonNullable<Parameters<Pools.PostgresConnectionPool['connect']>[0]>;
 
 const STATE = `SELECT current_user AS role, current_setting('search_path') AS path,
   current_setting('statement_timeout') AS timeout, current_setting('transaction_read_only') AS "readOnly"`;
@@ -20,14 +20,14 @@ const HOSTILE = `We"ird'; DROP TABLE kept; --`;
 
 describe('settings of a borrowed connection', { skip: skipWithoutPostgres(), timeout: 60_000 }, () => {
   let server: Postgres;
-  let pool: Pools.ConnectionPool;
+  let pool: Pools.PostgresConnectionPool;
   const fresh = { role: 'postgres', path: '"$user", public', timeout: '0', readOnly: 'off' };
 
   before(async () => {
     server = await Postgres.start();
     const role = `"${HOSTILE.replace('"', '""')}"`;
     server.psql(`CREATE TABLE kept (id int); CREATE ROLE ${role}; CREATE ROLE reader; CREATE SCHEMA ${role}`);
-    pool = new ConnectionPool({ ...server.config, max: 1, connectionTimeoutMillis: 10_000 });
+    pool = new PostgresConnectionPool({ ...server.config, max: 1, connectionTimeoutMillis: 10_000 });
   });
   after(async () => {
     await pool?.end(1000);
@@ -71,7 +71,7 @@ describe('settings of a borrowed connection', { skip: skipWithoutPostgres(), tim
 
   test('a pool that wants servers which can write keeps a connection that was read-only for a while', async () => {
     const options = { ...server.config, max: 1, connectionTimeoutMillis: 10_000 };
-    const writing = new ConnectionPool({ ...options, targetSessionAttrs: 'read-write' } as typeof options);
+    const writing = new PostgresConnectionPool({ ...options, targetSessionAttrs: 'read-write' } as typeof options);
     const client = await writing.connect({ readOnly: true });
     const { processID } = client;
     await client.query('SELECT 1');
@@ -133,7 +133,7 @@ describe('settings of a borrowed connection', { skip: skipWithoutPostgres(), tim
 
     const proxy = await FaultProxy.start(server.port);
     t.after(() => proxy.close());
-    const through = new ConnectionPool({ ...server.config, port: proxy.port, max: 1 });
+    const through = new PostgresConnectionPool({ ...server.config, port: proxy.port, max: 1 });
     t.after(() => through.end(1000));
     await through.query('SELECT 1');
     // Its settings are sent, and never answered.
@@ -156,7 +156,12 @@ describe('settings of a borrowed connection', { skip: skipWithoutPostgres(), tim
     const proxy = await FaultProxy.start(server.port);
     t.after(() => proxy.close());
     proxy.set({ kind: 'black-hole' });
-    const silent = new ConnectionPool({ ...server.config, port: proxy.port, max: 1, connectionTimeoutMillis: 600 });
+    const silent = new PostgresConnectionPool({
+      ...server.config,
+      port: proxy.port,
+      max: 1,
+      connectionTimeoutMillis: 600,
+    });
     t.after(() => silent.end(0));
     const first = silent.query('SELECT 1').catch(() => undefined);
     const began = performance.now();

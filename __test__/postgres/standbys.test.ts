@@ -11,7 +11,7 @@ import { load } from '../support/native';
 import { Postgres, skipWithoutPostgres } from '../support/postgres';
 import { Sshd, skipWithoutSshd } from '../support/sshd';
 
-const { ConnectionPool } = load<typeof Pools>('postgres/pool');
+const { PostgresConnectionPool } = load<typeof Pools>('postgres/pool');
 const { PostgresError } = load<typeof Errors>('postgres/error');
 
 /** The time in which a promotion is followed. */
@@ -45,9 +45,9 @@ describe('two servers of PostgreSQL', { skip: skipWithoutPostgres() || skipWitho
       port: servers.map(({ port }) => port).join(','),
       ...{ user, password, database, targetSessionAttrs: attributes, connectionTimeoutMillis: 2_000, tunnel: through },
     };
-    return new ConnectionPool(options as never);
+    return new PostgresConnectionPool(options as never);
   };
-  const portOf = async (pool: Pools.ConnectionPool) =>
+  const portOf = async (pool: Pools.PostgresConnectionPool) =>
     (await pool.query('SELECT inet_server_port() AS port')).rows[0].port as number;
 
   test('each wish gets the server that it names, whichever comes first', async () => {
@@ -95,7 +95,7 @@ describe('two servers of PostgreSQL', { skip: skipWithoutPostgres() || skipWitho
   };
 
   /** Writes all the time, from several borrowers; gives when each statement succeeded and what failed. */
-  function write(pool: Pools.ConnectionPool) {
+  function write(pool: Pools.PostgresConnectionPool) {
     const running = { now: true };
     const written: { at: number; port: number }[] = [];
     const failures: unknown[] = [];

@@ -8,9 +8,9 @@ import type * as Pools from '../../lib/postgres/pool';
 import { load } from '../support/native';
 import { Postgres, skipWithoutPostgres } from '../support/postgres';
 
-const { ConnectionPool } = load<typeof Pools>('postgres/pool');
+const { PostgresConnectionPool } = load<typeof Pools>('postgres/pool');
 const { PostgresError } = load<typeof Errors>('postgres/error');
-type Pool = Pools.ConnectionPool;
+type Pool = Pools.PostgresConnectionPool;
 type Client = Awaited<ReturnType<Pool['connect']>>;
 
 const PREPARED = 'SELECT statement FROM pg_prepared_statements ORDER BY prepare_time, name';
@@ -19,7 +19,7 @@ describe('statements of PostgreSQL', { skip: skipWithoutPostgres(), timeout: 60_
   let server: Postgres;
   let pools: Pool[] = [];
   const open = (more: Partial<PostgresPoolConfig> = {}) => {
-    const pool = new ConnectionPool({ ...server.config, connectionTimeoutMillis: 10_000, ...more });
+    const pool = new PostgresConnectionPool({ ...server.config, connectionTimeoutMillis: 10_000, ...more });
     pools.push(pool);
     return pool;
   };

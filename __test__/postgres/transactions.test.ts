@@ -10,19 +10,19 @@ import { FaultProxy } from '../support/fault-proxy';
 import { load } from '../support/native';
 import { Postgres, skipWithoutPostgres } from '../support/postgres';
 
-const { ConnectionPool } = load<typeof Pools>('postgres/pool');
+const { PostgresConnectionPool } = load<typeof Pools>('postgres/pool');
 const { PostgresError } = load<typeof Errors>('postgres/error');
 const { runTransaction } = load<typeof Transactions>('postgres/transaction');
 type Client = Clients.PostgresClient;
 
 describe('transactions of PostgreSQL', { skip: skipWithoutPostgres(), timeout: 60_000 }, () => {
   let server: Postgres;
-  let pool: Pools.ConnectionPool;
+  let pool: Pools.PostgresConnectionPool;
 
   before(async () => {
     server = await Postgres.start();
     server.psql('CREATE TABLE accounts (id int PRIMARY KEY, balance int NOT NULL CHECK (balance >= 0))');
-    pool = new ConnectionPool({ ...server.config, connectionTimeoutMillis: 10_000 });
+    pool = new PostgresConnectionPool({ ...server.config, connectionTimeoutMillis: 10_000 });
   });
   after(async () => {
     await pool?.end(1000);
@@ -137,7 +137,7 @@ describe('transactions of PostgreSQL', { skip: skipWithoutPostgres(), timeout: 6
   test('a commit whose answer is lost is unknown, and not repeated', async (t) => {
     const proxy = await FaultProxy.start(server.port);
     t.after(() => proxy.close());
-    const through = new ConnectionPool({ ...server.config, port: proxy.port, connectionTimeoutMillis: 10_000 });
+    const through = new PostgresConnectionPool({ ...server.config, port: proxy.port, connectionTimeoutMillis: 10_000 });
     t.after(() => through.end(1000));
     const client = await through.connect();
     let calls = 0;

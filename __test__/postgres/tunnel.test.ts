@@ -11,7 +11,7 @@ import { freePort } from '../support/ports';
 import { Postgres, skipWithoutPostgres } from '../support/postgres';
 import { Sshd, skipWithoutSshd } from '../support/sshd';
 
-const { ConnectionPool } = load<typeof Pools>('postgres/pool');
+const { PostgresConnectionPool } = load<typeof Pools>('postgres/pool');
 
 describe('PostgreSQL through a tunnel', { skip: skipWithoutPostgres() || skipWithoutSshd(), timeout: 60_000 }, () => {
   let [one, two]: Postgres[] = [];
@@ -30,7 +30,7 @@ describe('PostgreSQL through a tunnel', { skip: skipWithoutPostgres() || skipWit
     const port = config.port === 0 ? tunnel.localPort : config.port;
     // The class of the public typings is that of lib.
     const through = { tunnel: tunnel as never };
-    const pool = new ConnectionPool({
+    const pool = new PostgresConnectionPool({
       user,
       password,
       database,

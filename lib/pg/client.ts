@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 
 import type { PostgresClient, TransactionStatus } from '../postgres/client';
 import type { PostgresError } from '../postgres/error';
-import { ConnectionPool } from '../postgres/pool';
+import { PostgresConnectionPool } from '../postgres/pool';
 import type { QueryConfig as Statement } from '../postgres/query';
 import { type TypeFormat, type TypeParser, TypeRegistry } from '../postgres/types/registry';
 import { types as registry } from '../postgres/types/sets';
@@ -96,7 +96,7 @@ export class Client extends EventEmitter<ClientEvents> {
   readonly host: string;
   readonly port: number;
   readonly database: string | undefined;
-  readonly #own: ConnectionPool | undefined;
+  readonly #own: PostgresConnectionPool | undefined;
   /** The types of the configuration. */
   readonly #baseTypes: CustomTypesConfig | undefined;
   /** Those with the parsers that were set here. */
@@ -125,7 +125,7 @@ export class Client extends EventEmitter<ClientEvents> {
     this.#finishes = typeof config === 'object' && config?.pipeline === true;
     ({ host: this.host, port: this.port, user: this.user, database: this.database } = target);
     this.#baseTypes = settings.types as CustomTypesConfig | undefined;
-    this.#own = new ConnectionPool({ ...settings, max: 1, idleTimeoutMillis: Infinity }, fileVariables());
+    this.#own = new PostgresConnectionPool({ ...settings, max: 1, idleTimeoutMillis: Infinity }, fileVariables());
     this.#own.on('lost', (_, error: PostgresError) => this.onLost(toPgError(error, 'client')));
   }
 
@@ -145,7 +145,7 @@ export class Client extends EventEmitter<ClientEvents> {
     return this.#connecting;
   }
 
-  async #dial(own: ConnectionPool): Promise<this> {
+  async #dial(own: PostgresConnectionPool): Promise<this> {
     try {
       this.adopt(await own.connect());
     } catch (error) {

@@ -3,7 +3,7 @@ import { inspect } from 'node:util';
 
 import type { PostgresClient } from '../postgres/client';
 import { PostgresError } from '../postgres/error';
-import { ConnectionPool } from '../postgres/pool';
+import { PostgresConnectionPool } from '../postgres/pool';
 import { emitGuarded } from '../runtime/emitter';
 import { Membership } from './client';
 import { closedError, toPgError } from './error';
@@ -41,7 +41,7 @@ export interface PoolEvents {
 export class Pool extends EventEmitter<PoolEvents> {
   /** The options; secrets are not enumerable. */
   readonly options: PoolConfig;
-  readonly #pool: ConnectionPool;
+  readonly #pool: PostgresConnectionPool;
   readonly #membership: Membership;
   readonly #clients = new Map<PostgresClient, PoolClient>();
   /** Those that are being closed, which count no more. */
@@ -57,7 +57,7 @@ export class Pool extends EventEmitter<PoolEvents> {
     this.options = publicOptions(config);
     checkOwn(this.options);
     this.#membership = new Membership(target, settings.types as CustomTypesConfig | undefined);
-    this.#pool = new ConnectionPool(settings, fileVariables());
+    this.#pool = new PostgresConnectionPool(settings, fileVariables());
     this.#pool.on('lost', (connection: PostgresClient | undefined, error: PostgresError) => {
       if (connection) this.#onLost(connection, error);
     });

@@ -5,7 +5,7 @@ import { startTimer, withTimeout } from '../runtime/timers';
 import type { PostgresLogEvent, PostgresLogData, RecordSink } from './connection-record';
 import { PostgresError } from './error';
 import type { CounterSeries } from '../metrics/metric';
-import type { ConnectionPool } from './pool';
+import type { PostgresConnectionPool } from './pool';
 import type { QueryConfig } from './query';
 import type { QueryResult } from './result';
 
@@ -113,7 +113,7 @@ export async function installConnectionLog(runner: StatementRunner): Promise<voi
  * waited for.
  */
 export class ConnectionLog implements RecordSink {
-  readonly #pool: ConnectionPool;
+  readonly #pool: PostgresConnectionPool;
   readonly #options: ConnectionLogOptions;
   readonly #rows: Row[] = [];
   #timer: NodeJS.Timeout | undefined;
@@ -126,7 +126,7 @@ export class ConnectionLog implements RecordSink {
   #isClosed = false;
 
   /** @param pool What it writes by, and ends: with {@link LOG_POOL}. */
-  constructor(pool: ConnectionPool, options: ConnectionLogOptions) {
+  constructor(pool: PostgresConnectionPool, options: ConnectionLogOptions) {
     this.#pool = pool;
     this.#options = options;
   }

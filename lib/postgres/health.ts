@@ -1,6 +1,6 @@
 import type { SSHTunnel } from '../ssh/tunnel';
 import { isError, messageOf } from '../runtime/error-message';
-import type { ConnectionPool } from './pool';
+import type { PostgresConnectionPool } from './pool';
 
 /** The time that a server has to answer a health check. */
 const PROBE_TIMEOUT_MS = 5000;
@@ -20,7 +20,7 @@ export interface PostgresHealthCheck {
 /** @internal What is checked: the tunnel, and the database behind it. */
 export interface HealthTarget {
   readonly tunnel: SSHTunnel | undefined;
-  readonly pool: ConnectionPool;
+  readonly pool: PostgresConnectionPool;
 }
 
 /** @internal Connects the tunnel if it is not connected, and asks the database. Never rejects. */

@@ -4,7 +4,7 @@ import { emitGuarded, type EventSource, type MoorlineEvent, publishEvent } from 
 import type { MoorlineError } from '../runtime/error';
 import type { PostgresClient } from './client';
 import type { PostgresHealthCheck } from './health';
-import type { ConnectionPool } from './pool';
+import type { PostgresConnectionPool } from './pool';
 
 /** The arguments of the events of a {@link PostgresConnectionManager}: its own, and any that its users emit on it. */
 export interface PostgresEvents {
@@ -30,7 +30,7 @@ export interface PostgresEvents {
 const FORWARDED = ['create', 'destroy', 'timeout', 'leak', 'drain', 'error'] as const;
 
 /** @internal Emits what happens in a pool as events of its manager. */
-export function publishPoolEvents(manager: object, pool: ConnectionPool, source: EventSource): void {
+export function publishPoolEvents(manager: object, pool: PostgresConnectionPool, source: EventSource): void {
   const emitter = manager as EventEmitter;
   for (const name of FORWARDED) pool.on(name, (payload: unknown) => emitForListeners(emitter, name, payload));
   const facts = ({ connectionId, processID }: PostgresClient) => ({ connectionId, processID });

@@ -17,7 +17,7 @@ import { checkHealth, type HealthTarget, type PostgresHealthCheck } from './heal
 import { type PostgresEvents, publishPoolEvents } from './manager-events';
 import { type PostgresMetrics, poolMetrics } from './metrics';
 import type { PostgresPoolConfig, ResolvedPostgresPoolConfig } from './options';
-import { ConnectionPool, type PostgresPool } from './pool';
+import { PostgresConnectionPool, type PostgresPool } from './pool';
 import type { QueryConfig } from './query';
 import type { QueryResult } from './result';
 import type { PostgresConnectOptions } from './session-settings';
@@ -72,7 +72,7 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
   readonly metrics: PostgresMetrics;
   /** The pool. */
   protected readonly pool: PostgresPool;
-  readonly #pool: ConnectionPool;
+  readonly #pool: PostgresConnectionPool;
   readonly #options: ResolvedPostgresPoolConfig;
   readonly #target: HealthTarget;
   readonly #source: EventSource;
@@ -97,7 +97,7 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
     super();
     const { fallback, ...options } = readConfig(config);
     const tunnel = options.tunnel === undefined ? SSHTunnel.getInstance() : options.tunnel;
-    this.#pool = new ConnectionPool({ ...options, tunnel }, variables());
+    this.#pool = new PostgresConnectionPool({ ...options, tunnel }, variables());
     this.pool = this.#pool;
     this.#options = this.#pool.options();
     this.#target = { pool: this.#pool, tunnel: tunnel === false ? undefined : tunnel };
@@ -107,7 +107,7 @@ export class PostgresConnectionManager extends EventEmitter<PostgresEvents> {
     this.metrics = metrics;
     const { monitoring, connectionLog, connectionLogRetentionMs: retentionMs } = this.#options;
     if (monitoring && connectionLog) {
-      const logPool = new ConnectionPool({ ...options, tunnel, ...LOG_POOL }, variables());
+      const logPool = new PostgresConnectionPool({ ...options, tunnel, ...LOG_POOL }, variables());
       this.#connectionLog = new ConnectionLog(logPool, { name: this.#pool.name, retentionMs, dropped: logDropped });
     }
     if (monitoring) this.#recorder = new ConnectionRecorder(this.#pool, this.#connectionLog);

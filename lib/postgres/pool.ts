@@ -52,7 +52,7 @@ interface PasswordRequest {
 /**
  * @internal A pool of connections with the methods of `pg`'s, of which the object of a connection is the same whenever it is lent.
  */
-export class ConnectionPool extends EventEmitter implements ClientOwner, PostgresPool {
+export class PostgresConnectionPool extends EventEmitter implements ClientOwner, PostgresPool {
   readonly handle: Handle<NativePool>;
   readonly types: TypesOption | undefined;
   readonly #source: EventSource;
@@ -72,8 +72,8 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
     typesOf('options.types', types);
     this.types = types;
     this.#password = options.password;
-    this.#requests = native.postgresPasswordRequests(weakListener(this, ConnectionPool.#onRequest));
-    const onEvent = weakListener(this, ConnectionPool.#onEvent);
+    this.#requests = native.postgresPasswordRequests(weakListener(this, PostgresConnectionPool.#onRequest));
+    const onEvent = weakListener(this, PostgresConnectionPool.#onEvent);
     this.handle = native.postgresOpen(options, environment, onEvent, this.#requests);
     this.#source = eventSource('postgres', native.postgresName(this.handle));
     this.#leakTracker = this.options().leakAfterMs === Infinity ? undefined : new LeakTracker();
@@ -209,7 +209,7 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
     }
   }
 
-  static #onRequest(pool: ConnectionPool, text: string): void {
+  static #onRequest(pool: PostgresConnectionPool, text: string): void {
     pool.#answer(JSON.parse(text) as PasswordRequest).catch(() => undefined);
   }
 
@@ -225,7 +225,7 @@ export class ConnectionPool extends EventEmitter implements ClientOwner, Postgre
     if (known) emitGuarded(this, 'remove', known.client);
   }
 
-  static #onEvent(pool: ConnectionPool, text: string): void {
+  static #onEvent(pool: PostgresConnectionPool, text: string): void {
     pool.#onNativeEvent(JSON.parse(text) as NativeEvent);
   }
 

@@ -14,7 +14,7 @@ import { valueOf } from '../../support/exposition';
 import { load } from '../../support/native';
 import { Postgres, skipWithoutPostgres } from '../../support/postgres';
 
-const { ConnectionPool } = load<typeof Pools>('postgres/pool');
+const { PostgresConnectionPool } = load<typeof Pools>('postgres/pool');
 const { ConnectionLog, installConnectionLog, LOG_POOL } = load<typeof Logs>('postgres/connection-log');
 const { poolMetrics } = load<typeof Metrics>('postgres/metrics');
 const { ConnectionRecorder } = load<typeof Records>('postgres/connection-record');
@@ -35,7 +35,7 @@ describe('the connection log', { skip: skipWithoutPostgres(), timeout: 60_000 },
 
   const open = (database: string, more: Partial<PostgresPoolConfig> = {}) => {
     const config = { ...server.config, database, connectionTimeoutMillis: 10_000, ...more } as PostgresPoolConfig;
-    const pool = new ConnectionPool(config);
+    const pool = new PostgresConnectionPool(config);
     ends.push(() => pool.end(1000));
     return pool;
   };

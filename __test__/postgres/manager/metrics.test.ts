@@ -15,7 +15,7 @@ import { valueOf } from '../../support/exposition';
 import { load, native } from '../../support/native';
 import { Postgres, skipWithoutPostgres } from '../../support/postgres';
 
-const { ConnectionPool } = load<typeof Pools>('postgres/pool');
+const { PostgresConnectionPool } = load<typeof Pools>('postgres/pool');
 const { poolMetrics } = load<typeof Metrics>('postgres/metrics');
 
 setFlagsFromString('--expose-gc');
@@ -23,7 +23,10 @@ const collect = runInNewContext('gc') as () => void;
 
 const OWN = 'moorline_postgres';
 
-async function borrowed<T>(pool: Pools.ConnectionPool, work: (client: PostgresClient) => T | Promise<T>): Promise<T> {
+async function borrowed<T>(
+  pool: Pools.PostgresConnectionPool,
+  work: (client: PostgresClient) => T | Promise<T>,
+): Promise<T> {
   const client = await pool.connect();
   try {
     return await work(client);
@@ -38,7 +41,7 @@ describe('metrics of connections to PostgreSQL', { skip: skipWithoutPostgres(), 
   const open = (database: string, more: Partial<PostgresPoolConfig> = {}) => {
     server.psql(`CREATE DATABASE ${database}`);
     const options = { ...server.config, database, connectionTimeoutMillis: 10_000, ...more };
-    return new ConnectionPool(options as PostgresPoolConfig);
+    return new PostgresConnectionPool(options as PostgresPoolConfig);
   };
   const figure = (pool: { name: string }, name: string, more: Record<string, string> = {}) =>
     valueOf(moorline.metricsText(), name, { pool: pool.name, ...more });
@@ -137,7 +140,7 @@ describe('metrics of connections to PostgreSQL', { skip: skipWithoutPostgres(), 
     await cut;
     assert.equal(errors(), 3);
 
-    const refused = new ConnectionPool({ ...server.config, database: 'no_such' } as PostgresPoolConfig);
+    const refused = new PostgresConnectionPool({ ...server.config, database: 'no_such' } as PostgresPoolConfig);
     await assert.rejects(refused.query('SELECT 1'), { code: '3D000' });
     await assert.rejects(refused.connect(), { code: '3D000' });
     assert.equal(figure(refused, `${OWN}_connection_errors_total`), 2);

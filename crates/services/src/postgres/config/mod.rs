@@ -119,7 +119,8 @@ impl Config {
     pub fn read(given: &PlainValue, variables: &PlainValue) -> Read<Self> {
         let written = Options::new("options", given)?;
         let string = written.text(parameters::CONNECTION_STRING)?;
-        let is_tunnelled = written.value("tunnel").is_some();
+        let tunnel = written.value("tunnel");
+        let is_tunnelled = tunnel.is_some_and(|tunnel| *tunnel != PlainValue::Bool(false));
         let fallbacks = parameters::fallbacks(string, variables, is_tunnelled)?;
         let options = Options::new("options", given)?.with_fallbacks(&fallbacks);
         let _ = options.value(parameters::CONNECTION_STRING);

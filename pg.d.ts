@@ -448,7 +448,7 @@ export declare function escapeLiteral(text: string): string;
 /** A connection that is borrowed from a pool, until it is released. Its object is the same whenever it is borrowed. */
 export declare class PoolClient extends Client {
   #private;
-  /** Gives the connection back; with `true` or an error it is closed. Each borrowing has a function of its own, to be called once. */
+  /** Releases the connection; with `true` or an error it is closed. Each borrowing has a function of its own, to be called once. */
   release: (destroy?: Error | boolean) => void;
 }
 /** Options of a `Pool`, with the names and units of `pg`. */

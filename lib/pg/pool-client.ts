@@ -12,7 +12,7 @@ interface Loan {
 
 /** A connection that is borrowed from a pool, until it is released. Its object is the same whenever it is borrowed. */
 export class PoolClient extends Client {
-  /** Gives the connection back; with `true` or an error it is closed. Each borrowing has a function of its own, to be called once. */
+  /** Releases the connection; with `true` or an error it is closed. Each borrowing has a function of its own, to be called once. */
   declare release: (destroy?: Error | boolean) => void;
   /** @internal */
   readonly connection: PostgresClient;

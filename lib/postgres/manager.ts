@@ -30,7 +30,7 @@ const WAIT_INTERVAL_MS = 10;
 
 /** Options of a {@link PostgresConnectionManager}. */
 export interface PostgresManagerConfig extends PostgresPoolConfig {
-  /** What is used while the tunnel or all hosts are down: another manager, or the options of one. Default: none. */
+  /** The manager that is used while the tunnel or all hosts are down, or its options. Default: none. */
   fallback?: PostgresConnectionManager | PostgresManagerConfig | undefined;
 }
 

@@ -36,7 +36,7 @@ const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 export interface SessionSettings {
   /** The options that are given. */
   readonly names: readonly string[];
-  /** What sets them for a session. */
+  /** The statements that set them for a session. */
   readonly session: string;
   /** What sets them for a transaction, after its beginning, whose text is given. */
   forTransaction(begin: string): string;

@@ -62,7 +62,7 @@ pub struct UsageSeries {
 }
 
 impl UsageSeries {
-    /// What of the totals is a connection that could not be had.
+    /// Connections that could not be had: of the totals, failed creations and timeouts.
     const ERRORS: Count = |counters| counters.create_failures + counters.timeouts;
 }
 

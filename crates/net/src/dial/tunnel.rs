@@ -19,7 +19,7 @@ pub type CrowdedFuture<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 /// Where a tunnel leads to by itself, as its options say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TunnelEnd {
-    /// What it leads to, as the far end sees it.
+    /// The address that it leads to, as the far end sees it.
     pub address: TunnelAddress,
     /// The port of this machine that leads there, where there is one.
     pub local_port: Option<u16>,

@@ -156,7 +156,7 @@ pub(super) struct Running {
 }
 
 impl Running {
-    /// What its caller sends after it waits from when `cancel` fires.
+    /// Holds what its caller sends after it back from when `cancel` fires.
     pub(super) fn give_up_by(&self, cancel: &CancellationToken) {
         self.connection.give_up_by(&self.ticket, cancel);
     }

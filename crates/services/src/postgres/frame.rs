@@ -178,7 +178,7 @@ mod tests {
         })
     }
 
-    /// What is read when so many bytes come at a time, and whether that ends with a failure.
+    /// Reads frames from pieces of these lengths; returns them, and whether reading ended with a failure.
     fn read_in_pieces(sent: &[u8], pieces: &[usize], phase: Phase) -> (Vec<(u8, Bytes)>, bool) {
         let (mut buffer, mut frames, mut left) = (BytesMut::new(), Vec::new(), sent);
         let mut pieces = pieces.iter().copied().cycle();

@@ -7,15 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use moorline_core::error::{Delivery, Failure, Kind, Outcome};
 
+use super::session_state::SESSION_LOCKS;
+
 /// The code of what needs a session of its own.
 const SHARED_SESSION: &str = "ERR_POSTGRES_SHARED_SESSION";
-/// The functions that lock until the session ends.
-const SESSION_LOCKS: [&str; 4] = [
-    "pg_advisory_lock",
-    "pg_advisory_lock_shared",
-    "pg_try_advisory_lock",
-    "pg_try_advisory_lock_shared",
-];
 
 /// Whether the sessions of a pool are shared.
 #[derive(Debug, Default)]

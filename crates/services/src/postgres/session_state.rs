@@ -15,17 +15,15 @@ const TAGS: [&str; 8] = [
 ];
 /// The function that changes a setting, for a transaction where its third argument is true.
 const SET_CONFIG: &str = "set_config";
-/// Words in statements that do: advisory locks, settings, temporary tables.
-const WORDS: [&str; 8] = [
+/// The functions that lock until the session ends.
+pub(super) const SESSION_LOCKS: [&str; 4] = [
     "pg_advisory_lock",
     "pg_advisory_lock_shared",
     "pg_try_advisory_lock",
     "pg_try_advisory_lock_shared",
-    SET_CONFIG,
-    "temp",
-    "temporary",
-    "pg_temp",
 ];
+/// Words in statements that do, beside the locks: settings, temporary tables.
+const WORDS: [&str; 4] = [SET_CONFIG, "temp", "temporary", "pg_temp"];
 /// What `SET` is followed by where it ends with the transaction.
 const LOCAL: [&str; 3] = ["local", "transaction", "constraints"];
 
@@ -34,7 +32,7 @@ const LOCAL: [&str; 3] = ["local", "transaction", "constraints"];
 pub(super) struct SessionState {
     /// Whether it may have been changed.
     is_changed: AtomicBool,
-    /// What is prepared in it.
+    /// The statements that are prepared in it.
     pub(super) statements: Arc<StatementCache>,
 }
 
@@ -101,9 +99,9 @@ pub(super) fn contains(text: &[u8], name: &[u8]) -> bool {
     })
 }
 
-/// Whether one of [`WORDS`] stands in `text`, and changes what outlives the transaction.
+/// Whether one of [`SESSION_LOCKS`] or [`WORDS`] stands in `text`, and changes what outlives the transaction.
 fn has_word(text: &str) -> bool {
-    WORDS.iter().any(|word| {
+    SESSION_LOCKS.iter().chain(&WORDS).any(|word| {
         let lasts = |after| *word != SET_CONFIG || !is_local_call(after);
         occurrences(text.as_bytes(), word.as_bytes()).any(lasts)
     })

@@ -104,7 +104,7 @@ impl<'a> Statement<'a> {
         Ok(bytes)
     }
 
-    /// What comes before the values.
+    /// Encodes the messages before the values.
     fn encode_extended(&self, plan: &Plan, name: &str, bytes: &mut BytesMut) -> io::Result<()> {
         match plan {
             Plan::Execute { .. } => return Ok(()),

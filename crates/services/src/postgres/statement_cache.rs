@@ -196,7 +196,7 @@ impl StatementCache {
 }
 
 impl Statements {
-    /// What stands in all names: behind a pooler, what another connection has prepared must never be taken for ours.
+    /// The key that stands in all names: behind a pooler, what another connection has prepared must never be taken for ours.
     fn key(&self) -> u64 {
         self.hasher.hash_one(())
     }

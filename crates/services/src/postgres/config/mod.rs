@@ -104,7 +104,7 @@ pub struct Config {
     pub pool: PoolConfig,
     /// The time limit of one statement.
     pub query_timeout: Limit<Duration>,
-    /// What its manager does beside pooling.
+    /// The options of its manager.
     pub manager: ManagerConfig,
     /// How statements with a name are sent.
     pub statement_mode: StatementMode,

@@ -74,7 +74,7 @@ pub struct Connection {
     subscription: Arc<Subscription>,
     state: Arc<SessionState>,
     sharing: Arc<SessionSharing>,
-    /// What its owner has set up, which everybody finds who borrows it.
+    /// The statements of its owner that set the session up; each borrower finds what they did.
     set_up: Mutex<Vec<OwnedStatement>>,
     ended: CancellationToken,
     /// Whether its end is a loss.
@@ -344,7 +344,7 @@ impl Connection {
         self.sharing.find();
     }
 
-    /// What is prepared on it.
+    /// The statements that are prepared on it.
     pub(super) fn statements(&self) -> &StatementCache {
         &self.state.statements
     }

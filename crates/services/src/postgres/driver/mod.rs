@@ -278,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         Ok(())
     }
 
-    /// Whose answer the next message belongs to.
+    /// The request whose answer the next message belongs to.
     fn answering(&mut self) -> Outcome<&mut Box<dyn Response>> {
         if self.answering.is_none() {
             self.answering = self.shared.state().next_answer();

@@ -24,7 +24,7 @@ pub(super) struct Exchange {
     length: u64,
     /// Nothing is sent after it before it is answered.
     is_exclusive: bool,
-    /// Nobody waits for its answer any more.
+    /// Whether its caller has stopped to wait for the answer.
     is_withdrawn: bool,
     /// Fires when that is so.
     given_up: Option<CancellationToken>,
